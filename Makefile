@@ -1,0 +1,98 @@
+# Notebook HPC: every command that the project has. `make help` lists them.
+
+PORT ?= 8000
+STATE ?= build/state
+IMAGE ?= notebook
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
+	done; true)
+endif
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv/bin
+LAB := extensions/offline_jobs
+RINGS := tests
+PYTEST := $(VENV)/python -m pytest
+# The Lab extension's scripts, with the pinned Node.
+JLPM := $(VENV)/python -m images._tool.jlpm
+MAKE_ENVIRONMENT := $(PYTHON) -m images._tool.environment
+
+.PHONY: help run setup environment build-lab lock system-packages test test-rings test-lab test-long bench \
+	lint types format screenshots clean clean-state python
+
+help: ## show this list
+	@echo "make TARGET [NAME=value ...]"
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@echo "Needed: Python >= 3.11 and the package registries; all else is fetched into build/,"
+	@echo ".venv/ and the cache (NOTEBOOK_HPC_CACHE, ~/.cache/notebook-hpc by default)."
+
+python:
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "Notebook HPC needs Python 3.11 or newer, and $(or $(PYTHON),python3) is not: say where one is, as in 'make run PYTHON=/opt/python3.12/bin/python3'." >&2; exit 1; }
+
+run: python ## start hub and jobs service on this machine, PORT=8000 STATE=build/state; Ctrl-C ends all
+	@$(MAKE_ENVIRONMENT) platform notebook
+	@exec build/environments/platform/bin/python -m hub_config.embedded --port "$(PORT)" --state "$(STATE)"
+
+setup: python ## make .venv and image `notebook`: all that the tests need
+	@$(MAKE_ENVIRONMENT) setup
+
+environment: python ## make the local environment of an image, IMAGE=notebook
+	@$(MAKE_ENVIRONMENT) $(IMAGE)
+
+build-lab: python ## build the Lab extension alone
+	@$(MAKE_ENVIRONMENT) lab
+
+lock: python ## resolve all requirements*.txt anew from their .in files, UPGRADE=1 takes newer versions
+	@$(PYTHON) -m images._tool.lock $(if $(UPGRADE),--upgrade)
+
+system-packages:
+	@sh tests/system_packages.sh
+
+test: ## run all tests: jest, then all rings, cheap ones first
+	@$(MAKE) test-lab
+	@$(MAKE) test-rings
+
+test-rings: setup system-packages ## run the rings of tests in Python, cheap ones first
+	@$(PYTEST) $(RINGS) $(PYTEST_OPTIONS)
+
+test-lab: setup ## run the Lab extension's own tests (jest)
+	@$(JLPM) test
+
+test-long: setup system-packages test-lab ## run all rings with many more kills and rounds
+	@$(PYTEST) $(RINGS) --long $(PYTEST_OPTIONS)
+
+bench: setup ## measure the figures that the documents quote, into build/bench
+	@if test -d tests/bench; then $(VENV)/python -m tests.bench; else echo "No benchmark is here yet."; fi
+
+lint: setup ## check format, style, import walls, shell, YAML and TypeScript
+	@$(VENV)/ruff format --check .
+	@$(VENV)/ruff check .
+	@$(VENV)/lint-imports --no-cache
+	@$(VENV)/yamllint --strict .
+	@git ls-files -co --exclude-standard '*.sh' .ci/run | xargs $(VENV)/shellcheck
+	@$(JLPM) lint:check
+	@$(JLPM) prettier:check
+
+types: setup ## check types: mypy strict and TypeScript
+	@$(VENV)/mypy
+	@$(JLPM) types
+
+format: setup ## format Python, and mend what the linters can mend
+	@$(VENV)/ruff check --fix-only --quiet .
+	@$(VENV)/ruff format .
+
+screenshots: setup system-packages ## take the documents' pictures anew, with the browser ring
+	@SCREENSHOTS=docs/pictures $(PYTEST) tests/browser
+
+clean: ## remove all that was made, but not the state of `make run`
+	@rm -rf .venv build/environments build/hub6 build/wheels build/stamps build/bench
+	@rm -rf $(LAB)/node_modules $(LAB)/lib $(LAB)/offline_jobs/labextension $(LAB)/.yarn
+	@rm -rf .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(LAB)/tsconfig.tsbuildinfo
+
+clean-state: ## remove the state of `make run`: homes, jobs, everything, STATE=build/state
+	@rm -rf "$(STATE)"

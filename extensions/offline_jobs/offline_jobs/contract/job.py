@@ -1,0 +1,56 @@
+"""A job as the REST API speaks of it: the fields of a submission and of an answer.
+
+The service's pydantic models and the Lab's TypeScript types are held equal to these names by the
+golden wire files under ``tests/golden``. Standard library only; anybody may import it.
+"""
+
+#: Body of ``POST jobs`` and ``POST jobs/check``.
+SUBMISSION_FIELDS = (
+    "name",
+    "notebook",
+    "path",
+    "group",
+    "image",
+    "class",
+    "kernel",
+    "parameters",
+    "time_limit_seconds",
+    "interruptible",
+)
+
+#: A job in an answer.
+JOB_FIELDS = (
+    "id",
+    "name",
+    "owner",
+    "state",
+    "reason",
+    "facts",
+    "sentence",
+    "cause",
+    "next_step",
+    "attempt",
+    "cell",
+    "cell_seconds",
+    "memory",
+    "group",
+    "image",
+    "class",
+    "kernel",
+    "parameters",
+    "time_limit_seconds",
+    "interruptible",
+    "created",
+    "started",
+    "ended",
+    "path",
+    "output_path",
+    "has_result",
+    "rerun_of",
+)
+
+#: Environment of a session that the server extension reads.
+ENV_SERVICE_URL = "OFFLINE_JOBS_URL"
+ENV_GROUP = "OFFLINE_JOBS_GROUP"
+ENV_IMAGE = "OFFLINE_JOBS_IMAGE"
+ENV_CLASS = "OFFLINE_JOBS_CLASS"

@@ -1,0 +1,334 @@
+"""papermill's engine ``offline-jobs``: runs the cells, saves seldom, tells the truth at the end.
+
+papermill calls :class:`OfflineJobsEngine` (entry point ``papermill.engine``), from a runner with a
+:class:`RunContext` or from anybody's ``papermill --engine offline-jobs`` without one. Against
+papermill's own engine: the notebook is not rewritten around every cell, cells that never ran stay
+``pending`` whatever ends the run, and a stopped cell keeps what it had printed. papermill imports
+this module while it is itself half imported, so import ``papermill`` first; only ``execution``
+imports this module by name.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.v4 import writes
+from nbformat.v4.nbjson import BytesEncoder
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager
+from papermill.iorw import write_ipynb
+from papermill.log import logger as papermill_log
+
+from offline_jobs.runner import marks
+from offline_jobs.runner.kernel import Kernel
+from offline_jobs.runner.saving import LocalSaver, write_file
+from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
+
+_START_SECONDS = 120.0
+#: An interrupted cell may clean up for so long before its kernel is killed.
+GRACE_SECONDS = 5.0
+_IOPUB_SECONDS = 120
+_TICK_SECONDS = 0.5
+#: Pieces of one stream are joined up to this size, so that a progress bar makes one output.
+_STREAM_BYTES = 64 * 1024
+
+
+def _ignore(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass
+class RunContext:
+    """What a runner shares with the engine; the defaults are those of a bare papermill."""
+
+    stopping: Stopping
+    kernel: Kernel
+    on_cell_start: Callable[[int, int], None] = _ignore
+    on_cell_end: Callable[[float], None] = _ignore
+    on_text: Callable[[str], None] = _ignore
+    input_name: str = ""
+    output_name: str = ""
+    grace_seconds: float = GRACE_SECONDS
+
+
+class Manager(NotebookExecutionManager):  # type: ignore[misc]
+    """papermill's bookkeeping of a run, with rare saves and an honest end."""
+
+    def __init__(self, nb: NotebookNode, output_path: str | None, progress_bar: Any) -> None:
+        super().__init__(nb, output_path=output_path, progress_bar=progress_bar)
+        self.saver = LocalSaver(self._write)
+        self._is_last = False
+
+    def save(self, **kwargs: Any) -> None:
+        """Save when a save is due."""
+        self.saver.changed()
+
+    def autosave_cell(self, **kwargs: Any) -> None:
+        """An output has come."""
+        self.saver.changed()
+
+    def notebook_complete(self, **kwargs: Any) -> None:
+        """Close the books: a cell that never ran stays ``pending``."""
+        self.end_time = self.now()
+        metadata = self.nb.metadata.papermill
+        metadata["end_time"] = self.end_time.isoformat()
+        metadata["duration"] = (self.end_time - self.start_time).total_seconds()
+        self.cleanup_pbar()
+
+    def save_last(self) -> None:
+        """Write the notebook as Jupyter does, where papermill will not come to do it."""
+        self._is_last = True
+        self.saver.save_now()
+
+    def _write(self) -> None:
+        if not self.output_path:
+            return
+        if "://" in self.output_path:
+            write_ipynb(self.nb, self.output_path)
+            return
+        if self._is_last:
+            text = writes(self.nb)
+        else:
+            # Compact, because Python indents slowly.
+            text = json.dumps(self.nb, cls=BytesEncoder, ensure_ascii=False, separators=(",", ":"))
+        write_file(Path(self.output_path), text.encode(errors="replace"))
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Runs the cells in a kernel that may still be booting."""
+
+    def __init__(self, manager: Manager, context: RunContext, **options: Any) -> None:
+        super().__init__(manager, km=context.kernel.manager, **options)
+        self.iopub_timeout = _IOPUB_SECONDS
+        self.manager = manager
+        self.context = context
+        self._total = sum(self._runs(cell) for cell in self.nb.cells)
+
+    def execute(self, **kwargs: Any) -> NotebookNode:
+        """Run the notebook.
+
+        Raises:
+            RunStoppedError: the end was asked for.
+            DeadKernelError: the kernel is gone.
+            KernelStartError: the kernel did not come up.
+        """
+        self.reset_execution_trackers()
+        kernel = self.context.kernel
+        try:
+            kernel.run(self._run())
+        finally:
+            kernel.end()
+        return self.nb  # type: ignore[no-any-return]
+
+    def _runs(self, cell: NotebookNode) -> bool:
+        """Whether the kernel will see the cell: it is then counted."""
+        tags = cell.metadata.get("tags", [])
+        return bool(
+            cell.cell_type == "code"
+            and cell.source.strip()
+            and self.skip_cells_with_tag not in tags
+        )
+
+    async def _run(self) -> None:
+        asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def ask() -> None:
+            loop.call_soon_threadsafe(asked.set)
+
+        self.context.stopping.listen(ask)
+        stopper = asyncio.ensure_future(self._stop_kernel_when(asked))
+        ticker = asyncio.ensure_future(self._save_when_due())
+        try:
+            await self._make_ready(asked)
+            await self._run_cells()
+            self.set_widgets_metadata()
+            stopper.cancel()
+            await self.context.kernel.say_goodbye()
+        finally:
+            self.context.stopping.listen(None)
+            for task in (stopper, ticker):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def _make_ready(self, asked: asyncio.Event) -> None:
+        kernel = self.context.kernel
+        ready = asyncio.ensure_future(kernel.make_ready(_START_SECONDS))
+        stopped = asyncio.ensure_future(asked.wait())
+        await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not ready.done():
+            ready.cancel()
+        if self.context.stopping.reason is not None:
+            await asyncio.wait({ready})
+            self._check(self.nb.cells[0])
+        await ready
+        self.kc = kernel.client
+        self.nb.metadata["language_info"] = kernel.language_info
+
+    async def _run_cells(self) -> None:
+        number = 0
+        for index, cell in enumerate(self.nb.cells):
+            self._check(cell)
+            is_run = self._runs(cell)
+            if is_run:
+                number += 1
+                self.context.on_cell_start(number, self._total)
+            start = time.monotonic()
+            self.manager.cell_start(cell, index)
+            is_whole = False
+            try:
+                await self.async_execute_cell(cell, index)
+                is_whole = True
+            except CellExecutionError:
+                self._check(cell)
+                break
+            except (DeadKernelError, CellTimeoutError) as error:
+                self._check(cell)
+                marks.mark_stop(self.nb, cell, marks.ENDS[type(error)])
+                raise
+            finally:
+                if not is_whole:
+                    self.manager.cell_exception(cell, cell_index=index)
+                self.manager.cell_complete(cell, cell_index=index)
+                if is_run:
+                    self.context.on_cell_end(time.monotonic() - start)
+
+    def _check(self, cell: NotebookNode) -> None:
+        """Stop before (or in) this cell where the end was asked for, and say so in the notebook."""
+        reason = self.context.stopping.reason
+        if reason is not None:
+            marks.mark_stop(self.nb, cell, marks.WORDS[reason])
+        self.context.stopping.check()
+
+    async def _stop_kernel_when(self, asked: asyncio.Event) -> None:
+        """Interrupt the cell when the end is asked for, and kill the kernel if that is not enough.
+
+        A second interrupt covers a cell that was only about to begin at the first.
+        """
+        await asked.wait()
+        kernel = self.context.kernel
+        if self.context.stopping.reason is not StopReason.OUT_OF_MEMORY:
+            for _ in range(2):
+                await kernel.interrupt()
+                await asyncio.sleep(self.context.grace_seconds / 2)
+        kernel.kill()
+        await asyncio.sleep(0.2)  # what the kernel had sent is still on its way
+        if self.task_poll_for_reply is not None:
+            self.task_poll_for_reply.cancel()
+
+    async def _save_when_due(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            self.manager.saver.save_if_due()
+            self.context.kernel.trim_output()
+
+    def output(
+        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str, cell_index: int
+    ) -> NotebookNode | None:
+        """Take an output; a piece of the stream before it is joined to it."""
+        output = super().output(outs, msg, display_id, cell_index)
+        if output is None:
+            return None
+        self.context.on_text(marks.text_of(output))
+        if len(outs) > 1 and marks.is_same_stream(outs[-2], output, _STREAM_BYTES):
+            outs[-2]["text"] += output["text"]
+            outs.pop()
+        return output  # type: ignore[no-any-return]
+
+
+class OfflineJobsEngine(Engine):  # type: ignore[misc]
+    """The engine that papermill finds as ``offline-jobs``."""
+
+    @classmethod
+    def execute_notebook(  # noqa: PLR0913, PLR0917 - papermill's signature
+        cls,
+        nb: NotebookNode,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool | dict[str, Any] = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        context: RunContext | None = None,
+        **kwargs: Any,
+    ) -> NotebookNode:
+        """Run a notebook whose parameters are injected; see papermill's ``Engine``."""
+        manager = Manager(nb, output_path, progress_bar)
+        with ExitStack() as stack:
+            if context is None:
+                context = stack.enter_context(_bare_context(kernel_name))
+            else:
+                nb.metadata.papermill["input_path"] = context.input_name
+                nb.metadata.papermill["output_path"] = context.output_name
+            manager.notebook_start()
+            is_whole = False
+            try:
+                cls.execute_managed_notebook(
+                    manager, kernel_name, log_output=log_output, context=context, **kwargs
+                )
+                is_whole = True
+            finally:
+                manager.notebook_complete()
+                if not is_whole:
+                    manager.save_last()
+        return manager.nb  # type: ignore[no-any-return]
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Manager, kernel_name: str, *, context: RunContext, **kwargs: Any
+    ) -> None:
+        """Run the cells of a notebook."""
+        options = {
+            "kernel_name": kernel_name,
+            "log": papermill_log,
+            "log_output": kwargs.get("log_output", False),
+            "stdout_file": kwargs.get("stdout_file"),
+            "stderr_file": kwargs.get("stderr_file"),
+            "timeout": kwargs.get("execution_timeout"),
+        }
+        Client(nb_man, context, **options).execute()
+
+
+@contextmanager
+def _bare_context(kernel_name: str) -> Iterator[RunContext]:
+    """A context for a papermill that nobody watches: own kernel, signals, no news."""
+    stopping = Stopping()
+    with tempfile.TemporaryDirectory(prefix="offline-jobs-") as folder:
+        kernel = Kernel(kernel_name, KernelSpecManager(), Path(folder), owns_process=False)
+        with _signals(stopping):
+            kernel.launch(Path.cwd(), os.environ)
+            try:
+                yield RunContext(stopping, kernel)
+            except RunStoppedError:
+                raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _signals(stopping: Stopping) -> Iterator[None]:
+    """SIGTERM and SIGINT stop the run, so that the notebook is saved; only in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {
+        number: signal.signal(number, lambda *_: stopping.ask(StopReason.INTERRUPTED))
+        for number in numbers
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

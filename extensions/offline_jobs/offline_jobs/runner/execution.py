@@ -1,0 +1,353 @@
+"""One run from its specification to its end: what ``python -m offline_jobs.runner`` does.
+
+Launches the kernel, lets papermill inject the parameters and call the engine, turns every way in
+which that can end into one :class:`~offline_jobs.runner.ending.Ending`, and hands over what is
+left: the notebook and the record to the home, both and the log to the service, the short form to
+the termination message. Called by ``__main__``.
+"""
+
+import datetime
+import json
+import logging
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from offline_jobs.contract.exits import Exit
+from offline_jobs.contract.names import ENGINE_NAME
+from offline_jobs.contract.run import (
+    MAX_LOG_BYTES,
+    MAX_NOTEBOOK_BYTES,
+    ResultRecord,
+    Specification,
+    Termination,
+)
+from offline_jobs.contract.states import Cause, State
+from offline_jobs.runner import ending, processes, spec
+from offline_jobs.runner.bounds import fit_notebook
+from offline_jobs.runner.ending import SUCCEEDED, Ending, RunFailedError, TerminationMessage
+from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
+from offline_jobs.runner.progress import Reporter
+from offline_jobs.runner.record import describe_repository, find_versions
+from offline_jobs.runner.saving import HomeCopier, OutputLostError
+from offline_jobs.runner.service_client import ServiceAwayError, ServiceRefusedError, retry
+from offline_jobs.runner.spec import Surroundings
+from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
+from offline_jobs.runner.transcript import Transcript, clean
+from offline_jobs.runner.watchdog import Watchdog
+
+LOG = logging.getLogger(__name__)
+
+#: A run that a signal ended has this long to hand over its result: the machine is going away.
+_HURRY_SECONDS = 10.0
+
+#: What Python itself says of an error that nobody expected.
+_EXIT_OF_A_BUG = 1
+
+_STOPPED = {
+    StopReason.CANCELLED: (State.CANCELLED.value, Exit.CANCELLED, "cancelled by its owner"),
+    StopReason.INTERRUPTED: (Cause.INTERRUPTED.value, Exit.INTERRUPTED, "stopped by a signal"),
+    StopReason.TIME_LIMIT: (Cause.TIME_LIMIT.value, Exit.TIME_LIMIT, "time limit reached"),
+    StopReason.OUT_OF_MEMORY: (Cause.OUT_OF_MEMORY.value, Exit.OUT_OF_MEMORY, "out of memory"),
+}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass
+class Execution:
+    """One attempt. ``begun`` is the ``time.monotonic()`` from which the time limit counts."""
+
+    surroundings: Surroundings
+    specification: Specification
+    stopping: Stopping
+    termination: TerminationMessage
+    folder: Path
+    begun: float
+    started: str = field(default_factory=_now)
+    git: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        limit = self.specification.time_limit_seconds
+        self.kernel: Kernel | None = None
+        self.transcript = Transcript(self.folder)
+        self.watchdog = Watchdog(
+            self.stopping,
+            self.surroundings.memory_limit_bytes,
+            self.begun + limit if limit else None,
+            lambda: self.kernel.pid if self.kernel else None,
+        )
+        self.reporter = Reporter(
+            self.surroundings.client,
+            self.stopping,
+            self.watchdog.memory,
+            lambda: self.transcript.tail,
+        )
+        self.local = self.folder / "notebook.ipynb"
+        self.copier = HomeCopier(
+            self.surroundings.home / self.specification.output,
+            spec.output_name(self.specification),
+            self.specification.attempt,
+            self.local,
+            self.transcript.content,
+        )
+
+    def run(self) -> Ending:
+        """Run the notebook, hand over the result, and say how it ended."""
+        try:
+            end = self._run()
+        finally:
+            processes.kill_tree()
+        self.reporter.ending()
+        self.watchdog.stop()
+        try:
+            return self._hand_over(end)
+        finally:
+            self.transcript.close()
+
+    def _run(self) -> Ending:
+        """Every way in which a run can end, in one place."""
+        try:
+            self._prepare()
+            self._call_papermill()
+        except RunFailedError as error:
+            return error.ending
+        except RunStoppedError as error:
+            outcome, code, message = _STOPPED[error.reason]
+            return Ending(outcome, code, message)
+        except OutputLostError as error:
+            return _output_lost(error)
+        except KernelStartError as error:
+            # Nothing has run yet, so another attempt is safe.
+            return Ending(Cause.KERNEL_DIED.value, Exit.INFRASTRUCTURE, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, what was done is handed over
+            return self._unexpected(error)
+        return SUCCEEDED
+
+    def _unexpected(self, error: Exception) -> Ending:
+        LOG.error("the run broke", exc_info=error)
+        message = f"The runner broke: {type(error).__name__}: {error}"
+        if self.reporter.cell:
+            return Ending(Cause.INTERNAL.value, _EXIT_OF_A_BUG, message)
+        if isinstance(error, OSError):
+            return Ending(Cause.INTERNAL.value, Exit.INFRASTRUCTURE, message)
+        return Ending(Cause.INTERNAL.value, Exit.BAD_SPECIFICATION, message)
+
+    def _prepare(self) -> None:
+        specification = self.specification
+        self.termination.write(Termination())
+        processes.adopt_orphans()
+        folder = spec.find_working_folder(self.surroundings.home, specification)
+        self.kernel = self._find_kernel()
+        self.kernel.launch(folder, self.surroundings.kernel_environment)
+        self.watchdog.start()
+        self.reporter.start()
+        repository = threading.Thread(target=self._look_at_repository, args=(folder,), daemon=True)
+        repository.start()
+        self.copier.start()
+
+    def _find_kernel(self) -> Kernel:
+        name = self.specification.kernel["name"]
+        source = self.specification.kernel.get("source", "image")
+        specs = find_kernels(source, self.surroundings.home)
+        try:
+            return Kernel(name, specs, self.folder, owns_process=True)
+        except KernelMissingError as error:
+            place = "this image" if source == "image" else "your home"
+            there = ", ".join(sorted(specs.find_kernel_specs())) or "none"
+            raise ending.refused(
+                f"There is no kernel {name!r} in {place}; kernels there: {there}"
+            ) from error
+
+    def _look_at_repository(self, folder: Path) -> None:
+        self.git = describe_repository(folder)
+
+    def _call_papermill(self) -> None:
+        # Imported only now, while the kernel boots: this import takes as long as that.
+        import papermill.execute  # noqa: PLC0415
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
+        from papermill.exceptions import PapermillException, PapermillExecutionError  # noqa: PLC0415
+
+        from offline_jobs.runner.engine import RunContext  # noqa: PLC0415
+
+        specification, kernel = self.specification, self.kernel
+        assert kernel is not None  # noqa: S101 - made by _prepare
+        source = self.folder / "input.ipynb"
+        source.write_text(json.dumps(specification.notebook), encoding="utf-8")
+        context = RunContext(
+            self.stopping,
+            kernel,
+            on_cell_start=self._cell_started,
+            on_cell_end=self.reporter.cell_ended,
+            on_text=self._printed,
+            input_name=specification.path,
+            output_name=f"{specification.output}/{spec.output_name(specification)}",
+        )
+        try:
+            papermill.execute.execute_notebook(
+                _escape(source),
+                _escape(self.local),
+                parameters=specification.parameters,
+                engine_name=ENGINE_NAME,
+                kernel_name=specification.kernel["name"],
+                language=kernel.language,
+                progress_bar=False,
+                context=context,
+            )
+        except PapermillExecutionError as error:
+            raise RunFailedError(self._cell_error(error)) from error
+        except (DeadKernelError, CellTimeoutError) as error:
+            raise RunFailedError(self._kernel_died(kernel)) from error
+        except (PapermillException, ValueError) as error:
+            if self.reporter.cell:
+                raise
+            # A language without a translator of parameters, for example.
+            raise ending.refused(f"The notebook cannot be prepared: {error}") from error
+
+    def _cell_started(self, number: int, total: int) -> None:
+        memory, _, limit = self.watchdog.memory()
+        self.termination.write(
+            Termination(cell=number, total=total, memory_bytes=memory, memory_limit_bytes=limit)
+        )
+        self.transcript.line(f"[cell {number} of {total}]")
+        self.reporter.cell_started(number, total)
+
+    def _printed(self, text: str) -> None:
+        self.transcript.write(text)
+        self.reporter.printed()
+
+    def _cell_error(self, error: Any) -> Ending:
+        details = {"name": clean(str(error.ename)), "value": clean(str(error.evalue))[:2000]}
+        return Ending(Cause.CELL_ERROR.value, Exit.CELL_FAILED, "a cell raised", details)
+
+    def _kernel_died(self, kernel: Kernel) -> Ending:
+        said = kernel.last_output()
+        if said:
+            self.transcript.line(f"[the kernel process said]\n{said}")
+        return Ending(Cause.KERNEL_DIED.value, Exit.KERNEL_DIED, "the kernel died")
+
+    def _hand_over(self, end: Ending) -> Ending:
+        """Termination message first, then the home, then the service, in bounded time."""
+        ended = _now()
+        record = self._record(end, ended)
+        self._tell_last_words(record)
+        self.transcript.line(f"[{end.outcome}{': ' + end.message if end.message else ''}]")
+        if not self.local.exists():
+            self.local.write_text(json.dumps(self.specification.notebook, indent=1), "utf-8")
+        try:
+            self.copier.finish(record)
+        except OutputLostError as error:
+            LOG.warning("the result cannot be written to the home: %s", error)
+            if end.exit_code == Exit.SUCCEEDED:
+                end = _output_lost(error)
+            record = self._record(end, ended)
+            self._tell_last_words(record)
+        is_hurried = end.exit_code == Exit.INTERRUPTED
+        patience = self.surroundings.patience_seconds
+        self._tell_service(record, min(patience, _HURRY_SECONDS) if is_hurried else patience)
+        return end
+
+    def _tell_last_words(self, record: ResultRecord) -> None:
+        self.termination.write(
+            Termination(
+                cell=record.cell,
+                total=record.total,
+                outcome=record.outcome,
+                exit_code=record.exit_code,
+                memory_bytes=record.memory_peak_bytes,
+                memory_limit_bytes=record.memory_limit_bytes,
+            )
+        )
+
+    def _record(self, end: Ending, ended: str) -> ResultRecord:
+        specification, reporter = self.specification, self.reporter
+        _, peak, limit = self.watchdog.memory()
+        return ResultRecord(
+            job=specification.job,
+            attempt=specification.attempt,
+            outcome=end.outcome,
+            exit_code=int(end.exit_code),
+            cell=reporter.cell,
+            total=reporter.total,
+            cell_seconds=list(reporter.cell_seconds),
+            error=end.error,
+            message=end.message,
+            started=self.started,
+            ended=ended,
+            memory_peak_bytes=peak,
+            memory_limit_bytes=limit,
+            time_limit_seconds=specification.time_limit_seconds,
+            name=specification.name,
+            path=specification.path,
+            output=specification.output,
+            kernel=specification.kernel,
+            parameters=specification.parameters,
+            group=specification.group,
+            image=specification.image,
+            machine_class=specification.machine_class,
+            git=self.git,
+            versions=find_versions(),
+        )
+
+    def _tell_service(self, record: ResultRecord, seconds: float) -> None:
+        """Hand notebook, log and record to the service; gives up when the time is over."""
+        self.reporter.finish()
+        client = self.surroundings.client
+        if client is None:
+            return
+        notebook = fit_notebook(self.local.read_bytes(), MAX_NOTEBOOK_BYTES)
+        log = self.transcript.content()[-MAX_LOG_BYTES:]
+        calls: list[tuple[str, Callable[[], None]]] = [
+            ("log", lambda: client.send_log(log)),
+            ("record", lambda: client.send_result(record)),
+        ]
+        if notebook is not None:
+            calls.insert(0, ("notebook", lambda: client.send_notebook(notebook)))
+        deadline = time.monotonic() + seconds
+        thread = threading.Thread(target=_call_all, args=(calls, deadline), daemon=True)
+        thread.start()
+        thread.join(seconds + 1.0)
+
+
+def _call_all(calls: list[tuple[str, Callable[[], None]]], deadline: float) -> None:
+    for name, call in calls:
+        try:
+            retry(call, max(0.0, deadline - time.monotonic()))
+        except ServiceRefusedError as error:
+            LOG.warning("the service refused the %s: %s", name, error)
+        except ServiceAwayError as error:
+            LOG.warning("the service did not take the %s: %s", name, error)
+
+
+def _output_lost(error: OutputLostError) -> Ending:
+    message = f"the result cannot be written to the home: {error}"
+    return Ending(Cause.OUTPUT_LOST.value, Exit.OUTPUT_LOST, message)
+
+
+def _escape(path: Path) -> str:
+    """A path as papermill wants it: it fills in parameters between braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def execute(surroundings: Surroundings, stopping: Stopping, begun: float) -> Ending:
+    """Fetch the specification and run it."""
+    termination = TerminationMessage(surroundings.termination_file)
+    try:
+        specification = spec.load_specification(surroundings, stopping.wait)
+    except RunFailedError as error:
+        end = error.ending
+        if stopping.reason is not None:
+            outcome, code, message = _STOPPED[stopping.reason]
+            end = Ending(outcome, code, message)
+        termination.write(Termination(outcome=end.outcome, exit_code=int(end.exit_code)))
+        return end
+    with tempfile.TemporaryDirectory(prefix="offline-job-") as folder:
+        return Execution(
+            surroundings, specification, stopping, termination, Path(folder), begun
+        ).run()

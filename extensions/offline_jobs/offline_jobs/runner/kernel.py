@@ -1,0 +1,201 @@
+"""The kernel process: found, launched, made ready, interrupted and ended.
+
+Launched as early as the specification is known: the kernel boots while the runner still imports
+papermill. Only this module touches jupyter_client's kernel manager. Used by engine and execution.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import zmq.asyncio
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.paths import ENV_JUPYTER_PATH, SYSTEM_JUPYTER_PATH, jupyter_data_dir
+
+from offline_jobs.runner import processes
+
+_FAREWELL_SECONDS = 3.0
+_LOOK_SECONDS = 0.02
+_STEP_SECONDS = 0.5
+_MAX_OUTPUT_BYTES = 4 * 1024**2
+_OUTPUT_TAIL_BYTES = 2000
+
+
+class KernelMissingError(Exception):
+    """There is no such kernel."""
+
+
+class KernelStartError(Exception):
+    """The kernel process did not come up."""
+
+
+def find_kernels(source: str, home: Path) -> KernelSpecManager:
+    """The kernels of the image, or those that the user installed in the home.
+
+    The image's kernels never come from the home: a ``python3`` there would hide the image's.
+    """
+    image = [*ENV_JUPYTER_PATH, *SYSTEM_JUPYTER_PATH]
+    if source == "image":
+        folders = image
+    else:
+        named = os.environ.get("JUPYTER_PATH", "").split(os.pathsep)
+        folders = [
+            str(home / ".local" / "share" / "jupyter"),
+            jupyter_data_dir(),
+            *(folder for folder in named if folder and Path(folder).is_relative_to(home)),
+        ]
+    manager = KernelSpecManager(ensure_native_kernel=source == "image")
+    manager.kernel_dirs = [os.path.join(folder, "kernels") for folder in folders]
+    return manager
+
+
+class Kernel:
+    """One kernel process and its client. All calls come from one thread."""
+
+    def __init__(
+        self, name: str, specs: KernelSpecManager, folder: Path, *, owns_process: bool
+    ) -> None:
+        """``folder`` is on local disk; connection file and raw output of the kernel go there.
+
+        With ``owns_process`` this process is a runner: all below it ends with the kernel.
+
+        Raises:
+            KernelMissingError: there is no kernel of that name.
+        """
+        self._owns_process = owns_process
+        self._output = folder / "kernel-output.txt"
+        self._context = context = zmq.asyncio.Context()
+        # No bound on messages that wait to be read: a save must not make outputs vanish.
+        context.setsockopt(zmq.RCVHWM, 0)
+        self.manager = AsyncKernelManager(
+            kernel_name=name,
+            kernel_spec_manager=specs,
+            context=context,
+            connection_file=str(folder / "kernel-connection.json"),
+        )
+        self.client: AsyncKernelClient | None = None
+        self.language_info: dict[str, Any] = {}
+        try:
+            self.language = str(specs.get_kernel_spec(name).language)
+        except NoSuchKernel as error:
+            raise KernelMissingError(name) from error
+        self._runner = asyncio.Runner()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the kernel, or None before its launch."""
+        return getattr(self.manager.provisioner, "pid", None)
+
+    def run(self, coroutine: Any) -> Any:
+        """Run a coroutine in the loop that the kernel's sockets belong to."""
+        return self._runner.run(coroutine)
+
+    def launch(self, cwd: Path, environment: Mapping[str, str]) -> None:
+        """Start the process, without waiting for it.
+
+        Raises:
+            KernelStartError: its program cannot be run.
+        """
+        self._runner.run(self._launch(cwd, environment))
+
+    async def _launch(self, cwd: Path, environment: Mapping[str, str]) -> None:
+        arguments = []
+        if self.manager.ipykernel:
+            # History in a file is of no use here, and SQLite on a network file system may hang.
+            arguments.append("--HistoryManager.hist_file=:memory:")
+        try:
+            with self._output.open("ab") as output:
+                await self.manager.start_kernel(
+                    extra_arguments=arguments,
+                    cwd=str(cwd),
+                    env=dict(environment),
+                    stdout=output,
+                    stderr=output,
+                )
+        except OSError as error:
+            raise KernelStartError(str(error)) from error
+
+    async def make_ready(self, seconds: float) -> None:
+        """Connect, and wait until the kernel answers.
+
+        Raises:
+            KernelStartError: it ended, or did not answer in time.
+        """
+        self.client = self.manager.client()
+        self.client.start_channels()
+        deadline = time.monotonic() + seconds
+        while not await self._answers():
+            if not await self.manager.is_alive():
+                raise KernelStartError(f"The kernel ended while it started. {self.last_output()}")
+            if time.monotonic() > deadline:
+                raise KernelStartError(f"The kernel did not answer in {seconds:.0f} s.")
+        self.client.allow_stdin = False
+
+    async def _answers(self) -> bool:
+        """Whether the kernel answers on both channels: a reply, and the news that it is idle."""
+        assert self.client is not None  # noqa: S101 - made by make_ready
+        message_id = self.client.kernel_info()
+        try:
+            while True:
+                reply = await self.client.get_shell_msg(timeout=_STEP_SECONDS)
+                if reply["parent_header"].get("msg_id") == message_id:
+                    break
+            self.language_info = reply["content"].get("language_info", {})
+            while True:
+                news = await self.client.get_iopub_msg(timeout=_STEP_SECONDS)
+                if news["parent_header"].get("msg_id") == message_id and (
+                    news["content"].get("execution_state") == "idle"
+                ):
+                    return True
+        except Empty:
+            return False
+
+    async def interrupt(self) -> None:
+        """Interrupt what the kernel is doing."""
+        if self.manager.has_kernel:
+            await self.manager.interrupt_kernel()
+
+    async def say_goodbye(self) -> None:
+        """Let a kernel that lives shut itself down, for a moment."""
+        if self.manager.has_kernel and await self.manager.is_alive():
+            await self.manager.request_shutdown()
+            looks = int(_FAREWELL_SECONDS / _LOOK_SECONDS)
+            for _ in range(looks):
+                if not await self.manager.is_alive():
+                    break
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    def kill(self) -> None:
+        """Kill the kernel and every process that it started."""
+        if self._owns_process:
+            processes.kill_tree()
+        elif self.pid is not None:
+            processes.kill_tree(self.pid)
+
+    def end(self) -> None:
+        """Kill what is left, and close the channels. May be called twice."""
+        self.kill()
+        if self.client is not None:
+            self.client.stop_channels()
+        self.manager.cleanup_connection_file()
+        self._context.destroy(linger=0)
+        self._runner.close()
+        if self._owns_process:
+            processes.reap(keep=None)
+
+    def trim_output(self) -> None:
+        """Keep the raw output of the process (not of its cells) from filling the disk."""
+        if self._output.exists() and self._output.stat().st_size > _MAX_OUTPUT_BYTES:
+            os.truncate(self._output, 0)
+
+    def last_output(self) -> str:
+        """The end of what the process itself said, such as a crash report."""
+        if not self._output.exists():
+            return ""
+        return self._output.read_bytes()[-_OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()

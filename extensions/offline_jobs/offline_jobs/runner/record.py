@@ -1,0 +1,83 @@
+"""The result record: what is known when a run has ended, and its file ``run.json``.
+
+Built by the execution from the specification, the progress and the ending. Bottom of the runner;
+imports only the contract.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from offline_jobs.contract.run import ResultRecord
+
+RUN_FILE = "run.json"
+_GIT_SECONDS = 5.0
+_VERSIONS = ("offline-jobs", "papermill", "nbclient", "jupyter-client")
+
+
+def describe_repository(folder: Path) -> dict[str, Any] | None:
+    """``{"commit", "clean"}`` of the git repository that holds ``folder``.
+
+    None where there is no repository or no git. ``clean`` is None where git took too long to say
+    (a large repository on a network file system).
+    """
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "HEAD")
+    if not commit:
+        return None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit.strip(), "clean": None if changes is None else not changes.strip()}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # A repository's own configuration must not start programs while it is only looked at.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    try:
+        answer = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_SECONDS,
+            env=environment,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout
+
+
+def find_versions() -> dict[str, str]:
+    """Versions of what ran the notebook."""
+    versions = {"python": platform.python_version()}
+    for name in _VERSIONS:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def write_record(folder: Path, record: ResultRecord) -> None:
+    """Write ``run.json``, replacing it at once.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    text = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
+    temporary = folder / f".{RUN_FILE}.tmp"
+    temporary.write_text(text + "\n", encoding="utf-8", errors="replace")
+    temporary.replace(folder / RUN_FILE)
+
+
+def read_attempt(folder: Path) -> int | None:
+    """The attempt whose ``run.json`` lies in the folder, or None where none can be read."""
+    try:
+        attempt = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["attempt"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return attempt if isinstance(attempt, int) else None

@@ -1,0 +1,83 @@
+"""Watches time and memory of a run, whether or not the service is there.
+
+A thread that measures the whole process tree, ends it when it is over the class's memory, and asks
+for the end when the time limit is reached. It also collects adopted processes that have ended.
+Started by the execution.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from offline_jobs.runner import processes
+from offline_jobs.runner.processes import Memory
+from offline_jobs.runner.stopping import Stopping, StopReason
+
+LOG = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5
+#: Near the limit memory may grow past it between two looks, so look more often.
+_LOOK_SECONDS_WHEN_NEAR = 0.1
+_NEAR = 0.5
+
+
+class Watchdog:
+    """Time and memory of one run. Limits of 0 are not watched, memory is measured all the same."""
+
+    def __init__(
+        self,
+        stopping: Stopping,
+        memory_limit_bytes: int,
+        deadline: float | None,
+        kernel_pid: Callable[[], int | None],
+    ) -> None:
+        """``deadline`` is a time of ``time.monotonic()``."""
+        self._stopping = stopping
+        self._limit = memory_limit_bytes
+        self._deadline = deadline
+        self._kernel_pid = kernel_pid
+        self._bytes = 0
+        self._peak = 0
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._is_over.set()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+
+    def memory(self) -> Memory:
+        """(bytes in use, most bytes so far, limit) at the last look."""
+        return self._bytes, self._peak, self._limit
+
+    def _watch(self) -> None:
+        pause = 0.0
+        while not self._is_over.wait(pause):
+            try:
+                self._look()
+            except psutil.Error as error:
+                LOG.warning("the process tree cannot be measured now: %s", error)
+            is_near = self._limit and self._bytes > self._limit * _NEAR
+            pause = _LOOK_SECONDS_WHEN_NEAR if is_near else _LOOK_SECONDS
+            if self._deadline is not None:
+                left = self._deadline - time.monotonic()
+                pause = max(0.0, min(pause, left)) if left > 0 else pause
+
+    def _look(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._stopping.ask(StopReason.TIME_LIMIT)
+        self._bytes = processes.tree_memory_bytes(self._limit)
+        self._peak = max(self._peak, self._bytes)
+        if self._limit and self._bytes > self._limit:
+            # Ended here and now: waiting for a kernel's answer could cost the machine.
+            self._stopping.ask(StopReason.OUT_OF_MEMORY)
+            processes.kill_tree()
+        processes.reap(keep=self._kernel_pid())

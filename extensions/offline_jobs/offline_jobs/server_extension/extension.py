@@ -1,0 +1,22 @@
+"""Puts the server extension into a jupyter_server: handlers, service client, busy kernels.
+
+Loaded by jupyter_server through the hook in ``offline_jobs/__init__.py``; nobody else imports it.
+"""
+
+import os
+
+from jupyter_server.serverapp import ServerApp
+
+from offline_jobs.server_extension.activity import BusyKernels, longest_session
+from offline_jobs.server_extension.handlers import CLIENT_SETTING, build_handlers
+from offline_jobs.server_extension.service_client import ServiceClient
+
+
+def _load_jupyter_server_extension(server: ServerApp) -> None:
+    """Called by jupyter_server when it starts."""
+    settings = server.web_app.settings
+    settings[CLIENT_SETTING] = ServiceClient(os.environ)
+    handlers = build_handlers(settings["base_url"])
+    server.web_app.add_handlers(".*$", handlers)
+    BusyKernels(server.kernel_manager, settings, longest_session(os.environ)).start()
+    server.log.info("Offline jobs: server extension loaded.")

@@ -1,0 +1,254 @@
+"""What Lab asks of its server: the session, and the jobs service behind it.
+
+Each handler reads top to bottom: the request, the service's answer, passed on. All demand the
+server's login; the service is asked with the server's own hub token, never with anything the
+browser sent. Mounted by :mod:`extension` below ``/offline-jobs/``; goes on in :mod:`notebook` and
+:mod:`service_client`.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import url_path_join
+from tornado.web import authenticated
+
+from offline_jobs.contract.job import (
+    ENV_CLASS,
+    ENV_GROUP,
+    ENV_IMAGE,
+    SUBMISSION_FIELDS,
+)
+from offline_jobs.server_extension.notebook import (
+    NotebookRefused,
+    contents_path,
+    home_path,
+    is_own,
+    kernel_name,
+    load_notebook,
+    locate,
+)
+from offline_jobs.server_extension.service_client import (
+    NOT_CONFIGURED,
+    Answer,
+    ServiceClient,
+    ServiceUnavailable,
+)
+
+NAMESPACE = "offline-jobs"
+CLIENT_SETTING = "offline_jobs_service_client"
+_JOB = r"(?P<job_id>[A-Za-z0-9-]{1,64})"
+_LIST_ARGUMENTS = ("state", "limit", "cursor")
+#: Fields that Lab sends; the notebook is added here.
+_LAB_FIELDS = frozenset(SUBMISSION_FIELDS) - {"notebook"}
+#: What a session says for choices that the dialog left open.
+_SESSION = {"group": ENV_GROUP, "image": ENV_IMAGE, "class": ENV_CLASS}
+
+
+class JobsHandler(APIHandler):
+    """Base of all: forwards, and turns what went wrong into ``{code, message, field?}``."""
+
+    @property
+    def service(self) -> ServiceClient:
+        """The service that this server knows."""
+        client: ServiceClient = self.settings[CLIENT_SETTING]
+        return client
+
+    @property
+    def root(self) -> str:
+        """Lab's root folder; empty when the contents are no files."""
+        return str(getattr(self.contents_manager, "root_dir", ""))
+
+    def update_api_activity(self) -> None:
+        """Looking at jobs keeps no session alive; filling in a dialog, submitting, ending does."""
+        if self.request.method != "GET":
+            super().update_api_activity()
+
+    def compute_etag(self) -> str | None:
+        """The service's own ETag stands; none is made here."""
+        return None
+
+    async def forward(self, method: str, path: str, body: bytes | None = None) -> None:
+        """Ask the service and pass its answer on."""
+        try:
+            answer = await self.service.request(
+                method, path, body=body, headers=self.request.headers
+            )
+        except ServiceUnavailable as e:
+            self.log.warning("Jobs service: %s %s: %s", method, path, e.code)
+            self.refuse(503, e.code, e.message)
+            return
+        self._pass_on(answer)
+
+    def refuse(self, status: int, code: str, message: str, field: str | None = None) -> None:
+        """Answer with an error of ours."""
+        self.set_status(status)
+        self.finish({"code": code, "message": message} | ({"field": field} if field else {}))
+
+    def _pass_on(self, answer: Answer) -> None:
+        self.set_status(answer.status)
+        for name, value in answer.headers.items():
+            self.set_header(name, value)
+        self.finish(answer.body or None, set_content_type=answer.content_type)
+
+
+class SessionHandler(JobsHandler):
+    """``GET session``: what this server was started with, and where its files lie."""
+
+    @authenticated
+    def get(self) -> None:
+        """Answer the session."""
+        configured = self.service.is_configured
+        root_in_home, home_in_root = locate(self.root, Path.home())
+        self.finish(
+            {key: os.environ.get(name, "") for key, name in _SESSION.items()}
+            | {
+                "available": configured,
+                "why": "" if configured else NOT_CONFIGURED[1],
+                "root_in_home": root_in_home,
+                "home_in_root": home_in_root,
+            }
+        )
+
+
+class CatalogueHandler(JobsHandler):
+    """``GET catalogue``."""
+
+    @authenticated
+    async def get(self) -> None:
+        """Answer what may be chosen."""
+        await self.forward("GET", "catalogue")
+
+
+class SubmissionHandler(JobsHandler):
+    """Base of check and submission: adds the notebook and what the session knows."""
+
+    async def send(self, endpoint: str) -> None:
+        """Complete the submission and hand it to the service."""
+        try:
+            submission = await self._complete(self._parse())
+        except NotebookRefused as e:
+            self.refuse(e.status, e.code, e.message, "path")
+            return
+        except ValueError as e:
+            self.refuse(400, "bad-request", str(e))
+            return
+        await self.forward("POST", endpoint, json.dumps(submission).encode())
+
+    def _parse(self) -> dict[str, Any]:
+        """The request's body.
+
+        Raises:
+            ValueError: it is not an object with the fields of a submission.
+        """
+        try:
+            body = json.loads(self.request.body)
+        except ValueError as e:
+            raise ValueError("The body is not JSON.") from e
+        if not isinstance(body, dict) or not isinstance(body.get("path"), str):
+            raise ValueError("The body has to be an object that names the notebook's path.")
+        unknown = sorted(set(body) - _LAB_FIELDS)
+        if unknown:
+            known = ", ".join(sorted(_LAB_FIELDS))
+            raise ValueError(f"Unknown: {', '.join(unknown)}. Known: {known}.")
+        return body
+
+    async def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        path = body["path"]
+        place = home_path(self.root, path, Path.home())
+        notebook = await load_notebook(self.contents_manager, contents_path(path))
+        session = {key: os.environ[name] for key, name in _SESSION.items() if os.environ.get(name)}
+        kernel = self._kernel(notebook)
+        return (
+            session
+            | ({"kernel": kernel} if kernel else {})
+            | {key: value for key, value in body.items() if value not in ("", None)}
+            | {"path": place, "notebook": notebook}
+        )
+
+    def _kernel(self, notebook: dict[str, Any]) -> dict[str, str] | None:
+        """The kernel that the notebook names, and whether its user installed it."""
+        name = kernel_name(notebook)
+        if not name:
+            return None
+        try:
+            folder = self.kernel_spec_manager.get_kernel_spec(name).resource_dir
+        except NoSuchKernel:
+            folder = ""
+        at_home = bool(folder) and is_own(folder, Path.home())
+        return {"name": name, "source": "home" if at_home else "image"}
+
+
+class CheckHandler(SubmissionHandler):
+    """``POST check``."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Say what a submission would do; creates nothing."""
+        await self.send("jobs/check")
+
+
+class JobListHandler(SubmissionHandler):
+    """``GET`` and ``POST jobs``."""
+
+    @authenticated
+    async def get(self) -> None:
+        """List jobs; the browser's ETag is compared by the service."""
+        asked = {name: self.get_query_argument(name, "") for name in _LIST_ARGUMENTS}
+        query = urlencode({name: value for name, value in asked.items() if value})
+        await self.forward("GET", f"jobs?{query}" if query else "jobs")
+
+    @authenticated
+    async def post(self) -> None:
+        """Submit a notebook."""
+        await self.send("jobs")
+
+
+class JobHandler(JobsHandler):
+    """``GET`` and ``DELETE jobs/{id}``."""
+
+    @authenticated
+    async def get(self, job_id: str) -> None:
+        """Answer one job."""
+        await self.forward("GET", f"jobs/{quote(job_id)}")
+
+    @authenticated
+    async def delete(self, job_id: str) -> None:
+        """Delete the record of a job that has ended."""
+        await self.forward("DELETE", f"jobs/{quote(job_id)}")
+
+
+class JobActionHandler(JobsHandler):
+    """``POST jobs/{id}/cancel`` and ``rerun``."""
+
+    @authenticated
+    async def post(self, job_id: str, action: str) -> None:
+        """Ask for an end, or for the same again."""
+        await self.forward("POST", f"jobs/{quote(job_id)}/{action}", b"{}")
+
+
+class JobFileHandler(JobsHandler):
+    """``GET jobs/{id}/log`` and ``result``, the executed notebook as an attachment."""
+
+    @authenticated
+    async def get(self, job_id: str, what: str) -> None:
+        """Hand on the file."""
+        await self.forward("GET", f"jobs/{quote(job_id)}/{what}")
+
+
+def build_handlers(base_url: str) -> list[tuple[str, type[JobsHandler]]]:
+    """Every address and its handler."""
+    routes: list[tuple[str, type[JobsHandler]]] = [
+        ("session", SessionHandler),
+        ("catalogue", CatalogueHandler),
+        ("check", CheckHandler),
+        ("jobs", JobListHandler),
+        (f"jobs/{_JOB}", JobHandler),
+        (rf"jobs/{_JOB}/(?P<action>cancel|rerun)", JobActionHandler),
+        (rf"jobs/{_JOB}/(?P<what>log|result)", JobFileHandler),
+    ]
+    return [(url_path_join(base_url, NAMESPACE, path), handler) for path, handler in routes]

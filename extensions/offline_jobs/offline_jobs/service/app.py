@@ -1,0 +1,236 @@
+"""Puts the service together: store, backend, reconciler and the two applications.
+
+Called by ``__main__.py`` alone. One process, one event loop, two servers: the public port behind
+the hub's proxy, and the runner's side on a port of its own.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from hub_config.catalogue import Catalogue
+from hub_config.catalogue_file import load_catalogue
+from hub_config.choices import Machine
+from hub_config.errors import CatalogueError
+from offline_jobs.service.backends.local.backend import LocalBackend
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.housekeeping import Housekeeping
+from offline_jobs.service.hub import Hub
+from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.reconciler import Reconciler
+from offline_jobs.service.settings import Settings, read_secret
+from offline_jobs.service.store.lock import hold_state
+from offline_jobs.service.store.store import Store
+from offline_jobs.service.tokens import Tokens
+from offline_jobs.service.web.applications import build_public_app, build_runs_app
+from offline_jobs.service.web.identity import HubIdentity, TokenOwners
+from offline_jobs.service.web.login import Sessions
+from offline_jobs.service.web.services import Services, Site
+
+log = logging.getLogger(__name__)
+
+_LONGEST_HEADERS = 32 * 1024
+_CLOSING_SECONDS = 3
+_ENDING_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """The two ports, bound before anything else is done."""
+
+    public: socket.socket
+    runs: socket.socket
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process' signals to ``__main__.py``."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signal."""
+        yield
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set.
+
+    Raises:
+        StartRefused: something that the administrator has to mend, in one line.
+    """
+    catalogue = _load_catalogue(settings)
+    token = read_secret(settings.hub_token_file, "HUB_TOKEN_FILE")
+    key = read_secret(settings.run_token_key_file, "RUN_TOKEN_KEY_FILE")
+    with ExitStack() as stack:
+        sockets = _bind(settings, stack)
+        _hold_state(settings, stack)
+        changes = Changes()
+        store = Store(f"sqlite:///{settings.state / 'jobs.sqlite'}", changes)
+        stack.callback(store.close)
+        store.migrate()
+        objects = ObjectStore(settings.state / "objects")
+        tokens = Tokens(key.encode())
+        backend = _build_backend(settings, catalogue)
+        host, port = sockets.runs.getsockname()[:2]
+        reconciler = Reconciler(
+            store,
+            backend,
+            tokens,
+            catalogue,
+            internal_url=settings.internal_url or f"http://{host}:{port}",
+            changes=changes,
+        )
+        services = Services(
+            store=store,
+            objects=objects,
+            tokens=tokens,
+            changes=changes,
+            catalogue=catalogue,
+            measure=lambda: _measure(settings, catalogue),
+            site=Site(settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri),
+            open_limit=settings.open_jobs_per_user,
+            wake=reconciler.wake,
+        )
+        hub, sessions = Hub(settings.hub_api_url, token), Sessions()
+        public = build_public_app(
+            services, HubIdentity(TokenOwners(hub), sessions), sessions=sessions, hub=hub
+        )
+        housekeeping = Housekeeping(store, backend, objects, changes)
+        loops = [
+            asyncio.create_task(reconciler.run(), name="reconciler"),
+            asyncio.create_task(housekeeping.run(), name="housekeeping"),
+        ]
+        servers = [
+            (_server(public), sockets.public),
+            (_server(build_runs_app(services)), sockets.runs),
+        ]
+        try:
+            await _run(servers, loops, stop, settings, reconciler, public)
+        finally:
+            await hub.close()
+
+
+async def _run(
+    servers: list[tuple[_Server, socket.socket]],
+    loops: list[asyncio.Task[None]],
+    stop: asyncio.Event,
+    settings: Settings,
+    reconciler: Reconciler,
+    public: FastAPI,
+) -> None:
+    """Run all until told to stop, or until one of them ends by itself."""
+    serving = [asyncio.create_task(server.serve(sockets=[s])) for server, s in servers]
+    stopping = asyncio.create_task(stop.wait())
+    for name, (_, bound) in zip(("public", "runs"), servers, strict=True):
+        log.info("serving", extra={"port": bound.getsockname()[1], "side": name})
+    done, _ = await asyncio.wait({*serving, *loops, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    public.state.streams.closing.set()
+    if settings.end_jobs_on_term and stop.is_set():
+        # While the runner's side still answers, so that jobs can say how they ended.
+        await reconciler.end_jobs(_ENDING_SECONDS)
+    for server, _ in servers:
+        server.should_exit = True
+    await asyncio.gather(*serving)
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
+    for task in done - {stopping}:
+        task.result()
+
+
+def _server(app: FastAPI) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            http="h11",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_CLOSING_SECONDS,
+            h11_max_incomplete_event_size=_LONGEST_HEADERS,
+        )
+    )
+
+
+def _bind(settings: Settings, stack: ExitStack) -> Sockets:
+    return Sockets(
+        stack.enter_context(_listen(settings.public_host, settings.public_port, "PUBLIC_PORT")),
+        stack.enter_context(
+            _listen(settings.internal_host, settings.internal_port, "INTERNAL_PORT")
+        ),
+    )
+
+
+def _listen(host: str, port: int, variable: str) -> socket.socket:
+    try:
+        bound = socket.create_server((host, port), backlog=256)
+    except OSError as e:
+        raise StartRefused(
+            f"Port {port} of {host} cannot be used ({e.strerror}): end what uses it, "
+            f"or choose another OFFLINE_JOBS_{variable}."
+        ) from e
+    bound.setblocking(False)
+    return bound
+
+
+def _hold_state(settings: Settings, stack: ExitStack) -> None:
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stack.enter_context(hold_state(settings.state))
+    except OSError as e:
+        raise StartRefused(
+            f"The state folder {settings.state} cannot be written ({e.strerror}): "
+            "mend its permissions, or choose another OFFLINE_JOBS_STATE."
+        ) from e
+
+
+def _load_catalogue(settings: Settings) -> Catalogue:
+    try:
+        return load_catalogue(settings.catalogue)
+    except CatalogueError as e:
+        raise StartRefused("\n".join(e.lines())) from e
+
+
+def _build_backend(settings: Settings, catalogue: Catalogue) -> LocalBackend:
+    state, environments = settings.local_state, settings.local_environments
+    if state is None or environments is None:
+        raise StartRefused(
+            "The local backend needs OFFLINE_JOBS_LOCAL_STATE and OFFLINE_JOBS_LOCAL_ENVIRONMENTS."
+        )
+    return LocalBackend(
+        slots=settings.local_slots,
+        state=state,
+        environments=environments,
+        machine=_measure(settings, catalogue),
+    )
+
+
+def _measure(settings: Settings, catalogue: Catalogue) -> Machine:
+    """What this machine can give; an image's environment may come while we run."""
+    environments = settings.local_environments
+    return Machine(
+        cores=settings.local_cores,
+        memory_bytes=settings.local_memory_bytes,
+        gpus=settings.local_gpus,
+        images=frozenset(
+            slug for slug in catalogue.images if environments and _is_built(environments / slug)
+        ),
+    )
+
+
+def _is_built(environment: Path) -> bool:
+    """Whether an image's environment is complete: the tool that makes it stamps it last."""
+    return (environment / ".stamps" / "own").is_file()

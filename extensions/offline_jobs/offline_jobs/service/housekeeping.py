@@ -1,0 +1,51 @@
+"""Clears away what owners deleted: results, logs, folders.
+
+A deletion is noted in the store with the record's removal; here it is carried out, as often as it
+takes. ``app.py`` starts it.
+"""
+
+import asyncio
+import logging
+
+from offline_jobs.service.backends.backend import Backend
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.store.store import Store
+
+_log = logging.getLogger(__name__)
+_AGAIN_SECONDS = 60.0
+
+
+class Housekeeping:
+    """Makes deleted jobs' files go."""
+
+    def __init__(
+        self, store: Store, backend: Backend, objects: ObjectStore, changes: Changes
+    ) -> None:
+        self._store = store
+        self._backend = backend
+        self._objects = objects
+        self._changes = changes
+
+    async def run(self) -> None:
+        """Clear at the start and after each deletion, until cancelled."""
+        async with self._changes.subscribe() as news:
+            while True:
+                try:
+                    await self.clear_removed()
+                except OSError:
+                    _log.exception("clearing failed; it is tried again")
+                try:
+                    async with asyncio.timeout(_AGAIN_SECONDS):
+                        async for change in news:
+                            if change.removed or change.resync:
+                                break
+                except TimeoutError:
+                    continue
+
+    async def clear_removed(self) -> None:
+        """Clear away what is left of deleted jobs."""
+        for job_id, attempts in await asyncio.to_thread(self._store.states.removals):
+            await asyncio.to_thread(self._objects.delete_prefix, job_id)
+            await self._backend.remove_job(job_id, attempts)
+            await asyncio.to_thread(self._store.states.note_removed, job_id)

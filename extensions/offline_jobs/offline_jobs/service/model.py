@@ -1,0 +1,179 @@
+"""Nouns of the service: a job, its attempts, what was seen of them, and what is made of it.
+
+The store reads and writes :class:`Job` and :class:`Attempt`; backends report :class:`Observation`s
+with :class:`Evidence`; the rules decide from these alone. Pure; every room of the service may
+import it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from offline_jobs.contract.run import ResultRecord, Specification, Termination
+from offline_jobs.contract.states import Cause, Reason, State
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """A checked submission, ready to be stored. ``notebook`` is the snapshot as JSON text."""
+
+    owner: str
+    name: str
+    path: str
+    group: str
+    image: str
+    machine_class: str
+    kernel: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    time_limit_seconds: int
+    interruptible: bool
+    notebook: str
+    idempotency_key: str
+    #: SHA-256 over the canonical submission: same key with another digest is a conflict.
+    digest: str
+    rerun_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as stored. No sentence in it: words are made on the way out."""
+
+    id: str
+    owner: str
+    name: str
+    path: str
+    group: str
+    image: str
+    machine_class: str
+    kernel: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    time_limit_seconds: int
+    interruptible: bool
+    state: State
+    reason: Reason | None
+    cause: Cause | None
+    facts: Mapping[str, Any]
+    attempt: int
+    cell: int
+    total: int
+    cell_seconds: tuple[float, ...]
+    memory_bytes: int
+    memory_peak_bytes: int
+    memory_limit_bytes: int
+    output: str
+    has_result: bool
+    cancel_requested: datetime | None
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    rerun_of: str | None
+    digest: str
+    #: Grows with every stored change of the job; the base of ETags and of the event stream.
+    version: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of a job, one backend object."""
+
+    job: str
+    number: int
+    object_name: str
+    created: datetime
+    #: The backend confirmed that the object exists.
+    launched: datetime | None
+    #: First word of the runner.
+    contacted: datetime | None
+    #: The runner said that a cell begins; from then on nothing is tried again by itself.
+    first_cell: datetime | None
+    last_contact: datetime | None
+    ended: datetime | None
+    phase: str
+    cell: int
+    total: int
+    memory_bytes: int
+    memory_peak_bytes: int
+    memory_limit_bytes: int
+    log_tail: str
+    result: ResultRecord | None
+    #: What the backend needs to find the object again, for example pid and start time.
+    handle: Mapping[str, Any] = field(default_factory=dict)
+    cell_seconds: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How an attempt's object ended, in neutral words: the judge's material.
+
+    ``exit_code`` is the runner's (negative: the signal that killed it); ``killed_for_memory`` the
+    container status' word; ``result`` the record found beside the object, if any.
+    """
+
+    exit_code: int | None = None
+    killed_for_memory: bool = False
+    removed: bool = False
+    message: str = ""
+    termination: Termination | None = None
+    result: ResultRecord | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a backend sees of one attempt's object now.
+
+    ``phase`` is ``absent`` (no such object), ``waiting`` (exists, not running; ``reason`` says
+    why), ``running`` or ``ended`` (``evidence`` says how).
+    """
+
+    phase: str
+    reason: Reason | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    handle: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job that has not ended stands: what the reconciler stores on a change."""
+
+    state: State
+    reason: Reason | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, and with it the job, unless it is tried again.
+
+    ``state`` is terminal. ``cell``, ``total`` and ``*_bytes`` are the last known; 0 is unknown.
+    ``record`` is the runner's, wherever it was found.
+    """
+
+    state: State
+    cause: Cause | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    cell: int = 0
+    total: int = 0
+    memory_bytes: int = 0
+    memory_limit_bytes: int = 0
+    record: ResultRecord | None = None
+
+
+def build_specification(job: Job, attempt: int, notebook: str) -> Specification:
+    """What the runner of one attempt is told; ``notebook`` is the snapshot's JSON text."""
+    return Specification(
+        job=job.id,
+        attempt=attempt,
+        name=job.name,
+        notebook=json.loads(notebook),
+        path=job.path,
+        output=job.output,
+        kernel=dict(job.kernel),
+        parameters=dict(job.parameters),
+        time_limit_seconds=job.time_limit_seconds,
+        group=job.group,
+        image=job.image,
+        machine_class=job.machine_class,
+    )

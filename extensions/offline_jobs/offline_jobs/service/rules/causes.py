@@ -1,0 +1,134 @@
+"""Why an attempt ended: the one judge of causes.
+
+Weighed in this order: the runner's result record (by the service's own store, else found beside the
+object), the termination message's outcome, what the place says (killed for memory, removed), the
+exit code. The last three are all that is left when the runner was killed. Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from offline_jobs.contract.exits import Exit
+from offline_jobs.contract.run import ResultRecord, Termination
+from offline_jobs.contract.states import Cause, State
+from offline_jobs.service.model import Attempt, Ending, Evidence, Job
+
+#: A runner that vanished this close to its memory's limit was killed for memory.
+_NEARLY_FULL = 0.95
+_MESSAGE_CHARACTERS = 500
+_SIGKILL = -9
+
+_SUCCEEDED = "succeeded"
+_CANCELLED = "cancelled"
+_CAUSES = {cause.value: cause for cause in Cause}
+_OUTCOME_OF_EXIT: Mapping[int, str] = {
+    Exit.SUCCEEDED: _SUCCEEDED,
+    Exit.CELL_FAILED: Cause.CELL_ERROR,
+    Exit.KERNEL_DIED: Cause.KERNEL_DIED,
+    Exit.TIME_LIMIT: Cause.TIME_LIMIT,
+    Exit.INTERRUPTED: Cause.INTERRUPTED,
+    Exit.OUTPUT_LOST: Cause.OUTPUT_LOST,
+    Exit.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
+    Exit.CANCELLED: _CANCELLED,
+    Exit.BAD_SPECIFICATION: Cause.REFUSED,
+    Exit.INFRASTRUCTURE: Cause.INTERNAL,
+}
+
+
+def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = False) -> Ending:
+    """How the attempt ended, from everything that is known of it.
+
+    ``overtime``: it was ended from outside because its runner had not kept the time limit.
+    """
+    record = attempt.result or evidence.result
+    outcome = _outcome(attempt, evidence, record)
+    wanted = job.cancel_requested is not None
+    if outcome == _SUCCEEDED:
+        state, cause = State.SUCCEEDED, None
+    elif wanted and outcome in (_CANCELLED, Cause.INTERRUPTED, Cause.REMOVED):
+        state, cause = State.CANCELLED, None
+    elif overtime and outcome in (Cause.INTERRUPTED, _CANCELLED):
+        state, cause = State.FAILED, Cause.TIME_LIMIT
+    else:
+        # Cancelled without the owner's wish: somebody else ended it.
+        state, cause = State.FAILED, _CAUSES.get(outcome, Cause.INTERRUPTED)
+    termination = evidence.termination or Termination()
+    return Ending(
+        state=state,
+        cause=cause,
+        facts=_facts(record, evidence) if state is State.FAILED else {},
+        cell=last_cell(attempt, evidence),
+        total=(record.total if record else 0) or termination.total or attempt.total,
+        memory_bytes=termination.memory_bytes or attempt.memory_bytes,
+        memory_limit_bytes=(
+            termination.memory_limit_bytes
+            or (record.memory_limit_bytes if record else 0)
+            or attempt.memory_limit_bytes
+        ),
+        record=record,
+    )
+
+
+def last_cell(attempt: Attempt, evidence: Evidence) -> int:
+    """The last cell that began by anybody's word; 0: none did."""
+    words = [attempt.cell]
+    words += [record.cell for record in (attempt.result, evidence.result) if record]
+    words += [evidence.termination.cell] if evidence.termination else []
+    return max(words)
+
+
+def may_try_again(job: Job, attempt: Attempt, evidence: Evidence, ending: Ending) -> bool:
+    """Whether another attempt is harmless and useful.
+
+    That is: the first cell never began, nobody wants an end, and the runner vanished or met a fault
+    of the infrastructure.
+    """
+    if attempt.first_cell is not None or ending.cell or job.cancel_requested is not None:
+        return False
+    if evidence.removed or ending.state is not State.FAILED:
+        return False
+    record = attempt.result or evidence.result
+    if record is not None:
+        return record.exit_code == Exit.INFRASTRUCTURE
+    if evidence.exit_code == Exit.INFRASTRUCTURE:
+        return True
+    said = evidence.termination is not None and evidence.termination.outcome
+    return _vanished(evidence.exit_code) and not said
+
+
+def _outcome(attempt: Attempt, evidence: Evidence, record: ResultRecord | None) -> str:
+    if record is not None:
+        return record.outcome
+    if evidence.termination is not None and evidence.termination.outcome:
+        return evidence.termination.outcome
+    if evidence.killed_for_memory:
+        return Cause.OUT_OF_MEMORY
+    if evidence.removed:
+        return Cause.REMOVED
+    if _vanished(evidence.exit_code):
+        full = evidence.exit_code in (None, _SIGKILL) and _was_nearly_full(attempt, evidence)
+        return Cause.OUT_OF_MEMORY if full else Cause.INTERRUPTED
+    return _OUTCOME_OF_EXIT.get(evidence.exit_code or 0, Cause.INTERNAL)
+
+
+def _vanished(exit_code: int | None) -> bool:
+    return exit_code is None or exit_code < 0
+
+
+def _was_nearly_full(attempt: Attempt, evidence: Evidence) -> bool:
+    words = [(attempt.memory_bytes, attempt.memory_limit_bytes)]
+    if evidence.termination is not None:
+        termination = evidence.termination
+        words.append((termination.memory_bytes, termination.memory_limit_bytes))
+    return any(limit and used >= _NEARLY_FULL * limit for used, limit in words)
+
+
+def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    if record is not None and record.error:
+        facts["error_name"] = str(record.error.get("name", ""))[:_MESSAGE_CHARACTERS]
+        facts["error_value"] = str(record.error.get("value", ""))[:_MESSAGE_CHARACTERS]
+    message = (record.message if record else "") or evidence.message
+    if message:
+        facts["message"] = message[:_MESSAGE_CHARACTERS]
+    return facts

@@ -1,0 +1,211 @@
+"""A job in words: one sentence about where it is, and what to do next where there is something.
+
+The store keeps state, reason, cause and facts; :mod:`~offline_jobs.service.web.answers` calls
+:func:`describe` on the way out, so words can be mended without touching a record. Elapsed time is
+added by the page. Each state, reason and cause has its entry here (a test walks all of them). Pure.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from hub_config.catalogue import InstanceClass
+from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service.model import Job
+from offline_jobs.service.rules import amounts
+
+_LONGEST_QUOTE = 200
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a person reads about a job; ``next_step`` only where there is one."""
+
+    sentence: str
+    next_step: str | None = None
+
+
+def describe(job: Job, larger: InstanceClass | None = None) -> Words:
+    """Say in words where ``job`` is.
+
+    Args:
+        job: the job as stored.
+        larger: a class with more memory that the job could be given, for the next step after an
+            end for want of memory; ``None`` when there is none.
+    """
+    match job.state:
+        case State.QUEUED | State.STARTING:
+            return Words(_waiting(job))
+        case State.RUNNING:
+            return Words(_place(job) or "Running, before the first cell")
+        case State.CANCELLING:
+            return Words("Being cancelled; what the finished cells printed is kept")
+        case State.CANCELLED:
+            return Words(f"Cancelled{_in_cell(job)}" if job.cell else "Cancelled before it began")
+        case State.SUCCEEDED:
+            return Words(_done(job))
+        case State.FAILED:
+            return _failed(job, larger)
+
+
+def quote(text: object) -> str:
+    """Foreign text fit for one line: no control or direction characters, at most 200 characters."""
+    line = _UNPRINTABLE.sub(" ", _ANSI.sub("", str(text)[: 10 * _LONGEST_QUOTE])).strip()
+    return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"
+
+
+def _waiting(job: Job) -> str:
+    ahead = job.facts.get("ahead")
+    line = ""
+    if isinstance(ahead, int):
+        line = f", {amounts.count(ahead, 'job')} ahead" if ahead > 0 else ", next in line"
+    again = f" (try {job.attempt})" if job.attempt > 1 else ""
+    words = {
+        Reason.SERVICE: f"Accepted, about to be started{line}",
+        Reason.LOCAL_SLOTS: f"Waiting for a free slot{line}",
+        Reason.QUEUE_QUOTA: f"The share of group {job.group} is in use{line}",
+        Reason.NO_NODE: f"Waiting for a machine of class {job.machine_class}",
+        Reason.NODE_STARTING: f"Starting a machine of class {job.machine_class}",
+        Reason.IMAGE_PULL: f"Pulling the image {job.image}",
+        Reason.KERNEL_START: "Starting the kernel",
+        Reason.CLUSTER_UNREACHABLE: "The cluster cannot be reached now; the job keeps its place",
+        None: "Starting" if job.state is State.STARTING else f"Waiting{line}",
+    }[job.reason]
+    return words + again
+
+
+def _place(job: Job) -> str:
+    if not job.cell:
+        return ""
+    return f"Cell {job.cell} of {job.total}" if job.total else f"Cell {job.cell}"
+
+
+def _in_cell(job: Job) -> str:
+    return f" in cell {job.cell}" if job.cell else ""
+
+
+def _done(job: Job) -> str:
+    words = f"{amounts.count(job.total, 'cell')} finished" if job.total else "Finished"
+    if job.started and job.ended:
+        words += f" in {amounts.duration((job.ended - job.started).total_seconds())}"
+    if job.memory_peak_bytes:
+        words += f", peak {amounts.size(job.memory_peak_bytes)}"
+    return words
+
+
+def _failed(job: Job, larger: InstanceClass | None) -> Words:
+    if job.cause is Cause.OUT_OF_MEMORY:
+        return _out_of_memory(job, larger)
+    return _CAUSES[job.cause or Cause.INTERNAL](job)
+
+
+def _cell_error(job: Job) -> Words:
+    return Words(_raised(job), _join(_kept(job), "Mend the notebook and submit it again."))
+
+
+def _kernel_died(job: Job) -> Words:
+    step = "Look at the end of the log, then run it again."
+    return Words(f"The kernel died{_in_cell(job)}", _join(_kept(job), step))
+
+
+def _out_of_memory(job: Job, larger: InstanceClass | None) -> Words:
+    peak, limit = max(job.memory_peak_bytes, job.memory_bytes), job.memory_limit_bytes
+    at = f" at {amounts.size_of(peak, limit)}" if peak and limit else ""
+    if larger is None:
+        step = "Load less data at a time; no class with more memory is to be had for this job."
+    else:
+        memory = amounts.size(larger.memory_bytes)
+        step = f"The same notebook needs more memory: {larger.name} has {memory}."
+    return Words(f"Out of memory{_in_cell(job)}{at}", _join(_kept(job), step))
+
+
+def _time_limit(job: Job) -> Words:
+    limit = amounts.duration(job.time_limit_seconds)
+    step = "Submit it again with a longer time limit."
+    return Words(f"Time limit of {limit} reached{_in_cell(job)}", _join(_kept(job), step))
+
+
+def _interrupted(job: Job) -> Words:
+    tries = f" after {job.attempt} tries" if job.attempt > 1 else ""
+    step = "The machine was lost or stopped; run it again."
+    return Words(f"Interrupted{_in_cell(job)}{tries}", _join(_kept(job), step))
+
+
+def _no_capacity(job: Job) -> Words:
+    waited = job.facts.get("waited_seconds")
+    so_long = f" for {amounts.duration(waited)}" if isinstance(waited, int | float) else ""
+    return Words(
+        f"No machine of class {job.machine_class} could be had{so_long}",
+        "Run it again later, or choose another class.",
+    )
+
+
+def _image_pull(job: Job) -> Words:
+    return Words(
+        f"The image {job.image} could not be pulled",
+        "Tell an administrator; the notebook is not at fault.",
+    )
+
+
+def _refused(job: Job) -> Words:
+    return Words(
+        f"Refused{_because(job)}",
+        "Choose another group, image or class, or ask an administrator.",
+    )
+
+
+def _removed(job: Job) -> Words:
+    step = "Somebody deleted it from outside; run it again."
+    return Words(f"Removed{_in_cell(job)}", _join(_kept(job), step))
+
+
+def _output_lost(job: Job) -> Words:
+    return Words(
+        f"The executed notebook could not be written{_because(job)}",
+        "Make room in your home or mend its permissions, then run it again.",
+    )
+
+
+def _internal(job: Job) -> Words:
+    step = "Run it again; if it fails the same way, tell an administrator."
+    return Words(f"It could not be run{_in_cell(job)}{_because(job)}", _join(_kept(job), step))
+
+
+_CAUSES: Mapping[Cause, Callable[[Job], Words]] = {
+    Cause.CELL_ERROR: _cell_error,
+    Cause.KERNEL_DIED: _kernel_died,
+    Cause.TIME_LIMIT: _time_limit,
+    Cause.INTERRUPTED: _interrupted,
+    Cause.NO_CAPACITY: _no_capacity,
+    Cause.IMAGE_PULL: _image_pull,
+    Cause.REFUSED: _refused,
+    Cause.REMOVED: _removed,
+    Cause.OUTPUT_LOST: _output_lost,
+    Cause.INTERNAL: _internal,
+}
+
+
+def _raised(job: Job) -> str:
+    place = f"Cell {job.cell}" if job.cell else "A cell"
+    name = quote(job.facts.get("error_name") or "an error")
+    value = quote(job.facts.get("error_value") or "")
+    return f"{place} raised {name}: {value}" if value else f"{place} raised {name}"
+
+
+def _kept(job: Job) -> str | None:
+    """What there is of a run that ended in a cell."""
+    done = job.cell - 1
+    if done < 1:
+        return None
+    return "Cell 1 is finished and kept." if done == 1 else f"Cells 1–{done} are finished and kept."
+
+
+def _because(job: Job) -> str:
+    message = quote(job.facts.get("message") or "")
+    return f": {message}" if message else ""
+
+
+def _join(*parts: str | None) -> str | None:
+    return " ".join(part for part in parts if part) or None

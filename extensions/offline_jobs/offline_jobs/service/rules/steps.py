@@ -1,0 +1,199 @@
+"""What now: from jobs, their attempts, what is seen of them and the time, to one step each.
+
+The reconciler asks here at every pass and does exactly what it is told. Deadlines are kept here:
+the patience with a runner that was asked to end, and the backstop behind its own time limit. Pure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
+from offline_jobs.service.rules.causes import judge, may_try_again
+from offline_jobs.service.rules.line import form_line
+
+MAX_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the runner's own endings are waited for, in seconds.
+
+    ``cancel``: for its answer to a cancel; ``stop``: from there until it is killed;
+    ``overtime``: beyond the job's time limit; ``goodbye``: of its process after its result record.
+    """
+
+    cancel_seconds: float = 15
+    stop_seconds: float = 15
+    overtime_seconds: float = 60
+    goodbye_seconds: float = 60
+
+
+@dataclass(frozen=True)
+class View:
+    """One open job with its current attempt and what is seen of it."""
+
+    job: Job
+    attempt: Attempt
+    seen: Observation
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Make the attempt's object."""
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """The object is there and the store does not know yet."""
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Store where the job stands."""
+
+    standing: Standing
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Have the object end; ``standing`` is stored as well when it is new."""
+
+    force: bool
+    standing: Standing | None = None
+
+
+@dataclass(frozen=True)
+class Finish:
+    """End attempt and job."""
+
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class TryAgain:
+    """End the attempt and queue the next."""
+
+    ending: Ending
+
+
+Step = Launch | Adopt | Stand | Stop | Finish | TryAgain
+
+
+def plan_steps(
+    views: Sequence[View], slots: int | None, now: datetime, patience: Patience
+) -> list[tuple[View, Step]]:
+    """The steps to take, for those views where something is to be done.
+
+    ``views`` are oldest first, which is the order of the line.
+    """
+    steps = {view.attempt.object_name: decide(view, now, patience) for view in views}
+    waiting = [name for name, step in steps.items() if isinstance(step, Launch)]
+    occupied = sum(view.seen.phase in ("waiting", "running") for view in views)
+    # An object that exists without having begun holds its slot already.
+    begun = [
+        view.attempt.object_name
+        for view in views
+        if view.attempt.object_name in waiting and view.seen.phase == "waiting"
+    ]
+    line = form_line([name for name in waiting if name not in begun], occupied, slots)
+    planned: list[tuple[View, Step]] = []
+    for view in views:
+        step = steps[view.attempt.object_name]
+        if view.attempt.object_name in line.ahead:
+            ahead = {"ahead": line.ahead[view.attempt.object_name]}
+            step = _stand(view.job, Standing(State.QUEUED, Reason.LOCAL_SLOTS, ahead))
+        if step is not None:
+            planned.append((view, step))
+    return planned
+
+
+def decide(view: View, now: datetime, patience: Patience) -> Step | None:
+    """The step for one job, whatever the line says; ``None``: all is as it should be."""
+    attempt, seen = view.attempt, view.seen
+    if seen.phase == "ended":
+        return _after_end(view, seen.evidence or Evidence(), now, patience)
+    known = attempt.launched is not None or attempt.contacted is not None
+    if seen.phase == "absent" and known:
+        return _after_end(view, Evidence(removed=True), now, patience)
+    if seen.phase == "absent" or (seen.phase == "waiting" and seen.reason is None):
+        return _before_start(view)
+    if attempt.launched is None:
+        return Adopt()
+    return _while_alive(view, now, patience)
+
+
+def _before_start(view: View) -> Step:
+    """Nothing runs yet. An object that exists may still begin by itself, so it must be stopped."""
+    if view.job.cancel_requested is None:
+        return Launch()
+    if view.seen.phase == "absent":
+        return Finish(Ending(State.CANCELLED))
+    return Stop(force=True, standing=_new(view.job, Standing(State.CANCELLING)))
+
+
+def is_overtime(job: Job, attempt: Attempt, now: datetime, patience: Patience) -> bool:
+    """Whether the attempt runs longer than even a slow ending at its time limit explains."""
+    since = attempt.first_cell or attempt.launched
+    if since is None or not job.time_limit_seconds:
+        return False
+    return _passed(since, job.time_limit_seconds + patience.overtime_seconds, now)
+
+
+def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
+    job, attempt = view.job, view.attempt
+    if job.cancel_requested is not None:
+        return _while_cancelling(job, job.cancel_requested, now, patience)
+    if is_overtime(job, attempt, now, patience):
+        harder = Patience(overtime_seconds=patience.overtime_seconds + patience.stop_seconds)
+        return Stop(force=is_overtime(job, attempt, now, harder))
+    if attempt.result is not None:
+        said = attempt.last_contact or attempt.created
+        return Stop(force=True) if _passed(said, patience.goodbye_seconds, now) else None
+    if view.seen.phase == "waiting":
+        return _stand(job, Standing(State.STARTING, view.seen.reason, view.seen.facts))
+    if attempt.first_cell is not None:
+        return _stand(job, Standing(State.RUNNING))
+    return _stand(job, Standing(State.STARTING, Reason.KERNEL_START))
+
+
+def _while_cancelling(job: Job, since: datetime, now: datetime, patience: Patience) -> Step | None:
+    """First its runner is asked (the answer to its progress), then a signal, then it is killed."""
+    standing = _new(job, Standing(State.CANCELLING))
+    if _passed(since, patience.cancel_seconds + patience.stop_seconds, now):
+        return Stop(force=True, standing=standing)
+    if _passed(since, patience.cancel_seconds, now):
+        return Stop(force=False, standing=standing)
+    return None if standing is None else Stand(standing)
+
+
+def _after_end(view: View, evidence: Evidence, now: datetime, patience: Patience) -> Step:
+    job, attempt = view.job, view.attempt
+    overtime = is_overtime(job, attempt, now, patience)
+    ending = judge(job, attempt, evidence, overtime=overtime)
+    if not overtime and may_try_again(job, attempt, evidence, ending):
+        if attempt.number < MAX_ATTEMPTS:
+            return TryAgain(ending)
+        return Finish(
+            Ending(State.FAILED, Cause.INTERRUPTED, {**ending.facts, "attempts": attempt.number})
+        )
+    return Finish(ending)
+
+
+def _new(job: Job, standing: Standing) -> Standing | None:
+    same = (job.state, job.reason, dict(job.facts)) == (
+        standing.state,
+        standing.reason,
+        dict(standing.facts),
+    )
+    return None if same else standing
+
+
+def _stand(job: Job, standing: Standing) -> Step | None:
+    new = _new(job, standing)
+    return None if new is None else Stand(new)
+
+
+def _passed(since: datetime, seconds: float, now: datetime) -> bool:
+    return now >= since + timedelta(seconds=seconds)

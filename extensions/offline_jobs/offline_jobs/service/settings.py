@@ -1,0 +1,88 @@
+"""Settings of the service, from ``OFFLINE_JOBS_*`` of the environment.
+
+Read once by ``__main__.py`` and handed to ``app.py``; nobody else reads them. Secrets come from
+files, so that they are in no process list and no log.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.service.errors import StartRefused
+
+_PREFIX = "OFFLINE_JOBS_"
+
+
+class Settings(BaseSettings):
+    """One field per variable, in lower case without the prefix."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
+
+    #: Folder of the database and the object store.
+    state: Path
+    catalogue: Path
+    hub_api_url: str
+    hub_token_file: Path
+    run_token_key_file: Path
+    public_host: str = "127.0.0.1"
+    public_port: int = Field(0, ge=0, le=65535)
+    internal_host: str = "127.0.0.1"
+    internal_port: int = Field(0, ge=0, le=65535)
+    base_path: str = Field(SERVICE_PREFIX, pattern=r"^/([A-Za-z0-9_.~-]+/)*$")
+    #: Address of the hub as the browser sees it, ending in a slash.
+    hub_public_url: str = Field("/", pattern=r"^(https?://[^/?#]+)?/([^?#]*/)?$")
+    #: Where the hub sends a browser after its login; empty: below the base path.
+    oauth_redirect_uri: str = ""
+    #: Address of the runner's side as runners see it; empty: its host and port.
+    internal_url: str = ""
+    backend: Literal["local"] = "local"
+    local_slots: int = Field(2, ge=1, le=64)
+    local_state: Path | None = None
+    local_environments: Path | None = None
+    #: What this machine can give.
+    local_cores: int = Field(1, ge=1)
+    local_memory_bytes: int = Field(1024**3, ge=1)
+    local_gpus: int = Field(0, ge=0)
+    #: At SIGTERM end the running jobs too, as ``make run`` promises; else they are left alone.
+    end_jobs_on_term: bool = False
+    open_jobs_per_user: int = Field(200, ge=1, le=100_000)
+    demonstration: bool = False
+    crash_at: str = ""
+    log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+
+
+def load_settings() -> Settings:
+    """The settings of this process' environment.
+
+    Raises:
+        StartRefused: a variable is missing or wrong; one line names each.
+    """
+    try:
+        return Settings()
+    except ValidationError as e:
+        mistakes = "; ".join(
+            f"{_PREFIX}{str(m['loc'][0]).upper()}: {m['msg']}"
+            for m in e.errors(include_url=False, include_input=False)
+        )
+        raise StartRefused(f"Settings: {mistakes}.") from e
+
+
+def read_secret(path: Path, variable: str, least: int = 16) -> str:
+    """The secret in a file.
+
+    Raises:
+        StartRefused: it cannot be read, or is too short.
+    """
+    try:
+        secret = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else "not ASCII text"
+        raise StartRefused(
+            f"{_PREFIX}{variable} names {path}, which cannot be read: {reason}."
+        ) from e
+    if len(secret) < least:
+        raise StartRefused(f"{_PREFIX}{variable} names {path}, which has under {least} characters.")
+    return secret

@@ -1,0 +1,95 @@
+"""Reading jobs and attempts inside a transaction; for the rooms of the store alone."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, or_, select
+
+from offline_jobs.contract.states import TERMINAL, State
+from offline_jobs.service.model import Attempt, Job
+from offline_jobs.service.store.rows import (
+    ATTEMPT_COLUMNS,
+    ATTEMPT_FIELDS,
+    JOB_FIELDS,
+    build_attempt,
+    build_job,
+)
+from offline_jobs.service.store.tables import EPOCH, attempts, jobs
+
+_CURRENT = and_(attempts.c.job == jobs.c.id, attempts.c.number == jobs.c.attempt)
+_JOB_COLUMNS = [
+    (attempts if name in ATTEMPT_COLUMNS else jobs).c[name].label(name) for name in JOB_FIELDS
+]
+_ATTEMPT_COLUMNS = [attempts.c[name] for name in ATTEMPT_FIELDS]
+_NOT_TERMINAL = jobs.c.state.not_in(sorted(TERMINAL))
+
+
+def _jobs() -> Select[Any]:
+    return select(*_JOB_COLUMNS).select_from(jobs.join(attempts, _CURRENT))
+
+
+def read_job(connection: Connection, job_id: str) -> Job | None:
+    """One job with its current attempt's progress."""
+    row = connection.execute(_jobs().where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else build_job(row)
+
+
+def read_job_of_key(connection: Connection, owner: str, key: str) -> Job | None:
+    """The owner's job with this idempotency key."""
+    statement = _jobs().where(jobs.c.owner == owner, jobs.c.idempotency_key == key)
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else build_job(row)
+
+
+def read_jobs(
+    connection: Connection,
+    owner: str | None,
+    state: State | None,
+    limit: int,
+    before: tuple[int, str] | None,
+) -> list[Job]:
+    """At most ``limit`` jobs, newest first, after the place ``before`` (microseconds, id)."""
+    statement = _jobs().order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit)
+    if owner is not None:
+        statement = statement.where(jobs.c.owner == owner)
+    if state is not None:
+        statement = statement.where(jobs.c.state == state)
+    if before is not None:
+        created = EPOCH + timedelta(microseconds=before[0])
+        statement = statement.where(
+            or_(
+                jobs.c.created < created,
+                and_(jobs.c.created == created, jobs.c.id < before[1]),
+            )
+        )
+    return [build_job(row) for row in connection.execute(statement)]
+
+
+def count_open(connection: Connection, owner: str) -> int:
+    """How many of the owner's jobs have not ended."""
+    statement = select(jobs.c.id).where(jobs.c.owner == owner, _NOT_TERMINAL)
+    return len(connection.execute(statement).all())
+
+
+def read_attempt(connection: Connection, job_id: str, number: int) -> Attempt | None:
+    """One attempt."""
+    statement = select(*_ATTEMPT_COLUMNS).where(
+        attempts.c.job == job_id, attempts.c.number == number
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else build_attempt(row)
+
+
+def read_open(connection: Connection) -> list[tuple[Job, Attempt]]:
+    """Jobs that have not ended with their current attempts, oldest first."""
+    prefix = "attempt_"
+    columns = [column.label(f"{prefix}{column.name}") for column in _ATTEMPT_COLUMNS]
+    statement = (
+        select(*_JOB_COLUMNS, *columns)
+        .select_from(jobs.join(attempts, _CURRENT))
+        .where(_NOT_TERMINAL)
+        .order_by(jobs.c.created, jobs.c.id)
+    )
+    return [
+        (build_job(row), build_attempt(row, prefix=prefix)) for row in connection.execute(statement)
+    ]

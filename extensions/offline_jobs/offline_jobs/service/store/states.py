@@ -1,0 +1,204 @@
+"""What the reconciler stores: a job's state, and the attempts' lives.
+
+Nobody else changes a state. The methods guard what must never happen, whatever the caller
+believes: a job that has ended stays ended, and an attempt whose first cell began has no successor.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from offline_jobs.contract.names import object_name
+from offline_jobs.contract.states import Reason, State
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.crash import crash_at
+from offline_jobs.service.model import Attempt, Ending, Job, Standing
+from offline_jobs.service.store import queries
+from offline_jobs.service.store.database import Database
+from offline_jobs.service.store.tables import attempts, jobs, removals
+from offline_jobs.service.store.versions import touch
+
+Clock = Callable[[], datetime]
+
+
+def new_attempt_row(job_id: str, number: int, now: datetime) -> dict[str, Any]:
+    """The row of an attempt that has not begun."""
+    return {
+        "job": job_id,
+        "number": number,
+        "object_name": object_name(job_id, number),
+        "created": now,
+        "phase": "",
+        "cell": 0,
+        "total": 0,
+        "cell_seconds": [],
+        "memory_bytes": 0,
+        "memory_peak_bytes": 0,
+        "memory_limit_bytes": 0,
+        "log_tail": "",
+        "handle": {},
+    }
+
+
+class States:
+    """The reconciler's side of the store."""
+
+    def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:
+        self._database = database
+        self._changes = changes
+        self._clock = clock
+
+    def set_standings(self, standings: Mapping[tuple[str, int], Standing]) -> None:
+        """Store where jobs stand, by job and current attempt, in one transaction.
+
+        A job that has ended, or is at another attempt by now, is left as it is.
+        """
+        news = []
+        with self._database.write() as connection:
+            for (job_id, number), standing in standings.items():
+                job = queries.read_job(connection, job_id)
+                if job is None or job.state.is_terminal or job.attempt != number:
+                    continue
+                self._update_job(
+                    connection,
+                    job_id,
+                    state=standing.state,
+                    reason=standing.reason,
+                    facts=dict(standing.facts),
+                    started=job.started or self._started(connection, job, standing.state),
+                )
+                news.append((job_id, job.owner, touch(connection, job_id, job.owner)))
+        for item in news:
+            self._changes.publish(*item)
+
+    def mark_launched(self, job_id: str, number: int, handle: Mapping[str, Any]) -> None:
+        """Note that the attempt's object exists; the first note of it stays."""
+        with self._database.write() as connection:
+            job, attempt = self._current(connection, job_id, number)
+            if job is None or attempt is None or attempt.launched is not None:
+                return
+            connection.execute(
+                update(attempts)
+                .where(attempts.c.job == job_id, attempts.c.number == number)
+                .values(launched=self._clock(), handle=dict(handle))
+            )
+            self._update_job(
+                connection, job_id, state=State.STARTING, reason=Reason.KERNEL_START, facts={}
+            )
+            version = touch(connection, job_id, job.owner)
+        self._changes.publish(job_id, job.owner, version)
+
+    def finish(self, job_id: str, number: int, ending: Ending) -> bool:
+        """End attempt and job for good; whether it did (not when the job had ended before)."""
+        with self._database.write() as connection:
+            job, attempt = self._current(connection, job_id, number)
+            if job is None or attempt is None:
+                return False
+            now = self._clock()
+            self._close_attempt(connection, attempt, ending, now)
+            self._update_job(
+                connection,
+                job_id,
+                state=ending.state,
+                reason=None,
+                cause=ending.cause,
+                facts=dict(ending.facts),
+                started=job.started or attempt.first_cell or _parse_started(ending),
+                ended=now,
+            )
+            version = touch(connection, job_id, job.owner)
+            crash_at("before-final")
+        crash_at("after-final")
+        self._changes.publish(job_id, job.owner, version)
+        return True
+
+    def add_attempt(self, job_id: str, number: int, ending: Ending) -> bool:
+        """Close attempt ``number`` with ``ending`` and queue the next one; whether it did.
+
+        Refused where the first cell began, by the runner's word or the ending's.
+        """
+        with self._database.write() as connection:
+            job, attempt = self._current(connection, job_id, number)
+            if job is None or attempt is None or attempt.first_cell is not None or ending.cell:
+                return False
+            now = self._clock()
+            self._close_attempt(connection, attempt, ending, now)
+            connection.execute(insert(attempts).values(new_attempt_row(job_id, number + 1, now)))
+            self._update_job(
+                connection,
+                job_id,
+                state=State.QUEUED,
+                reason=Reason.SERVICE,
+                facts={},
+                attempt=number + 1,
+            )
+            version = touch(connection, job_id, job.owner)
+        self._changes.publish(job_id, job.owner, version)
+        return True
+
+    def removals(self) -> list[tuple[str, int]]:
+        """Deleted jobs whose files are still there, each with its number of attempts."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(removals.c.job, removals.c.attempts))
+            return [(row.job, row.attempts) for row in rows]
+
+    def note_removed(self, job_id: str) -> None:
+        """Note that nothing is left of a deleted job."""
+        with self._database.write() as connection:
+            connection.execute(delete(removals).where(removals.c.job == job_id))
+
+    def _current(
+        self, connection: Connection, job_id: str, number: int
+    ) -> tuple[Job | None, Attempt | None]:
+        """The job, if it is open and at this attempt, with the attempt."""
+        job = queries.read_job(connection, job_id)
+        if job is None or job.state.is_terminal or job.attempt != number:
+            return None, None
+        return job, queries.read_attempt(connection, job_id, number)
+
+    def _started(self, connection: Connection, job: Job, state: State) -> datetime | None:
+        if state is not State.RUNNING:
+            return None
+        attempt = queries.read_attempt(connection, job.id, job.attempt)
+        return (attempt and attempt.first_cell) or self._clock()
+
+    def _close_attempt(
+        self, connection: Connection, attempt: Attempt, ending: Ending, now: datetime
+    ) -> None:
+        values: dict[str, Any] = {
+            "ended": now,
+            "cause": ending.cause,
+            "phase": "ended",
+            "cell": max(ending.cell, attempt.cell),
+            "total": ending.total or attempt.total,
+            "memory_bytes": ending.memory_bytes or attempt.memory_bytes,
+            "memory_limit_bytes": ending.memory_limit_bytes or attempt.memory_limit_bytes,
+        }
+        if attempt.result is None and ending.record is not None:
+            # The runner could not hand it over, it was found beside the object.
+            values |= {
+                "result": ending.record.to_json(),
+                "cell_seconds": list(ending.record.cell_seconds),
+                "memory_peak_bytes": ending.record.memory_peak_bytes,
+            }
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.job == attempt.job, attempts.c.number == attempt.number)
+            .values(values)
+        )
+
+    def _update_job(self, connection: Connection, job_id: str, **values: Any) -> None:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+
+
+def _parse_started(ending: Ending) -> datetime | None:
+    """When the run began by its record: for a run that the service saw nothing of."""
+    if ending.record is None or not ending.cell:
+        return None
+    try:
+        started = datetime.fromisoformat(ending.record.started)
+    except ValueError:
+        return None
+    return started if started.tzinfo is not None else None

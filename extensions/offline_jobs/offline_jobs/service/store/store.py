@@ -1,0 +1,321 @@
+"""The store: the only writer of the database.
+
+A submission is one transaction (:meth:`Store.create_job`): job, snapshot and first attempt are
+durable before anybody is told. What the runner says is kept by :meth:`Store.record_progress` and
+:meth:`Store.record_result`. A job's *state* is changed only by the reconciler, through
+:attr:`Store.states`. Each change gives the job a new version and is published after its commit.
+All methods are short, synchronous and callable from any thread.
+"""
+
+import secrets
+import string
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from offline_jobs.contract.names import output_folder
+from offline_jobs.contract.run import Progress, ProgressAnswer, ResultRecord
+from offline_jobs.contract.states import Reason, State
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.crash import crash_at
+from offline_jobs.service.errors import (
+    AttemptClosed,
+    IdempotencyConflict,
+    NotFinished,
+    NotFound,
+    TooManyJobs,
+)
+from offline_jobs.service.model import Attempt, Job, NewJob
+from offline_jobs.service.store import queries
+from offline_jobs.service.store.database import Database
+from offline_jobs.service.store.rows import make_cursor, parse_cursor
+from offline_jobs.service.store.states import States, new_attempt_row
+from offline_jobs.service.store.tables import (
+    attempts,
+    jobs,
+    removals,
+    snapshots,
+    to_microseconds,
+)
+from offline_jobs.service.store.versions import current_version, next_version, touch
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
+
+
+def make_job_id() -> str:
+    """A new job's id: unguessable, a DNS label, a letter first."""
+    first = secrets.choice(string.ascii_lowercase)
+    rest = (secrets.choice(string.ascii_lowercase + string.digits) for _ in range(11))
+    return first + "".join(rest)
+
+
+class Store:
+    """Jobs, attempts and snapshots in one database."""
+
+    def __init__(self, url: str, changes: Changes, clock: Callable[[], datetime] = utc_now) -> None:
+        self._database = Database(url)
+        self._changes = changes
+        self._clock = clock
+        #: What the reconciler alone uses.
+        self.states = States(self._database, changes, clock)
+
+    def migrate(self) -> None:
+        """Bring the tables to the newest version."""
+        self._database.migrate()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._database.close()
+
+    # Submission.
+
+    def create_job(self, new: NewJob, *, open_limit: int) -> tuple[Job, bool]:
+        """Store a submission: job, snapshot and first attempt, durable on return.
+
+        Returns:
+            The job and whether it is new; the same key with the same digest gives the first job.
+
+        Raises:
+            IdempotencyConflict: the owner used the key for another submission.
+            TooManyJobs: the owner has ``open_limit`` jobs that have not ended.
+        """
+        with self._database.write() as connection:
+            earlier = queries.read_job_of_key(connection, new.owner, new.idempotency_key)
+            if earlier is not None:
+                if earlier.digest != new.digest:
+                    raise IdempotencyConflict(earlier.id)
+                return earlier, False
+            if queries.count_open(connection, new.owner) >= open_limit:
+                raise TooManyJobs(open_limit)
+            job = self._insert_job(connection, new)
+            crash_at("before-commit")
+        crash_at("after-commit")
+        self._publish(job)
+        return job, True
+
+    def _insert_job(self, connection: Connection, new: NewJob) -> Job:
+        now = self._clock()
+        job_id = make_job_id()
+        row = {
+            "id": job_id,
+            "owner": new.owner,
+            "idempotency_key": new.idempotency_key,
+            "digest": new.digest,
+            "name": new.name,
+            "path": new.path,
+            "group": new.group,
+            "image": new.image,
+            "machine_class": new.machine_class,
+            "kernel": dict(new.kernel),
+            "parameters": dict(new.parameters),
+            "time_limit_seconds": new.time_limit_seconds,
+            "interruptible": new.interruptible,
+            "output": output_folder(new.path, now, job_id),
+            "state": State.QUEUED,
+            "reason": Reason.SERVICE,
+            "facts": {},
+            "attempt": 1,
+            "has_result": False,
+            "created": now,
+            "rerun_of": new.rerun_of,
+            "version": next_version(connection, new.owner),
+        }
+        connection.execute(insert(jobs).values(row))
+        connection.execute(insert(snapshots).values(job=job_id, notebook=new.notebook))
+        connection.execute(insert(attempts).values(new_attempt_row(job_id, 1, now)))
+        return _known(queries.read_job(connection, job_id))
+
+    def request_cancel(self, job_id: str) -> Job:
+        """Note that the owner wants an end; a job that has ended stays as it is.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        with self._database.write() as connection:
+            job = _known(queries.read_job(connection, job_id))
+            if job.state.is_terminal or job.cancel_requested is not None:
+                return job
+            statement = update(jobs).where(jobs.c.id == job_id)
+            connection.execute(statement.values(cancel_requested=self._clock()))
+            touch(connection, job_id, job.owner)
+            job = _known(queries.read_job(connection, job_id))
+        self._publish(job)
+        return job
+
+    def delete_job(self, job_id: str) -> None:
+        """Delete the record of a job that has ended; its files are cleared away later.
+
+        Raises:
+            NotFound: there is no such job.
+            NotFinished: it has not ended.
+        """
+        with self._database.write() as connection:
+            job = _known(queries.read_job(connection, job_id))
+            if not job.state.is_terminal:
+                raise NotFinished(job_id)
+            connection.execute(insert(removals).values(job=job_id, attempts=job.attempt))
+            connection.execute(delete(jobs).where(jobs.c.id == job_id))
+            version = next_version(connection, job.owner)
+        self._changes.publish(job_id, job.owner, version, removed=True)
+
+    # Reading.
+
+    def job(self, job_id: str) -> Job | None:
+        """One job, or ``None``."""
+        with self._database.read() as connection:
+            return queries.read_job(connection, job_id)
+
+    def jobs(
+        self, owner: str | None, state: State | None, limit: int, cursor: str | None
+    ) -> tuple[list[Job], str | None]:
+        """A page of jobs, newest first, and the next page's cursor (``None``: no more).
+
+        ``owner`` ``None`` means everybody's.
+
+        Raises:
+            Unsound: the cursor is none of ours.
+        """
+        before = None if cursor is None else parse_cursor(cursor)
+        with self._database.read() as connection:
+            page = queries.read_jobs(connection, owner, state, limit + 1, before)
+        if len(page) <= limit:
+            return page, None
+        last = page[limit - 1]
+        return page[:limit], make_cursor(to_microseconds(last.created), last.id)
+
+    def version(self, owner: str | None) -> int:
+        """Grows with every change of the owner's jobs (everybody's with ``None``)."""
+        with self._database.read() as connection:
+            return current_version(connection, owner)
+
+    def attempt(self, job_id: str, number: int) -> Attempt | None:
+        """One attempt, or ``None``."""
+        with self._database.read() as connection:
+            return queries.read_attempt(connection, job_id, number)
+
+    def snapshot(self, job_id: str) -> str:
+        """The notebook as submitted, JSON text.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        with self._database.read() as connection:
+            statement = select(snapshots.c.notebook).where(snapshots.c.job == job_id)
+            notebook = connection.execute(statement).scalar_one_or_none()
+        if notebook is None:
+            raise NotFound
+        return str(notebook)
+
+    def open_attempts(self) -> list[tuple[Job, Attempt]]:
+        """Jobs that have not ended with their current attempts, oldest first."""
+        with self._database.read() as connection:
+            return queries.read_open(connection)
+
+    # What the runner says.
+
+    def record_progress(self, job_id: str, number: int, progress: Progress) -> ProgressAnswer:
+        """Keep how far an attempt is; an older message than the last is only a sign of life.
+
+        Raises:
+            NotFound: there is no such attempt.
+            AttemptClosed: its record is closed.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            job, attempt = self._open_attempt(connection, job_id, number)
+            crash_at("on-first-contact" if attempt.contacted is None else "on-progress")
+            values: dict[str, object] = {"last_contact": now}
+            if attempt.contacted is None:
+                values["contacted"] = now
+            if progress.cell and attempt.first_cell is None:
+                values["first_cell"] = now
+            if progress.cell >= attempt.cell and attempt.result is None:
+                values |= {
+                    "phase": progress.phase[:16],
+                    "cell": progress.cell,
+                    "total": progress.total,
+                    "cell_seconds": list(progress.cell_seconds),
+                    "memory_bytes": progress.memory_bytes,
+                    "memory_peak_bytes": progress.memory_peak_bytes,
+                    "memory_limit_bytes": progress.memory_limit_bytes,
+                    "log_tail": progress.log_tail,
+                }
+            self._update_attempt(connection, job_id, number, values)
+            version = touch(connection, job_id, job.owner)
+        self._changes.publish(job_id, job.owner, version)
+        return ProgressAnswer(cancel=job.cancel_requested is not None)
+
+    def record_result(self, job_id: str, number: int, result: ResultRecord) -> None:
+        """Keep how an attempt ended, by its runner's own word; the first record stays.
+
+        Raises:
+            NotFound: there is no such attempt.
+            AttemptClosed: its record is closed.
+        """
+        now = self._clock()
+        with self._database.write() as connection:
+            job, attempt = self._open_attempt(connection, job_id, number)
+            crash_at("on-result")
+            if attempt.result is None:
+                values: dict[str, object] = {
+                    "last_contact": now,
+                    "contacted": attempt.contacted or now,
+                    "phase": "ending",
+                    "result": result.to_json(),
+                    "cell": max(result.cell, attempt.cell),
+                    "total": result.total or attempt.total,
+                    "cell_seconds": list(result.cell_seconds) or list(attempt.cell_seconds),
+                    "memory_peak_bytes": max(result.memory_peak_bytes, attempt.memory_peak_bytes),
+                }
+                if result.cell and attempt.first_cell is None:
+                    values["first_cell"] = now
+                self._update_attempt(connection, job_id, number, values)
+            version = touch(connection, job_id, job.owner)
+        crash_at("after-result")
+        self._changes.publish(job_id, job.owner, version)
+
+    def note_result_stored(self, job_id: str, number: int) -> None:
+        """Note that the object store has this attempt's executed notebook.
+
+        Raises:
+            NotFound: there is no such attempt.
+            AttemptClosed: its record is closed.
+        """
+        with self._database.write() as connection:
+            job, _ = self._open_attempt(connection, job_id, number)
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(has_result=True))
+            version = touch(connection, job_id, job.owner)
+        self._changes.publish(job_id, job.owner, version)
+
+    def _open_attempt(
+        self, connection: Connection, job_id: str, number: int
+    ) -> tuple[Job, Attempt]:
+        job = _known(queries.read_job(connection, job_id))
+        attempt = queries.read_attempt(connection, job_id, number)
+        if attempt is None:
+            raise NotFound
+        if job.state.is_terminal or job.attempt != number or attempt.ended is not None:
+            raise AttemptClosed
+        return job, attempt
+
+    def _update_attempt(
+        self, connection: Connection, job_id: str, number: int, values: dict[str, object]
+    ) -> None:
+        connection.execute(
+            update(attempts)
+            .where(attempts.c.job == job_id, attempts.c.number == number)
+            .values(values)
+        )
+
+    def _publish(self, job: Job) -> None:
+        self._changes.publish(job.id, job.owner, job.version)
+
+
+def _known(job: Job | None) -> Job:
+    if job is None:
+        raise NotFound
+    return job

@@ -1,0 +1,143 @@
+"""Tables of the jobs service.
+
+``jobs`` and ``attempts`` are the record, ``snapshots`` holds the notebooks as submitted,
+``owners`` a version per owner (the base of ETags), ``removals`` what is still to be cleared away
+after an owner deleted a record. Words (states, reasons, causes) are plain strings, so that a new
+one needs no migration. Only :mod:`~offline_jobs.service.store.store` reads this module; the
+migrations repeat it, and a test holds the two equal.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970, exact."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment, stored as microseconds since 1970: sorts alike in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the database."""
+        return None if value is None else to_microseconds(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """From the database, in UTC."""
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("idempotency_key", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("group", String(64), nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("machine_class", String(64), nullable=False),
+    Column("kernel", JSON, nullable=False),
+    Column("parameters", JSON, nullable=False),
+    Column("time_limit_seconds", Integer, nullable=False),
+    Column("interruptible", Boolean(create_constraint=False), nullable=False),
+    Column("output", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("cause", String(32)),
+    Column("facts", JSON, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("has_result", Boolean(create_constraint=False), nullable=False),
+    Column("cancel_requested", Instant),
+    Column("created", Instant, nullable=False),
+    Column("started", Instant),
+    Column("ended", Instant),
+    Column("rerun_of", String(12)),
+    Column("version", BigInteger, nullable=False),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_jobs_owner_created_id", "owner", "created", "id"),
+    Index("ix_jobs_created_id", "created", "id"),
+    Index("ix_jobs_state_created_id", "state", "created", "id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job", String(12), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("object_name", String(63), nullable=False),
+    Column("created", Instant, nullable=False),
+    Column("launched", Instant),
+    Column("contacted", Instant),
+    Column("first_cell", Instant),
+    Column("last_contact", Instant),
+    Column("ended", Instant),
+    Column("cause", String(32)),
+    Column("phase", String(16), nullable=False),
+    Column("cell", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("cell_seconds", JSON, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("memory_peak_bytes", BigInteger, nullable=False),
+    Column("memory_limit_bytes", BigInteger, nullable=False),
+    Column("log_tail", Text, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("handle", JSON, nullable=False),
+    UniqueConstraint("object_name"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("job", String(12), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("notebook", Text, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Index("ix_owners_version", "version"),
+)
+
+removals = Table(
+    "removals",
+    metadata,
+    Column("job", String(12), primary_key=True),
+    Column("attempts", Integer, nullable=False),
+)

@@ -1,0 +1,89 @@
+"""A job as its owner sees it: the fields of ``contract/job.py``, with words made on the way out."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hub_config.catalogue import InstanceClass
+from hub_config.people import build_person
+from offline_jobs.contract.names import notebook_stem
+from offline_jobs.contract.states import Cause
+from offline_jobs.service.model import Job
+from offline_jobs.service.rules.sentences import describe
+from offline_jobs.service.web.services import Services
+
+_LONGEST_FACT = 2_000
+
+
+def answer_job(job: Job, services: Services) -> dict[str, Any]:
+    """The JSON of a job; keys are ``contract.job.JOB_FIELDS``."""
+    words = describe(job, larger_class(job, services))
+    return {
+        "id": job.id,
+        "name": job.name,
+        "owner": job.owner,
+        "state": job.state.value,
+        "reason": job.reason.value if job.reason else None,
+        "facts": _bounded(job.facts),
+        "sentence": words.sentence,
+        "cause": job.cause.value if job.cause else None,
+        "next_step": words.next_step,
+        "attempt": job.attempt,
+        "cell": {"number": job.cell, "total": job.total},
+        "cell_seconds": list(job.cell_seconds),
+        "memory": {
+            "bytes": job.memory_bytes,
+            "peak_bytes": job.memory_peak_bytes,
+            "limit_bytes": job.memory_limit_bytes,
+        },
+        "group": job.group,
+        "image": job.image,
+        "class": job.machine_class,
+        "kernel": dict(job.kernel),
+        "parameters": dict(job.parameters),
+        "time_limit_seconds": job.time_limit_seconds,
+        "interruptible": job.interruptible,
+        "created": _time(job.created),
+        "started": _time(job.started),
+        "ended": _time(job.ended),
+        "path": job.path,
+        "output_path": output_path(job),
+        "has_result": job.has_result,
+        "rerun_of": job.rerun_of,
+    }
+
+
+def output_path(job: Job) -> str:
+    """Path of the executed notebook, relative to the home."""
+    return f"{job.output}/{notebook_stem(job.path)}.ipynb"
+
+
+def larger_class(job: Job, services: Services) -> InstanceClass | None:
+    """The smallest class with more memory that a job without enough could have."""
+    if job.cause is not Cause.OUT_OF_MEMORY:
+        return None
+    own = services.catalogue.classes.get(job.machine_class)
+    if own is None or job.group not in services.catalogue.groups:
+        return None
+    charged = build_person(job.owner, [job.group])
+    offered = services.offer(charged)
+    larger = [
+        c.instance_class
+        for c in offered.classes
+        if (job.image, c.instance_class.slug) in offered.pairs
+        and c.instance_class.memory_bytes > own.memory_bytes
+    ]
+    return min(larger, key=lambda c: (c.gpus, c.memory_bytes), default=None)
+
+
+def _bounded(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: value[:_LONGEST_FACT] if isinstance(value, str) else value
+        for key, value in facts.items()
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,109 @@
+"""The two applications: the public one below the base path, the runner's on its own port.
+
+``app.py`` builds them once; tests build them with an ``identify`` of their own.
+"""
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse, Response
+
+from offline_jobs.contract import run
+from offline_jobs.contract.names import API_PREFIX, RUNS_PREFIX
+from offline_jobs.service.hub import Hub
+from offline_jobs.service.web import catalogue, events, health, jobs, page, results, runs
+from offline_jobs.service.web.errors import install_handlers
+from offline_jobs.service.web.events import Streams
+from offline_jobs.service.web.identity import CallerOf, Identify, identify_caller
+from offline_jobs.service.web.limits import AccessLog, AnswerHeaders, BodyLimit, LimitOf
+from offline_jobs.service.web.login import Sessions
+from offline_jobs.service.web.services import Services
+
+SUBMISSION_BYTES = 25 * 1024**2
+SMALL_BYTES = 64 * 1024
+PROGRESS_BYTES = 4 * 1024**2
+HEADERS = {
+    "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def build_public_app(
+    services: Services,
+    identify: Identify,
+    *,
+    sessions: Sessions | None = None,
+    hub: Hub | None = None,
+) -> FastAPI:
+    """The application that users reach through the hub's proxy.
+
+    Args:
+        services: the rooms below.
+        identify: who calls; :class:`~offline_jobs.service.web.identity.HubIdentity` in a service.
+        sessions: sessions of the page.
+        hub: where the page's login ends.
+    """
+    base = services.site.base_path.rstrip("/")
+    api = f"{base}/{API_PREFIX}"
+    app = _build("Offline jobs", lambda method, path: _public_limit(api, method, path))
+    app.state.services = services
+    app.state.identify = identify
+    app.state.sessions = sessions or Sessions()
+    app.state.hub = hub
+    app.state.streams = Streams()
+    guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller)])
+    for part in (catalogue, jobs, results, events):
+        guarded.include_router(part.router)
+    guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)
+    app.include_router(guarded)
+    app.include_router(page.router, prefix=base)
+    app.include_router(health.router)
+    return app
+
+
+def build_runs_app(services: Services) -> FastAPI:
+    """The application that runners reach."""
+    app = _build("Runs of offline jobs", _runs_limit)
+    app.state.services = services
+    app.include_router(runs.router, prefix=RUNS_PREFIX)
+    app.include_router(health.router)
+    return app
+
+
+def _build(title: str, limit_of: LimitOf) -> FastAPI:
+    app = FastAPI(
+        title=title,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(AnswerHeaders, headers=HEADERS),
+            Middleware(BodyLimit, limit_of=limit_of),
+        ],
+    )
+    install_handlers(app)
+    return app
+
+
+def _show_openapi(request: Request, caller: CallerOf) -> Response:
+    """The description of the API."""
+    app: FastAPI = request.app
+    return JSONResponse(app.openapi())
+
+
+def _public_limit(api: str, method: str, path: str) -> int:
+    large = method == "POST" and path in (f"{api}/jobs", f"{api}/jobs/check")
+    return SUBMISSION_BYTES if large else SMALL_BYTES
+
+
+def _runs_limit(method: str, path: str) -> int:
+    if method == "PUT" and path.endswith(run.PATH_NOTEBOOK):
+        return run.MAX_NOTEBOOK_BYTES
+    if method == "PUT" and path.endswith(run.PATH_LOG):
+        return run.MAX_LOG_BYTES
+    return PROGRESS_BYTES if method == "POST" else SMALL_BYTES

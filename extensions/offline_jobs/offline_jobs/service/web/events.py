@@ -1,0 +1,151 @@
+"""News of jobs as one stream of server-sent events: ``job``, ``removed``, ``resync``.
+
+The store's changes come in through ``changes.py``; what somebody may not see is dropped here. Many
+changes of one job within a moment become one event. The caller is checked anew while the stream is
+open, so it ends soon after a logout.
+"""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response, StreamingResponse
+
+from offline_jobs.service.changes import Change
+from offline_jobs.service.errors import ServiceError
+from offline_jobs.service.web.answers import answer_job
+from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
+from offline_jobs.service.web.jobs import may_see, owner_asked_for, visible_job
+from offline_jobs.service.web.services import Services, services_of
+
+router = APIRouter(tags=["events"])
+
+KEEP_ALIVE_SECONDS = 15.0
+GATHERING_SECONDS = 0.2
+MOST_STREAMS = 500
+MOST_STREAMS_OF_ONE = 20
+
+
+class Streams:
+    """Counts open streams, so that nobody can open them without end; tells them to close."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self.closing = asyncio.Event()
+
+    def check(self, name: str) -> None:
+        """Refuse one stream too many.
+
+        Raises:
+            ServiceError: the service's or the caller's limit is reached.
+        """
+        if self._open.total() >= MOST_STREAMS or self._open[name] >= MOST_STREAMS_OF_ONE:
+            raise ServiceError(
+                "Too many event streams are open: close other windows, or ask for the list.",
+                code="too-many-streams",
+                status=429,
+            )
+
+    @contextmanager
+    def entered(self, name: str) -> Iterator[None]:
+        """Count a stream while it is open."""
+        self._open[name] += 1
+        try:
+            yield
+        finally:
+            self._open[name] -= 1
+            if self._open[name] <= 0:
+                del self._open[name]
+
+
+@router.get("/events")
+async def stream_events(
+    request: Request,
+    caller: CallerOf,
+    user: Annotated[str | None, Query(max_length=255)] = None,
+    job: Annotated[str | None, Query(max_length=40)] = None,
+) -> Response:
+    """News of one's jobs; ``job`` narrows it to one job that the caller may see."""
+    services = services_of(request)
+    streams: Streams = request.app.state.streams
+    if job is None:
+        owner = owner_asked_for(caller, user)
+    else:
+        owner = (await run_in_threadpool(visible_job, services, caller, job)).owner
+    streams.check(caller.name)
+    return StreamingResponse(
+        _stream(request, services, caller, owner, job), media_type="text/event-stream"
+    )
+
+
+async def _stream(
+    request: Request, services: Services, caller: Caller, owner: str | None, job: str | None
+) -> AsyncIterator[str]:
+    streams: Streams = request.app.state.streams
+    with streams.entered(caller.name):
+        async with services.changes.subscribe() as news:
+            yield "retry: 2000\n: open\n\n"
+            closing = asyncio.create_task(streams.closing.wait())
+            waiting = asyncio.create_task(_next(news))
+            checked = time.monotonic()
+            try:
+                while not closing.done():
+                    await asyncio.wait(
+                        {waiting, closing},
+                        timeout=KEEP_ALIVE_SECONDS,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    if time.monotonic() - checked >= KEEP_ALIVE_SECONDS:
+                        await identify_caller(request)
+                        checked = time.monotonic()
+                        yield ": still here\n\n"
+                    if waiting.done():
+                        await asyncio.sleep(GATHERING_SECONDS)
+                        changes = [waiting.result()]
+                        waiting = asyncio.create_task(_next(news))
+                        while (await asyncio.wait({waiting}, timeout=0))[0]:
+                            changes.append(waiting.result())
+                            waiting = asyncio.create_task(_next(news))
+                        wanted = [
+                            c
+                            for c in changes
+                            if c.resync or (owner in (None, c.owner) and job in (None, c.job))
+                        ]
+                        if wanted:
+                            yield await run_in_threadpool(_events, services, caller, wanted)
+            except ServiceError:
+                return  # logged out, or the hub is away: the browser comes back and is told so
+            finally:
+                waiting.cancel()
+                closing.cancel()
+
+
+async def _next(news: AsyncIterator[Change]) -> Change:
+    return await anext(news)
+
+
+def _events(services: Services, caller: Caller, changes: list[Change]) -> str:
+    """The text of the events: the last change of each job counts, its newest record is sent."""
+    if any(c.resync for c in changes):
+        return _event("resync", {})
+    latest = {change.job: change for change in changes}
+    parts = []
+    for change in latest.values():
+        if change.removed:
+            parts.append(_event("removed", {"id": change.job}))
+            continue
+        job = services.store.job(change.job)
+        if job is not None and may_see(services, caller, job):
+            parts.append(_event("job", answer_job(job, services)))
+    return "".join(parts)
+
+
+def _event(kind: str, data: object) -> str:
+    # JSON escapes line ends, so the data are one line.
+    return f"event: {kind}\ndata: {json.dumps(data)}\n\n"

@@ -1,0 +1,158 @@
+"""Bounds of every request and headers of every answer, as plain ASGI layers.
+
+``app.py`` wraps both applications in them. A body over its limit is refused before anything parses
+it; what is left of it is read and dropped for a while, so that the sender can read the answer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from offline_jobs.service.errors import ServiceError, TooLarge
+from offline_jobs.service.rules import amounts
+from offline_jobs.service.rules.sentences import quote
+from offline_jobs.service.web.errors import answer_error
+
+BODY_SECONDS = 60.0
+_DROPPED_BYTES = 200 * 1024**2
+_DROPPING_SECONDS = 10.0
+
+LimitOf = Callable[[str, str], int]
+log = logging.getLogger("offline_jobs.service.access")
+
+
+class BodyLimit:
+    """Bounds the size of a body, and the time in which it has to come.
+
+    Args:
+        app: what is bounded.
+        limit_of: (method, path) to the most bytes of a body.
+    """
+
+    def __init__(self, app: ASGIApp, limit_of: LimitOf) -> None:
+        self._app = app
+        self._limit_of = limit_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body bounded."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limit_of(scope["method"], scope["path"])
+        length = Headers(scope=scope).get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length[:20]) > limit:
+            await _drop(receive)
+            await answer_error(_too_large(limit))(scope, receive, send)
+            return
+        await self._app(scope, _bounded(receive, limit), send)
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    seen = 0
+    complete = False
+    deadline = time.monotonic() + BODY_SECONDS
+
+    async def receive_bounded() -> Message:
+        nonlocal seen, complete
+        if complete:
+            return await receive()
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                message = await receive()
+        except TimeoutError as e:
+            raise ServiceError(
+                "The body took too long to arrive.", code="too-slow", status=408
+            ) from e
+        if message["type"] == "http.request":
+            seen += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if seen > limit:
+                if not complete:
+                    await _drop(receive)
+                raise _too_large(limit)
+        else:
+            complete = True
+        return message
+
+    return receive_bounded
+
+
+async def _drop(receive: Receive) -> None:
+    dropped = 0
+    try:
+        async with asyncio.timeout(_DROPPING_SECONDS):
+            while dropped < _DROPPED_BYTES:
+                message = await receive()
+                dropped += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(
+        f"The body is over {amounts.size(limit)}. Clear the notebook's outputs and attachments, "
+        "or move large data into files."
+    )
+
+
+class AnswerHeaders:
+    """Sets headers on every answer, unless the route has set its own."""
+
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+        self._app = app
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the headers."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class AccessLog:
+    """One line of log for each request: no header, no query (a login's code is in one)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer and log."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.monotonic()
+        status = 0
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_and_note)
+        finally:
+            level = logging.DEBUG if scope["path"] == "/health" else logging.INFO
+            log.log(
+                level,
+                "request",
+                extra={
+                    "method": scope["method"],
+                    "path": quote(scope["path"]),
+                    "status": status,
+                    "milliseconds": round(1000 * (time.monotonic() - began)),
+                    "user": quote(scope.get("state", {}).get("user", "")),
+                },
+            )

@@ -1,0 +1,151 @@
+"""The Offline Jobs page: list, one job, the end of a login; works with no server running.
+
+Pages are shells: names, sentences and logs come as JSON from the same API that everybody uses and
+are put in as text by ``static/page.js``. No inline script or style, and none from elsewhere.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from offline_jobs.service.errors import Forbidden, NotFound, ServiceError, Unauthorized
+from offline_jobs.service.hub import Hub
+from offline_jobs.service.web.identity import Caller, identify_caller
+from offline_jobs.service.web.jobs import visible_job
+from offline_jobs.service.web.login import (
+    CLIENT_ID,
+    Sessions,
+    finish_login,
+    keep_session,
+    send_to_login,
+)
+from offline_jobs.service.web.services import Services, services_of
+
+router = APIRouter(include_in_schema=False)
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HERE = Path(__file__).parent
+_STATIC = {
+    "page.css": "text/css; charset=utf-8",
+    "page.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@router.get("/")
+async def show_list(request: Request) -> Response:
+    """The page of one's jobs."""
+    try:
+        caller = await identify_caller(request)
+    except ServiceError as e:
+        return _turn_away(request, e)
+    return _render(request, caller, "list.html", title="Offline jobs", job_id="")
+
+
+@router.get("/jobs/{job_id}")
+async def show_one(request: Request, job_id: str) -> Response:
+    """The page of one job."""
+    try:
+        caller = await identify_caller(request)
+        job = await run_in_threadpool(visible_job, services_of(request), caller, job_id)
+    except ServiceError as e:
+        return _turn_away(request, e)
+    return _render(request, caller, "job.html", title=job.name, job_id=job.id)
+
+
+@router.get("/oauth_callback")
+async def end_login(
+    request: Request,
+    code: Annotated[str, Query(max_length=500)] = "",
+    state: Annotated[str, Query(max_length=500)] = "",
+) -> Response:
+    """The browser comes back from the hub's login."""
+    services, sessions = services_of(request), _sessions(request)
+    hub: Hub = request.app.state.hub
+    try:
+        path = finish_login(request, services.site, sessions, state)
+        token = await hub.exchange_code(
+            code, client_id=CLIENT_ID, redirect_uri=services.site.oauth_redirect_uri
+        )
+        if token is None:
+            raise Unauthorized("The hub did not confirm the login. Please try again.")
+    except ServiceError as e:
+        return _message(request, e)
+    response = RedirectResponse(path, 302)
+    keep_session(response, services.site, sessions.begin(token), state)
+    return response
+
+
+@router.get("/static/{name}")
+def show_static(name: str) -> Response:
+    """Style and script of the page: the same for everybody, so no login is asked."""
+    if name not in _STATIC:
+        raise NotFound("There is nothing at this address.")
+    content = (_HERE / "static" / name).read_bytes()
+    headers = {"Cache-Control": "no-cache"}
+    return Response(content, media_type=_STATIC[name], headers=headers)
+
+
+def _turn_away(request: Request, error: ServiceError) -> Response:
+    """To the login where there is none yet, else say in words what is wrong."""
+    if isinstance(error, Unauthorized) and "authorization" not in request.headers:
+        services = services_of(request)
+        # The path alone: nothing that a link's author put into the query is carried through.
+        return send_to_login(services.site, _sessions(request), request.url.path)
+    return _message(request, error)
+
+
+def _message(request: Request, error: ServiceError) -> Response:
+    title = {404: "No such job", 401: "Please log in", 403: "Not for you"}
+    return _render(
+        request,
+        None,
+        "message.html",
+        status=error.status,
+        title=title.get(error.status, "That did not work"),
+        message=error.message,
+        login=isinstance(error, Unauthorized | Forbidden),
+    )
+
+
+def _render(
+    request: Request, caller: Caller | None, template: str, *, status: int = 200, **values: object
+) -> Response:
+    services: Services = services_of(request)
+    text = (
+        _templates()
+        .get_template(template)
+        .render(
+            base=services.site.base_path,
+            hub=services.site.hub_base,
+            user=caller.name if caller else "",
+            admin=bool(caller and caller.admin),
+            xsrf=(caller and caller.xsrf) or "",
+            **values,
+        )
+    )
+    return HTMLResponse(text, status)
+
+
+def _sessions(request: Request) -> Sessions:
+    sessions: Sessions = request.app.state.sessions
+    return sessions

@@ -1,0 +1,82 @@
+"""What a job left: its log, the notebook as submitted, the executed notebook.
+
+Notebooks are only ever handed out as attachments, logs as plain text: nothing a user wrote is
+rendered on the hub's origin.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import BinaryIO
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from offline_jobs.contract.names import notebook_stem
+from offline_jobs.service.errors import NoResult
+from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.web.identity import CallerOf
+from offline_jobs.service.web.jobs import visible_job
+from offline_jobs.service.web.services import services_of
+
+router = APIRouter(tags=["results"])
+
+NOTEBOOK_TYPE = "application/x-ipynb+json"
+_PIECE_BYTES = 256 * 1024
+_UNSAFE = re.compile(r"[^A-Za-z0-9._ -]+")
+
+
+@router.get("/jobs/{job_id}/log")
+def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
+    """The log: whole once the job has ended, before that the end of it."""
+    services = services_of(request)
+    job = visible_job(services, caller, job_id)
+    whole = services.objects.open(log_key(job.id, job.attempt))
+    if whole is not None:
+        return StreamingResponse(_pieces(whole), media_type="text/plain; charset=utf-8")
+    attempt = services.store.attempt(job.id, job.attempt)
+    return PlainTextResponse(attempt.log_tail if attempt else "")
+
+
+@router.get("/jobs/{job_id}/notebook")
+def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Response:
+    """The notebook as it was submitted, without outputs."""
+    services = services_of(request)
+    job = visible_job(services, caller, job_id)
+    headers = {"Content-Disposition": attachment(f"{notebook_stem(job.path)}.ipynb")}
+    return Response(services.store.snapshot(job.id), media_type=NOTEBOOK_TYPE, headers=headers)
+
+
+@router.get("/jobs/{job_id}/result")
+def download_result(request: Request, caller: CallerOf, job_id: str) -> Response:
+    """The executed notebook; of a job that ended badly, what there is of it."""
+    services = services_of(request)
+    job = visible_job(services, caller, job_id)
+    key = result_key(job.id, job.attempt)
+    size, content = services.objects.size(key), services.objects.open(key)
+    if content is None or size is None:
+        ended = "It ended before there was one." if job.state.is_terminal else "Wait for its end."
+        raise NoResult(f"There is no executed notebook of this job. {ended}")
+    headers = {
+        "Content-Disposition": attachment(f"{notebook_stem(job.path)}-{job.id}.ipynb"),
+        "Content-Length": str(size),
+    }
+    return StreamingResponse(_pieces(content), media_type=NOTEBOOK_TYPE, headers=headers)
+
+
+def attachment(name: str) -> str:
+    """A Content-Disposition that saves under ``name``, whatever is in it.
+
+    A plain ASCII name for old clients, the true one in the encoded form.
+
+    Source: https://www.rfc-editor.org/rfc/rfc6266 and https://www.rfc-editor.org/rfc/rfc5987
+    """
+    plain = _UNSAFE.sub("_", name).strip(" .")[-120:] or "notebook.ipynb"
+    whole = quote(name.encode("utf-8", "replace"), safe="")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}"
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece

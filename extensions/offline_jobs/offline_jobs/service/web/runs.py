@@ -1,0 +1,193 @@
+"""The runner's side, on a port of its own that the hub's proxy does not route.
+
+An attempt's token opens that attempt's endpoints and nothing else. What the runner says is stored
+and nothing is decided here; the reconciler judges. Until the attempt's record is closed the runner
+may hand over notebook, log and result as often as it likes.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from offline_jobs.contract import run
+from offline_jobs.contract.names import JOB_ID
+from offline_jobs.service.errors import AttemptClosed, Unauthorized
+from offline_jobs.service.model import Attempt, Job, build_specification
+from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.web.schema import ModelT, parse
+from offline_jobs.service.web.services import Services, services_of
+
+router = APIRouter(tags=["runs"])
+
+MOST_ATTEMPTS = 1_000
+MOST_CELLS = 100_000
+_HUGE = 2**53
+_NUMBER = re.compile(r"[1-9][0-9]{0,3}")
+
+
+class _Lenient(BaseModel):
+    """Older and newer runners send other fields: those unknown here are ignored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class ProgressBody(_Lenient):
+    """:class:`offline_jobs.contract.run.Progress`, bounded."""
+
+    phase: str = Field(max_length=40)
+    cell: int = Field(0, ge=0, le=MOST_CELLS)
+    total: int = Field(0, ge=0, le=MOST_CELLS)
+    cell_seconds: list[float] = Field(default_factory=list, max_length=MOST_CELLS)
+    memory_bytes: int = Field(0, ge=0, le=_HUGE)
+    memory_peak_bytes: int = Field(0, ge=0, le=_HUGE)
+    memory_limit_bytes: int = Field(0, ge=0, le=_HUGE)
+    log_tail: str = ""
+
+
+class ErrorBody(_Lenient):
+    """A raising cell's error."""
+
+    name: str = ""
+    value: str = ""
+
+
+class ResultBody(_Lenient):
+    """:class:`offline_jobs.contract.run.ResultRecord`, bounded."""
+
+    job: str = Field(max_length=40)
+    attempt: int = Field(ge=1, le=MOST_ATTEMPTS)
+    outcome: str = Field(max_length=40)
+    exit_code: int = Field(ge=-256, le=256)
+    cell: int = Field(0, ge=0, le=MOST_CELLS)
+    total: int = Field(0, ge=0, le=MOST_CELLS)
+    cell_seconds: list[float] = Field(default_factory=list, max_length=MOST_CELLS)
+    error: ErrorBody | None = None
+    message: str = ""
+    started: str = Field("", max_length=64)
+    ended: str = Field("", max_length=64)
+    memory_peak_bytes: int = Field(0, ge=0, le=_HUGE)
+    memory_limit_bytes: int = Field(0, ge=0, le=_HUGE)
+    time_limit_seconds: int = Field(0, ge=0, le=_HUGE)
+    name: str = ""
+    path: str = ""
+    output: str = ""
+    kernel: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    group: str = ""
+    image: str = ""
+    machine_class: str = ""
+    git: dict[str, Any] | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The attempt that a request's token opens."""
+
+    job: Job
+    attempt: Attempt
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the attempt's record takes nothing more."""
+        return (
+            self.job.state.is_terminal
+            or self.attempt.ended is not None
+            or self.job.attempt != self.attempt.number
+        )
+
+
+def identify_run(request: Request, job_id: str, number: str) -> Run:
+    """The attempt of the address, for the bearer of its token.
+
+    Raises:
+        Unauthorized: no token, or not this attempt's.
+        AttemptClosed: the attempt has ended.
+    """
+    services = services_of(request)
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    attempt_number = int(number) if _NUMBER.fullmatch(number) else 0
+    if (
+        scheme.lower() != "bearer"
+        or not JOB_ID.fullmatch(job_id)
+        or not services.tokens.check(token, job_id, attempt_number)
+    ):
+        raise Unauthorized("This is not the token of this attempt.")
+    job, attempt = services.store.job(job_id), services.store.attempt(job_id, attempt_number)
+    if job is None or attempt is None:
+        raise AttemptClosed  # deleted; the token was right, so it did exist
+    found = Run(job, attempt)
+    if found.is_closed:
+        raise AttemptClosed
+    return found
+
+
+RunOf = Annotated[Run, Depends(identify_run)]
+
+
+@router.get("/{job_id}/{number}")
+def show_specification(request: Request, found: RunOf) -> Response:
+    """What to run."""
+    job = found.job
+    snapshot = services_of(request).store.snapshot(job.id)
+    specification = build_specification(job, found.attempt.number, snapshot)
+    return JSONResponse(specification.to_json())
+
+
+@router.post("/{job_id}/{number}" + run.PATH_PROGRESS)
+async def take_progress(request: Request, found: RunOf) -> Response:
+    """Keep how far the attempt is; the answer says whether it should stop."""
+    body = await _read(request, ProgressBody)
+    progress = run.Progress.from_json(
+        {**body.model_dump(), "log_tail": body.log_tail[-run.MAX_LOG_TAIL_CHARACTERS :]}
+    )
+    store = services_of(request).store
+    answer = await run_in_threadpool(
+        store.record_progress, found.job.id, found.attempt.number, progress
+    )
+    return JSONResponse(answer.to_json())
+
+
+@router.put("/{job_id}/{number}" + run.PATH_NOTEBOOK)
+async def take_notebook(request: Request, found: RunOf) -> Response:
+    """Keep the executed notebook."""
+    body = await request.body()
+    await run_in_threadpool(_keep_notebook, services_of(request), found, body)
+    return Response(status_code=204)
+
+
+@router.put("/{job_id}/{number}" + run.PATH_LOG)
+async def take_log(request: Request, found: RunOf) -> Response:
+    """Keep the log."""
+    body = await request.body()
+    key = log_key(found.job.id, found.attempt.number)
+    await run_in_threadpool(services_of(request).objects.put, key, body)
+    return Response(status_code=204)
+
+
+@router.post("/{job_id}/{number}" + run.PATH_RESULT)
+async def take_result(request: Request, found: RunOf) -> Response:
+    """Keep how the attempt ended, by its runner's word."""
+    body = await _read(request, ResultBody)
+    said = body.model_dump() | {"job": found.job.id, "attempt": found.attempt.number}
+    record = run.ResultRecord.from_json(said)
+    services = services_of(request)
+    await run_in_threadpool(
+        services.store.record_result, found.job.id, found.attempt.number, record
+    )
+    services.wake()
+    return JSONResponse({})
+
+
+def _keep_notebook(services: Services, found: Run, body: bytes) -> None:
+    services.objects.put(result_key(found.job.id, found.attempt.number), body)
+    services.store.note_result_stored(found.job.id, found.attempt.number)
+
+
+async def _read(request: Request, model: type[ModelT]) -> ModelT:
+    return parse(model, await request.body(), tuple(model.model_fields))

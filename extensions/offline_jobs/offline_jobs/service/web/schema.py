@@ -1,0 +1,97 @@
+"""Shapes of what the public application is sent; anything else is refused with its field.
+
+Shape only: whether a submission can be run is decided by ``rules/submission.py``.
+"""
+
+import json
+from typing import Any, Literal, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.concurrency import run_in_threadpool
+
+from offline_jobs.contract.job import SUBMISSION_FIELDS
+from offline_jobs.service.errors import ServiceError
+from offline_jobs.service.rules.submission import LONGEST_NAME, LONGEST_PATH, Asked
+from offline_jobs.service.web.errors import refusal_of_shape
+from offline_jobs.service.web.identity import is_json
+
+LONGEST_LIMIT_SECONDS = 10 * 365 * 24 * 3600
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Kernel(_Strict):
+    """Which kernel: one of the image, or one that the user installed in the home."""
+
+    name: str = Field(max_length=100)
+    source: Literal["image", "home"] = "image"
+
+
+class Submission(_Strict):
+    """Body of ``POST jobs`` and ``POST jobs/check``.
+
+    What is left out is filled in: name, kernel and time limit; the group, for a person with one.
+    """
+
+    name: str = Field("", max_length=LONGEST_NAME)
+    notebook: dict[str, Any]
+    path: str = Field(min_length=1, max_length=LONGEST_PATH)
+    group: str | None = Field(None, max_length=100)
+    image: str | None = Field(None, max_length=100)
+    machine_class: str | None = Field(None, max_length=100, alias="class")
+    kernel: Kernel | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    time_limit_seconds: int | None = Field(None, ge=1, le=LONGEST_LIMIT_SECONDS)
+    interruptible: bool = False
+
+    def asked(self) -> Asked:
+        """The same for the rules, without the notebook."""
+        options = {"group": self.group, "image": self.image, "class": self.machine_class}
+        return Asked(
+            name=self.name,
+            path=self.path,
+            options={key: value for key, value in options.items() if value},
+            kernel=self.kernel.model_dump() if self.kernel else None,
+            parameters=self.parameters,
+            time_limit_seconds=self.time_limit_seconds,
+        )
+
+    def canonical(self, notebook: str) -> bytes:
+        """One text for equal submissions, for the digest; ``notebook`` without outputs."""
+        said = self.model_dump(by_alias=True, exclude={"notebook"})
+        return json.dumps([said, notebook], sort_keys=True, ensure_ascii=True).encode()
+
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+async def read_submission(request: Request) -> Submission:
+    """The submission in a request's body.
+
+    Raises:
+        ServiceError: not JSON (415, 422) or not of this shape (422).
+    """
+    if not is_json(request):
+        raise ServiceError(
+            "Send the body as JSON: 'Content-Type: application/json'.",
+            code="unsupported-media-type",
+            status=415,
+        )
+    body = await request.body()
+    # A large notebook takes a while to parse: other requests go on meanwhile.
+    return await run_in_threadpool(parse, Submission, body, SUBMISSION_FIELDS)
+
+
+def parse(model: type[ModelT], body: bytes, fields: tuple[str, ...]) -> ModelT:
+    """A body as a model.
+
+    Raises:
+        Unsound: not JSON, or not of this shape.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as e:
+        raise refusal_of_shape(e, fields) from e

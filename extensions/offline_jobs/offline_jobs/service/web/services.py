@@ -1,0 +1,84 @@
+"""What the routes work with, put together once by ``app.py``; all of ``web`` may import it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from hub_config.catalogue import Catalogue
+from hub_config.choices import Machine, Offer, offer
+from hub_config.errors import Refused
+from hub_config.people import Person
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.errors import Forbidden
+from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.store.store import Store
+from offline_jobs.service.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Site:
+    """Addresses as the browser sees them. All end in a slash; the redirect address does not."""
+
+    base_path: str = "/services/offline-jobs/"
+    hub_public_url: str = "/"
+    redirect_uri: str = ""
+
+    @property
+    def oauth_redirect_uri(self) -> str:
+        """Where the hub sends the browser back to after a login."""
+        return self.redirect_uri or f"{self.base_path}oauth_callback"
+
+    @property
+    def hub_base(self) -> str:
+        """The hub's base for links and redirects, ending in a slash.
+
+        Where hub and service share an origin it is the path alone: a browser that came by another
+        name of the same machine (``localhost``) stays with it, and so do its cookies.
+        """
+        if self.redirect_uri:
+            return self.hub_public_url
+        return urlsplit(self.hub_public_url).path or "/"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers come by TLS."""
+        return self.hub_public_url.startswith("https://")
+
+
+@dataclass(frozen=True)
+class Services:
+    """The rooms below, and the numbers that bound them."""
+
+    store: Store
+    objects: ObjectStore
+    tokens: Tokens
+    changes: Changes
+    catalogue: Catalogue
+    #: What this machine can give now; ``None`` on a cluster.
+    measure: Callable[[], Machine | None]
+    site: Site = Site()
+    open_limit: int = 200
+    wake: Callable[[], None] = lambda: None
+
+    def offer(self, person: Person) -> Offer:
+        """What a person may choose.
+
+        Raises:
+            Forbidden: none of the person's groups is in the catalogue.
+        """
+        try:
+            return offer(self.catalogue, person, self.measure())
+        except Refused as e:
+            raise Forbidden(e.message, code=e.code) from e
+
+    def leads(self, name: str) -> frozenset[str]:
+        """The groups that somebody leads."""
+        return frozenset(g.slug for g in self.catalogue.groups.values() if name in g.leads)
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services of the application that answers this request."""
+    services: Services = connection.app.state.services
+    return services

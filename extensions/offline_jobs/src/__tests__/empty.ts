@@ -1,0 +1,3 @@
+/** Stands in for style sheets and pictures. */
+
+export default '';

@@ -1,0 +1,163 @@
+/** Objects that are valid unless told otherwise, and a server that does what it is told. */
+
+import { readFileSync } from 'fs';
+import { join } from 'path';
+
+import { IAnswer, IApi, RequestError } from '../api';
+import type {
+  ICatalogue,
+  ICheck,
+  IJob,
+  IJobPage,
+  IParameter,
+  ISession,
+  ISubmission
+} from '../types';
+
+const WIRE = join(__dirname, '../../../../tests/golden/wire');
+
+/** A golden file: what the jobs service really answers. */
+export function golden<T>(name: string): T {
+  return JSON.parse(readFileSync(join(WIRE, `${name}.json`), 'utf-8')) as T;
+}
+
+export function makeCatalogue(change: Partial<ICatalogue> = {}): ICatalogue {
+  return { ...golden<ICatalogue>('catalogue'), ...change };
+}
+
+export function makeSession(change: Partial<ISession> = {}): ISession {
+  return {
+    group: 'lab',
+    image: 'notebook',
+    class: 'large',
+    available: true,
+    why: '',
+    root_in_home: '',
+    home_in_root: '',
+    ...change
+  };
+}
+
+export function makeParameter(change: Partial<IParameter> = {}): IParameter {
+  return {
+    name: 'bin_size',
+    type: 'int',
+    default: 50,
+    help: '',
+    source: '50',
+    ...change
+  };
+}
+
+export function makeCheck(change: Partial<ICheck> = {}): ICheck {
+  return {
+    problems: [],
+    parameters: [makeParameter()],
+    kernel: { name: 'python3', source: 'image' },
+    sentence: 'Runs on Standard.',
+    cells: 2,
+    ...change
+  };
+}
+
+export function makeJob(change: Partial<IJob> = {}): IJob {
+  return { ...golden<IJob>('job-running'), ...change };
+}
+
+export function unreachable(): RequestError {
+  return new RequestError(503, {
+    code: 'service-unavailable',
+    message: 'The jobs service cannot be reached.'
+  });
+}
+
+/** A server in memory: answers from its fields, keeps what it was asked. */
+export class FakeApi implements IApi {
+  catalogueAnswer = makeCatalogue();
+  sessionAnswer = makeSession();
+  checkAnswer = makeCheck();
+  /** When set, every request fails with it. */
+  failure: RequestError | null = null;
+  /** When set, a submission is stored but its answer is lost. */
+  loseAnswer = false;
+  list: IJob[] = [];
+  etag = '"1"';
+  readonly checked: ISubmission[] = [];
+  readonly submitted: { submission: ISubmission; key: string }[] = [];
+  readonly asked: (string | null)[] = [];
+  readonly rerunKeys: string[] = [];
+  private readonly _byKey = new Map<string, IJob>();
+
+  async session(): Promise<ISession> {
+    return this._answer(this.sessionAnswer);
+  }
+
+  async catalogue(): Promise<ICatalogue> {
+    return this._answer(this.catalogueAnswer);
+  }
+
+  async check(submission: ISubmission): Promise<ICheck> {
+    this.checked.push(submission);
+    return this._answer(this.checkAnswer);
+  }
+
+  async submit(submission: ISubmission, key: string): Promise<IJob> {
+    this.submitted.push({ submission, key });
+    await this._answer(null);
+    const job =
+      this._byKey.get(key) ?? makeJob({ id: `j0000000000${this._byKey.size}` });
+    this._byKey.set(key, job);
+    if (this.loseAnswer) {
+      this.loseAnswer = false;
+      throw unreachable();
+    }
+    return job;
+  }
+
+  /** How many jobs the submissions made. */
+  get made(): number {
+    return this._byKey.size;
+  }
+
+  async jobs(_limit: number, etag: string | null): Promise<IAnswer<IJobPage>> {
+    this.asked.push(etag);
+    await this._answer(null);
+    return etag === this.etag
+      ? { status: 304, etag, data: undefined }
+      : {
+          status: 200,
+          etag: this.etag,
+          data: { jobs: this.list, next_cursor: null }
+        };
+  }
+
+  async cancel(id: string): Promise<IJob> {
+    return this._answer(makeJob({ id, state: 'cancelling' }));
+  }
+
+  async rerun(id: string, key: string): Promise<IJob> {
+    this.rerunKeys.push(key);
+    return this._answer(
+      makeJob({ id: 'again0000000', rerun_of: id, state: 'queued' })
+    );
+  }
+
+  async remove(): Promise<void> {
+    await this._answer(null);
+  }
+
+  async log(): Promise<string> {
+    return this._answer('log');
+  }
+
+  resultUrl(id: string): string {
+    return `/offline-jobs/jobs/${id}/result`;
+  }
+
+  private async _answer<T>(answer: T): Promise<T> {
+    if (this.failure) {
+      throw this.failure;
+    }
+    return answer;
+  }
+}

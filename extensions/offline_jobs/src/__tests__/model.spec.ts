@@ -1,0 +1,179 @@
+import { JobsModel } from '../model';
+import type { IJob } from '../types';
+import { FakeApi, makeJob, unreachable } from './factories';
+
+let api: FakeApi;
+let model: JobsModel;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  api = new FakeApi();
+  model = new JobsModel(api);
+});
+
+afterEach(() => {
+  model.dispose();
+  jest.useRealTimers();
+  setHidden(false);
+});
+
+function setHidden(hidden: boolean): void {
+  Object.defineProperty(document, 'visibilityState', {
+    configurable: true,
+    get: () => (hidden ? 'hidden' : 'visible')
+  });
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
+/** Let time pass, and everything that is due in it happen. */
+async function pass(milliseconds: number): Promise<void> {
+  await jest.advanceTimersByTimeAsync(milliseconds);
+}
+
+describe('looking', () => {
+  it('asks nothing until somebody looks', async () => {
+    await pass(60_000);
+    expect(api.asked).toEqual([]);
+    model.visible = true;
+    await pass(100);
+    expect(api.asked).toEqual([null]);
+    expect(model.isLoaded).toBe(true);
+  });
+
+  it('again sends the ETag, and keeps the jobs when nothing changed', async () => {
+    api.list = [makeJob()];
+    model.visible = true;
+    await pass(5_000);
+    expect(api.asked.length).toBeGreaterThan(1);
+    expect(api.asked.slice(1)).toEqual(api.asked.slice(1).map(() => '"1"'));
+    expect(model.jobs).toHaveLength(1);
+  });
+
+  it('follows a running job closely, and a quiet list rarely', async () => {
+    api.list = [makeJob({ state: 'succeeded' })];
+    model.visible = true;
+    await pass(100);
+    expect(model.interval).toBe(15_000);
+    api.list = [makeJob()];
+    api.etag = '"2"';
+    await pass(15_000);
+    expect(model.interval).toBe(2_000);
+    model.visible = false;
+    expect(model.interval).toBe(10_000);
+  });
+
+  it('stands by when nobody looks and nothing is at work', async () => {
+    api.list = [makeJob({ state: 'failed' })];
+    model.visible = true;
+    await pass(100);
+    model.visible = false;
+    const asked = api.asked.length;
+    await pass(120_000);
+    expect(api.asked).toHaveLength(asked);
+  });
+
+  it('stands by while the browser window is hidden', async () => {
+    api.list = [makeJob()];
+    model.visible = true;
+    await pass(100);
+    setHidden(true);
+    // The poll looks once more before it rests.
+    await pass(5_000);
+    const asked = api.asked.length;
+    await pass(60_000);
+    expect(api.asked).toHaveLength(asked);
+    setHidden(false);
+    await pass(5_000);
+    expect(api.asked.length).toBeGreaterThan(asked);
+  });
+
+  it('backs off while the service is away, keeps the jobs, and comes back', async () => {
+    api.list = [makeJob()];
+    model.visible = true;
+    await pass(100);
+    api.failure = unreachable();
+    const before = api.asked.length;
+    await pass(120_000);
+    const tries = api.asked.length - before;
+    expect(tries).toBeGreaterThan(1);
+    expect(tries).toBeLessThan(30);
+    expect(model.error?.status).toBe(503);
+    expect(model.jobs).toHaveLength(1);
+    api.failure = null;
+    void model.refresh();
+    await pass(100);
+    expect(model.error).toBeNull();
+  });
+});
+
+describe('news', () => {
+  it('of a job that ended is told once', async () => {
+    const ended: IJob[] = [];
+    model.ended.connect((_, job) => ended.push(job));
+    api.list = [makeJob(), makeJob({ id: 'old000000000', state: 'failed' })];
+    model.visible = true;
+    await pass(100);
+    api.list = [makeJob({ state: 'succeeded' }), api.list[1]];
+    api.etag = '"2"';
+    await pass(10_000);
+    expect(ended.map(job => job.id)).toEqual([makeJob().id]);
+  });
+});
+
+describe('acting', () => {
+  it('shows the answer at once and asks the list anew, without ETag', async () => {
+    api.list = [makeJob()];
+    model.visible = true;
+    await pass(100);
+    api.etag = '"1"';
+    await model.cancel(makeJob().id);
+    expect(model.jobs[0].state).toBe('cancelling');
+    await pass(100);
+    expect(api.asked[api.asked.length - 1]).toBeNull();
+  });
+
+  it('a rerun is on top, and after a lost answer keeps its key', async () => {
+    api.list = [makeJob({ state: 'failed' })];
+    model.visible = true;
+    await pass(100);
+    api.failure = unreachable();
+    await expect(model.rerun(makeJob().id)).rejects.toThrow(
+      'cannot be reached'
+    );
+    api.failure = null;
+    await model.rerun(makeJob().id);
+    expect(api.rerunKeys[0]).toBe(api.rerunKeys[1]);
+    expect(model.jobs[0].rerun_of).toBe(makeJob().id);
+    await model.rerun(makeJob().id);
+    expect(api.rerunKeys[2]).not.toBe(api.rerunKeys[1]);
+  });
+
+  it('twice at once asks once', async () => {
+    api.list = [makeJob({ state: 'failed' })];
+    await Promise.all([model.rerun('a'), model.rerun('a')]);
+    expect(api.rerunKeys).toHaveLength(1);
+  });
+
+  it('a list asked for before does not undo it', async () => {
+    api.list = [makeJob()];
+    model.visible = true;
+    await pass(100);
+    let answer: () => void = () => undefined;
+    const jobs = api.jobs.bind(api);
+    api.jobs = async limit => {
+      const late = await jobs(limit, null);
+      await new Promise<void>(resolve => {
+        answer = resolve;
+      });
+      return late;
+    };
+    await pass(2_000);
+    api.jobs = jobs;
+    api.list = [makeJob({ state: 'cancelling' })];
+    await model.cancel(makeJob().id);
+    await pass(100);
+    answer();
+    await pass(0);
+    expect(model.jobs[0].state).toBe('cancelling');
+  });
+});

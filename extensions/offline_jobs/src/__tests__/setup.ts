@@ -1,0 +1,9 @@
+/** What Lab's packages expect of a browser and jsdom lacks. */
+
+import { TextDecoder, TextEncoder } from 'util';
+
+Object.assign(globalThis, {
+  TextDecoder,
+  TextEncoder,
+  DragEvent: class extends Event {}
+});

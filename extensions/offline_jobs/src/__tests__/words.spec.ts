@@ -1,0 +1,98 @@
+import type { IJob, IJobPage } from '../types';
+import {
+  contentsPath,
+  duration,
+  elapsed,
+  isActive,
+  size,
+  stateWord
+} from '../words';
+import { golden, makeJob } from './factories';
+
+describe('words', () => {
+  it.each([
+    [4.4, '4 s'],
+    [65, '1 min 5 s'],
+    [2280, '38 min'],
+    [3600, '1 h'],
+    [3900, '1 h 5 min']
+  ])('%d seconds are %s', (seconds, text) => {
+    expect(duration(seconds)).toBe(text);
+  });
+
+  it.each([
+    [0, '0 B'],
+    [1536, '1.5 KiB'],
+    [4294967296, '4 GiB'],
+    [4187593113, '3.9 GiB'],
+    [274877906944, '256 GiB']
+  ])('%d bytes are %s', (bytes, text) => {
+    expect(size(bytes)).toBe(text);
+  });
+
+  it('count a waiting job from its submission, a running one from its start', () => {
+    const now = new Date('2026-11-24T12:01:12.000Z');
+    expect(elapsed(golden<IJob>('job-queued'), now)).toBe('1 min 12 s');
+    expect(elapsed(golden<IJob>('job-running'), now)).toBe('1 min');
+  });
+
+  it('show a state that a newer service has as it is', () => {
+    expect(stateWord('paused' as IJob['state'])).toBe('paused');
+  });
+});
+
+describe('a file of the home', () => {
+  const path = 'offline-jobs/a/b.ipynb';
+  it.each([
+    ['', '', path],
+    [null, 'users/ada', `users/ada/${path}`],
+    ['offline-jobs', null, 'a/b.ipynb'],
+    ['stereo', null, null],
+    [null, null, null]
+  ])(
+    'with Lab at %j of the home and the home at %j of Lab is at %j',
+    (root_in_home, home_in_root, expected) => {
+      expect(contentsPath(path, { root_in_home, home_in_root })).toBe(expected);
+    }
+  );
+});
+
+describe("the service's answers", () => {
+  it.each([
+    ['job-queued', true],
+    ['job-starting', true],
+    ['job-running', true],
+    ['job-succeeded', false],
+    ['job-cell-error', false],
+    ['job-out-of-memory', false],
+    ['job-cancelled', false]
+  ])('%s has every field we read', (name, active) => {
+    const job = golden<IJob>(name);
+    expect(isActive(job)).toBe(active);
+    expect(stateWord(job.state)).not.toBe(job.state);
+    // The type in words: what the components use must be there and of its kind.
+    expect(job).toMatchObject({
+      id: expect.any(String),
+      name: expect.any(String),
+      sentence: expect.any(String),
+      cell: { number: expect.any(Number), total: expect.any(Number) },
+      cell_seconds: expect.any(Array),
+      memory: {
+        bytes: expect.any(Number),
+        peak_bytes: expect.any(Number),
+        limit_bytes: expect.any(Number)
+      },
+      kernel: { name: expect.any(String) },
+      parameters: expect.any(Object),
+      output_path: expect.any(String),
+      has_result: expect.any(Boolean)
+    });
+    expect(Object.keys(job).sort()).toEqual(Object.keys(makeJob()).sort());
+  });
+
+  it('a page of jobs has jobs and a cursor', () => {
+    const page = golden<IJobPage>('jobs');
+    expect(page.jobs.length).toBeGreaterThan(0);
+    expect(page).toHaveProperty('next_cursor');
+  });
+});

@@ -1,0 +1,194 @@
+/**
+ * The one place that talks to the server extension.
+ */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type {
+  ICatalogue,
+  ICheck,
+  IErrorBody,
+  IJob,
+  IJobPage,
+  ISession,
+  ISubmission
+} from './types';
+
+const NAMESPACE = 'offline-jobs';
+
+const UNREACHABLE: IErrorBody = {
+  code: 'server-unreachable',
+  message:
+    'Your Jupyter server does not answer. Nothing is lost: see that it runs, then try again.'
+};
+
+/** An answer that is not a success, with the words the service gave. */
+export class RequestError extends Error {
+  constructor(
+    readonly status: number,
+    readonly body: IErrorBody
+  ) {
+    super(body.message);
+    this.name = 'RequestError';
+  }
+
+  /** Whether the same request may well succeed a little later. */
+  get isTemporary(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** An answer's parts that we look at. */
+export interface IAnswer<T> {
+  status: number;
+  etag: string | null;
+  /** Undefined when the answer had no body: 204 and 304. */
+  data: T | undefined;
+}
+
+/** What the model and the dialog need of the server; tests hand in their own. */
+export interface IApi {
+  session(): Promise<ISession>;
+  catalogue(): Promise<ICatalogue>;
+  check(submission: ISubmission): Promise<ICheck>;
+  submit(submission: ISubmission, key: string): Promise<IJob>;
+  jobs(limit: number, etag: string | null): Promise<IAnswer<IJobPage>>;
+  cancel(id: string): Promise<IJob>;
+  rerun(id: string, key: string): Promise<IJob>;
+  remove(id: string): Promise<void>;
+  log(id: string): Promise<string>;
+  /** Address from which a browser downloads the executed notebook. */
+  resultUrl(id: string): string;
+}
+
+/**
+ * Call the server extension.
+ *
+ * @throws RequestError when it answers anything but success or "not modified", or not at all.
+ */
+export async function requestAPI(
+  endpoint: string,
+  init: RequestInit,
+  settings: ServerConnection.ISettings
+): Promise<Response> {
+  const url = URLExt.join(settings.baseUrl, NAMESPACE, endpoint);
+  let response: Response;
+  try {
+    response = await ServerConnection.makeRequest(url, init, settings);
+  } catch (error) {
+    if (error instanceof ServerConnection.NetworkError) {
+      throw new RequestError(0, UNREACHABLE);
+    }
+    throw error;
+  }
+  if (!response.ok && response.status !== 304) {
+    throw new RequestError(response.status, await readError(response));
+  }
+  return response;
+}
+
+/** The error's words; an answer that is not ours gets a plain sentence. */
+async function readError(response: Response): Promise<IErrorBody> {
+  let body: Partial<IErrorBody>;
+  try {
+    body = (await response.json()) as Partial<IErrorBody>;
+  } catch {
+    body = {};
+  }
+  return {
+    ...body,
+    code: body.code ?? 'unknown',
+    message:
+      body.message ||
+      `The server answered ${response.status} ${response.statusText}.`
+  };
+}
+
+/** The server extension's endpoints. */
+export class Api implements IApi {
+  constructor(private readonly _settings: ServerConnection.ISettings) {}
+
+  session(): Promise<ISession> {
+    return this._json<ISession>('session');
+  }
+
+  catalogue(): Promise<ICatalogue> {
+    return this._json<ICatalogue>('catalogue');
+  }
+
+  check(submission: ISubmission): Promise<ICheck> {
+    return this._json<ICheck>('check', post(submission));
+  }
+
+  submit(submission: ISubmission, key: string): Promise<IJob> {
+    return this._json<IJob>('jobs', post(submission, key));
+  }
+
+  async jobs(limit: number, etag: string | null): Promise<IAnswer<IJobPage>> {
+    // The browser's own cache would answer the comparison itself and hide the 304.
+    const init: RequestInit = { cache: 'no-store' };
+    if (etag) {
+      init.headers = { 'If-None-Match': etag };
+    }
+    const response = await requestAPI(
+      `jobs?limit=${limit}`,
+      init,
+      this._settings
+    );
+    return {
+      status: response.status,
+      etag: response.headers.get('ETag'),
+      data:
+        response.status === 304
+          ? undefined
+          : ((await response.json()) as IJobPage)
+    };
+  }
+
+  cancel(id: string): Promise<IJob> {
+    return this._json<IJob>(`${jobPath(id)}/cancel`, post({}));
+  }
+
+  rerun(id: string, key: string): Promise<IJob> {
+    return this._json<IJob>(`${jobPath(id)}/rerun`, post({}, key));
+  }
+
+  async remove(id: string): Promise<void> {
+    await requestAPI(jobPath(id), { method: 'DELETE' }, this._settings);
+  }
+
+  async log(id: string): Promise<string> {
+    const response = await requestAPI(
+      `${jobPath(id)}/log`,
+      { cache: 'no-store' },
+      this._settings
+    );
+    return response.text();
+  }
+
+  resultUrl(id: string): string {
+    return URLExt.join(
+      this._settings.baseUrl,
+      NAMESPACE,
+      `${jobPath(id)}/result`
+    );
+  }
+
+  private async _json<T>(endpoint: string, init: RequestInit = {}): Promise<T> {
+    const response = await requestAPI(endpoint, init, this._settings);
+    return (await response.json()) as T;
+  }
+}
+
+function jobPath(id: string): string {
+  return `jobs/${encodeURIComponent(id)}`;
+}
+
+function post(body: object, key?: string): RequestInit {
+  const init: RequestInit = { method: 'POST', body: JSON.stringify(body) };
+  if (key) {
+    init.headers = { 'Idempotency-Key': key };
+  }
+  return init;
+}

@@ -1,0 +1,174 @@
+/**
+ * The Lab extension: its commands, and where they and the panel are placed.
+ *
+ * Menus, context menus, toolbar are declared in `schema/plugin.json`. A submission goes on in
+ * `submitDialog.tsx` → `submission.ts` → `api.ts`, the panel in `panel.tsx` → `model.ts` → `api.ts`.
+ */
+
+import {
+  ILayoutRestorer,
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette, Notification } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
+import { IDocumentManager } from '@jupyterlab/docmanager';
+import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { Api, RequestError } from './api';
+import { offlineJobsIcon } from './icons';
+import { JobsModel } from './model';
+import { chosenNotebook, saveNotebook } from './notebook';
+import { JobsPanel } from './panel';
+import { Results } from './results';
+import { Submission } from './submission';
+import { SubmitDialog } from './submitDialog';
+import type { IJob } from './types';
+
+/** Commands; also named in `schema/plugin.json`. */
+const CommandIDs = {
+  submit: 'offline-jobs:submit',
+  show: 'offline-jobs:show'
+} as const;
+
+const plugin: JupyterFrontEndPlugin<void> = {
+  id: 'offline-jobs:plugin',
+  description: 'Runs notebooks as offline jobs.',
+  autoStart: true,
+  requires: [IDocumentManager],
+  optional: [
+    INotebookTracker,
+    IDefaultFileBrowser,
+    ICommandPalette,
+    ILayoutRestorer,
+    ITranslator
+  ],
+  activate
+};
+
+export default plugin;
+
+function activate(
+  app: JupyterFrontEnd,
+  docManager: IDocumentManager,
+  notebooks: INotebookTracker | null,
+  browser: IDefaultFileBrowser | null,
+  palette: ICommandPalette | null,
+  restorer: ILayoutRestorer | null,
+  translator: ITranslator | null
+): void {
+  const trans = (translator ?? nullTranslator).load('offline_jobs');
+  const api = new Api(app.serviceManager.serverSettings);
+  const model = new JobsModel(api);
+  const results = new Results(docManager, api, trans);
+  const panel = new JobsPanel({ model, trans, results, hubPage: hubPage() });
+  app.shell.add(panel, 'right', { rank: 500 });
+  restorer?.add(panel, panel.id);
+
+  const show = async (id: string | null): Promise<void> => {
+    app.shell.activateById(panel.id);
+    panel.select(id);
+    await model.refresh();
+  };
+
+  const notify = (message: string, job: IJob): void => {
+    const type =
+      job.state === 'failed'
+        ? 'error'
+        : job.state === 'cancelled'
+          ? 'info'
+          : 'success';
+    Notification.emit(message, type, {
+      autoClose: job.state === 'failed' ? false : 8_000,
+      actions: [
+        {
+          label: trans.__('Show'),
+          caption: trans.__('Show the job in the Offline Jobs panel'),
+          callback: () => void show(job.id)
+        }
+      ]
+    });
+  };
+
+  model.ended.connect((_, job) => notify(`${job.name}: ${job.sentence}`, job));
+
+  app.commands.addCommand(CommandIDs.submit, {
+    label: args => (args.toolbar ? '' : trans.__('Run as Offline Job…')),
+    caption: trans.__('Run this notebook in the background, as a job'),
+    icon: args => (args.toolbar || args.icon ? offlineJobsIcon : undefined),
+    isEnabled: args => chosenNotebook(args, notebooks, browser) !== null,
+    execute: async args => {
+      const path = chosenNotebook(args, notebooks, browser);
+      if (path === null || !(await saveNotebook(path, docManager, trans))) {
+        return;
+      }
+      const submission = new Submission(localPath(app, path), api);
+      const dialog = new SubmitDialog({
+        submission,
+        trans,
+        onShow: job => void show(job)
+      });
+      void submission.load();
+      await dialog.launch();
+      const job = dialog.job;
+      dialog.dispose();
+      submission.dispose();
+      if (job) {
+        model.add(job);
+        notify(trans.__('Submitted “%1” as an offline job.', job.name), job);
+      }
+    },
+    describedBy: {
+      args: {
+        type: 'object',
+        properties: {
+          path: { type: 'string', description: trans.__('The notebook') },
+          from: {
+            type: 'string',
+            enum: ['browser', 'notebook'],
+            description: trans.__('Where the notebook was chosen')
+          },
+          toolbar: { type: 'boolean' },
+          icon: { type: 'boolean' }
+        }
+      }
+    }
+  });
+
+  app.commands.addCommand(CommandIDs.show, {
+    label: trans.__('Show Offline Jobs'),
+    caption: trans.__('Show your offline jobs and their progress'),
+    icon: args => (args.icon ? offlineJobsIcon : undefined),
+    execute: () => show(null),
+    describedBy: { args: { type: 'object', properties: {} } }
+  });
+
+  for (const command of [CommandIDs.submit, CommandIDs.show]) {
+    palette?.addItem({ command, category: trans.__('Offline Jobs') });
+  }
+
+  void app.restored
+    .then(() => results.load())
+    .then(() => panel.update())
+    .catch((error: unknown) => {
+      // Without the server extension there is nothing to open; the panel says what is wrong.
+      if (!(error instanceof RequestError)) {
+        throw error;
+      }
+    });
+}
+
+/** The path below its drive: shared drives put a prefix before it. */
+function localPath(app: JupyterFrontEnd, path: string): string {
+  return app.serviceManager.contents.localPath(path);
+}
+
+/** The hub's page of offline jobs; null outside a hub. */
+function hubPage(): string | null {
+  const prefix = PageConfig.getOption('hubPrefix');
+  return prefix
+    ? `${PageConfig.getOption('hubHost')}${prefix.replace(/hub\/?$/, '')}services/offline-jobs/`
+    : null;
+}

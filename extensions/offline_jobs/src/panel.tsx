@@ -1,0 +1,161 @@
+/**
+ * The Offline Jobs panel: the list, or one job.
+ */
+
+import {
+  Dialog,
+  ReactWidget,
+  UseSignal,
+  showDialog
+} from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
+import { Signal } from '@lumino/signaling';
+import React from 'react';
+
+import { RequestError } from './api';
+import { offlineJobsIcon } from './icons';
+import type { IJobActions } from './jobActions';
+import { JobDetail } from './jobDetail';
+import { JobList } from './jobList';
+import type { JobsModel } from './model';
+
+interface IOptions {
+  model: JobsModel;
+  trans: TranslationBundle;
+  /** Opens a result, or says why it cannot be opened. */
+  results: Pick<IJobActions, 'openResult' | 'canOpen'>;
+  /** The hub's page of the same jobs; null outside a hub. */
+  hubPage: string | null;
+}
+
+export class JobsPanel extends ReactWidget {
+  constructor(private readonly _options: IOptions) {
+    super();
+    this.id = 'offline-jobs-panel';
+    this.addClass('jp-OfflineJobs-panel');
+    this.title.icon = offlineJobsIcon;
+    this.title.caption = _options.trans.__('Offline Jobs');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', _options.trans.__('Offline Jobs'));
+  }
+
+  /** Show one job, or the list. */
+  select(id: string | null): void {
+    this._selected = id;
+    this._selection.emit();
+    // The pressed button is gone: the keyboard goes on from the panel's top.
+    this.node.focus();
+  }
+
+  protected onAfterShow(msg: Message): void {
+    super.onAfterShow(msg);
+    this._options.model.visible = true;
+  }
+
+  protected onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    this.node.tabIndex = -1;
+    this._options.model.visible = this.isVisible;
+  }
+
+  protected onBeforeHide(msg: Message): void {
+    super.onBeforeHide(msg);
+    this._options.model.visible = false;
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <UseSignal signal={this._selection}>
+        {() => (
+          <UseSignal signal={this._options.model.changed}>
+            {() => this._content()}
+          </UseSignal>
+        )}
+      </UseSignal>
+    );
+  }
+
+  private _content(): JSX.Element {
+    const { model, trans, hubPage } = this._options;
+    const job = this._selected ? model.job(this._selected) : undefined;
+    return (
+      <>
+        <header className="jp-OfflineJobs-header">
+          <h1>{trans.__('Offline Jobs')}</h1>
+          {hubPage && (
+            <a
+              className="jp-OfflineJobs-link"
+              href={hubPage}
+              target="_blank"
+              rel="noreferrer"
+              title={trans.__('The same jobs on a page that needs no server')}
+            >
+              {trans.__('Open page')}
+            </a>
+          )}
+        </header>
+        {job ? (
+          <JobDetail
+            job={job}
+            model={model}
+            actions={this._actions}
+            trans={trans}
+            onBack={() => this.select(null)}
+          />
+        ) : (
+          <JobList
+            model={model}
+            actions={this._actions}
+            trans={trans}
+            onSelect={id => this.select(id)}
+          />
+        )}
+      </>
+    );
+  }
+
+  private readonly _actions: IJobActions = {
+    ...this._options.results,
+    cancel: job => void this._try(this._options.model.cancel(job.id)),
+    rerun: job => void this._try(this._options.model.rerun(job.id)),
+    remove: job => {
+      const { model, trans } = this._options;
+      void showDialog({
+        title: trans.__('Delete the record of “%1”?', job.name),
+        body: trans.__(
+          'Its log and the downloadable result go too. Files in your home stay.'
+        ),
+        buttons: [
+          Dialog.cancelButton(),
+          Dialog.warnButton({ label: trans.__('Delete') })
+        ]
+      }).then(async result => {
+        if (result.button.accept) {
+          await this._try(model.remove(job.id));
+        }
+      });
+    },
+    resultUrl: job => this._options.model.resultUrl(job.id)
+  };
+
+  /** An action's refusal is said in words. */
+  private async _try(action: Promise<void>): Promise<void> {
+    try {
+      await action;
+    } catch (error) {
+      if (!(error instanceof RequestError)) {
+        throw error;
+      }
+      const { trans } = this._options;
+      await showDialog({
+        title: trans.__('That did not work'),
+        body: error.message,
+        buttons: [Dialog.okButton()]
+      });
+    }
+  }
+
+  private readonly _selection = new Signal<this, void>(this);
+  private _selected: string | null = null;
+}

@@ -1,0 +1,144 @@
+/**
+ * The dialog "Run as Offline Job": Lab's own dialog, which stays open until the job is taken.
+ */
+
+import { Dialog, ReactWidget, UseSignal } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Message } from '@lumino/messaging';
+import React from 'react';
+
+import type { Submission } from './submission';
+import { SubmitForm } from './submitForm';
+import type { IJob } from './types';
+
+interface IOptions {
+  submission: Submission;
+  trans: TranslationBundle;
+  /** Show the job that this dialog has already made. */
+  onShow: (job: string) => void;
+}
+
+const CANCEL = 0;
+const SUBMIT = 1;
+
+class SubmitBody extends ReactWidget {
+  constructor(private readonly _options: IOptions) {
+    super();
+  }
+
+  protected render(): JSX.Element {
+    return (
+      <UseSignal signal={this._options.submission.changed}>
+        {() => <SubmitForm {...this._options} />}
+      </UseSignal>
+    );
+  }
+}
+
+/** Resolves only when the job was taken, or the dialog given up. */
+export class SubmitDialog extends Dialog<unknown> {
+  constructor(options: IOptions) {
+    const { submission, trans } = options;
+    const onShow = (job: string) => {
+      this.reject();
+      options.onShow(job);
+    };
+    super({
+      title: trans.__('Run as Offline Job'),
+      body: new SubmitBody({ ...options, onShow }),
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Cancel') }),
+        Dialog.okButton({ label: trans.__('Submit') })
+      ],
+      defaultButton: SUBMIT,
+      focusNodeSelector: '.jp-OfflineJobs-form'
+    });
+    this.addClass('jp-OfflineJobs-dialog');
+    this._submission = submission;
+    this._trans = trans;
+    submission.changed.connect(this._update, this);
+  }
+
+  /** The job that was made, once there is one. */
+  get job(): IJob | null {
+    return this._job;
+  }
+
+  dispose(): void {
+    this._submission.changed.disconnect(this._update, this);
+    super.dispose();
+  }
+
+  /** Submit instead of closing; close when the job was taken. */
+  resolve(index: number = SUBMIT): void {
+    if (index === CANCEL) {
+      super.resolve(CANCEL);
+    } else if (this._submission.canSubmit) {
+      void this._submission.submit().then(job => {
+        this._job = job;
+        if (job) {
+          super.resolve(SUBMIT);
+        }
+      });
+    }
+  }
+
+  handleEvent(event: Event): void {
+    const content = this.node.querySelector('.jp-Dialog-content');
+    const isInside = content?.contains(event.target as Node);
+    if (event.type === 'click' && !isInside) {
+      // A click beside the dialog would throw away what was typed.
+      event.stopPropagation();
+      event.preventDefault();
+      return;
+    }
+    if (event instanceof KeyboardEvent && event.key === 'Tab') {
+      this._keepFocus(event);
+      return;
+    }
+    super.handleEvent(event);
+    if (event.type === 'input') {
+      this._update();
+    }
+  }
+
+  protected onAfterAttach(msg: Message): void {
+    super.onAfterAttach(msg);
+    this._update();
+  }
+
+  /** Tab goes round: Lab's own dialog looks for the first control before the form has any. */
+  private _keepFocus(event: KeyboardEvent): void {
+    const controls = this.node.querySelectorAll<HTMLElement>(
+      'input, select, button:not(:disabled), a[href]'
+    );
+    const [from, to] = event.shiftKey
+      ? [controls[0], controls[controls.length - 1]]
+      : [controls[controls.length - 1], controls[0]];
+    if (document.activeElement === from) {
+      event.preventDefault();
+      event.stopPropagation();
+      to.focus();
+    }
+  }
+
+  private _update(): void {
+    const button = this.node.querySelector<HTMLButtonElement>(
+      '.jp-Dialog-footer .jp-mod-accept'
+    );
+    const label = button?.querySelector('.jp-Dialog-buttonLabel');
+    if (button && label) {
+      const { canSubmit, isSubmitting } = this._submission;
+      // While submitting it keeps the focus; pressing it again has no effect.
+      button.disabled = !canSubmit && !isSubmitting;
+      button.setAttribute('aria-busy', String(isSubmitting));
+      label.textContent = isSubmitting
+        ? this._trans.__('Submitting…')
+        : this._trans.__('Submit');
+    }
+  }
+
+  private readonly _submission: Submission;
+  private readonly _trans: TranslationBundle;
+  private _job: IJob | null = null;
+}

@@ -1,0 +1,172 @@
+/**
+ * What travels between Lab and the server extension, as the jobs service's REST API spells it.
+ *
+ * The golden wire files under `tests/golden/wire` hold these names equal to the service's.
+ */
+
+import type { JSONObject, ReadonlyJSONValue } from '@lumino/coreutils';
+
+export type JobState =
+  | 'queued'
+  | 'starting'
+  | 'running'
+  | 'cancelling'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled';
+
+export interface IKernelChoice {
+  name: string;
+  /** `image`: comes with the image; `home`: installed by its user. */
+  source: string;
+}
+
+/** A job as its owner sees it. Times are ISO 8601 in UTC. */
+export interface IJob {
+  id: string;
+  name: string;
+  owner: string;
+  state: JobState;
+  reason: string | null;
+  facts: JSONObject;
+  sentence: string;
+  cause: string | null;
+  next_step: string | null;
+  attempt: number;
+  /** Counted from 1; 0 before the first. */
+  cell: { number: number; total: number };
+  cell_seconds: number[];
+  memory: { bytes: number; peak_bytes: number; limit_bytes: number };
+  group: string;
+  image: string;
+  class: string;
+  kernel: IKernelChoice;
+  parameters: Record<string, ReadonlyJSONValue>;
+  time_limit_seconds: number;
+  interruptible: boolean;
+  created: string;
+  started: string | null;
+  ended: string | null;
+  /** The notebook, relative to the home. */
+  path: string;
+  /** The executed notebook, relative to the home. */
+  output_path: string;
+  has_result: boolean;
+  rerun_of: string | null;
+}
+
+export interface IJobPage {
+  jobs: IJob[];
+  next_cursor: string | null;
+}
+
+export interface IGroup {
+  slug: string;
+  name: string;
+}
+
+export interface IImage {
+  slug: string;
+  name: string;
+  description: string;
+  available: boolean;
+  why: string;
+  kernels: string[];
+  needs_gpu: boolean;
+}
+
+export interface IInstanceClass {
+  slug: string;
+  name: string;
+  cores: number;
+  memory_bytes: number;
+  gpus: number;
+  gpu_model: string;
+  price_per_hour: number | null;
+  currency: string | null;
+  price_date: string | null;
+  available: boolean;
+  why: string;
+  /** A remark, such as fewer cores on this machine. */
+  note: string;
+  longest_job_seconds: number;
+  groups: string[];
+}
+
+/** What the signed-in user may choose from; a pair is an image and a class that work together. */
+export interface ICatalogue {
+  user: { name: string; admin: boolean };
+  groups: IGroup[];
+  images: IImage[];
+  classes: IInstanceClass[];
+  pairs: [string, string][];
+  defaults: {
+    group: string | null;
+    image: string | null;
+    class: string | null;
+    time_limit_seconds: number;
+  };
+}
+
+/** The session Lab runs in. */
+export interface ISession {
+  group: string;
+  image: string;
+  class: string;
+  available: boolean;
+  why: string;
+  /** Lab's root folder relative to the home: '' when equal, null when it is not inside the home. */
+  root_in_home: string | null;
+  /** The home relative to Lab's root folder: '' when equal, null when it is not inside the root. */
+  home_in_root: string | null;
+}
+
+/** Body of a check or a submission; the server extension adds the notebook itself. */
+export interface ISubmission {
+  path: string;
+  name: string;
+  group: string;
+  image: string;
+  class: string;
+  kernel?: IKernelChoice;
+  /** Only those that differ from the notebook's defaults. */
+  parameters: Record<string, ReadonlyJSONValue>;
+  time_limit_seconds?: number;
+  interruptible: boolean;
+}
+
+/** Something that stands in the way of a submission, and the field it belongs to. */
+export interface IProblem {
+  field: string;
+  code: string;
+  message: string;
+  allowed?: ReadonlyJSONValue;
+}
+
+/** A parameter as the service found it in the notebook. */
+export interface IParameter {
+  name: string;
+  type: string;
+  /** Null also where the default is an expression that only the kernel can evaluate. */
+  default: ReadonlyJSONValue;
+  help: string;
+  /** The default as it stands in the notebook. */
+  source: string;
+}
+
+export interface ICheck {
+  problems: IProblem[];
+  parameters: IParameter[];
+  kernel: IKernelChoice | null;
+  sentence: string;
+  cells: number;
+}
+
+/** An error's body. */
+export interface IErrorBody {
+  code: string;
+  message: string;
+  field?: string;
+  allowed?: ReadonlyJSONValue;
+  id?: string;
+}

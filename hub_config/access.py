@@ -1,0 +1,62 @@
+"""Who may call whom: services, roles and scopes of the hub.
+
+A user's server may call the jobs service and nothing more than JupyterHub gives it anyway. For
+that the *user* must hold the scope and the *server's token* must ask for it; either alone gives
+nothing. Pure; :mod:`hub_config.apply` writes the results.
+
+Source: https://jupyterhub.readthedocs.io/en/5.5.4/rbac/scopes.html
+"""
+
+from typing import Any
+
+JOBS_SERVICE = "offline-jobs"
+JOBS_CLIENT_ID = f"service-{JOBS_SERVICE}"
+IDLE_CULLER = "idle-culler"
+ACCESS_JOBS = f"access:services!service={JOBS_SERVICE}"
+
+
+def build_services(jobs_url: str, jobs_token: str, culler_token: str) -> list[dict[str, Any]]:
+    """The hub's services. All are external: they outlive the hub, which only routes and knows them.
+
+    Args:
+        jobs_url: where the proxy finds the jobs service.
+        jobs_token: what the jobs service says to the hub.
+        culler_token: what the idle culler says to the hub.
+    """
+    return [
+        {
+            "name": JOBS_SERVICE,
+            "url": jobs_url,
+            "api_token": jobs_token,
+            "oauth_client_id": JOBS_CLIENT_ID,
+            # Run by the administrator, so asking everybody for consent would teach nothing.
+            "oauth_no_confirm": True,
+            "display": True,
+        },
+        {"name": IDLE_CULLER, "api_token": culler_token, "display": False},
+    ]
+
+
+def build_roles() -> list[dict[str, Any]]:
+    """Roles of users and services; each service may do what it needs and no more."""
+    return [
+        # Redefining a role of the hub replaces its scopes, so "self" is repeated.
+        {"name": "user", "scopes": ["self", ACCESS_JOBS]},
+        {
+            "name": JOBS_SERVICE,
+            "description": "Who somebody is and which groups they are in",
+            "scopes": ["read:users:name", "read:users:groups", "list:users", "read:roles:users"],
+            "services": [JOBS_SERVICE],
+        },
+        {
+            "name": IDLE_CULLER,
+            "description": "Stop servers that nobody uses",
+            "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+            "services": [IDLE_CULLER],
+        },
+    ]
+
+
+def build_server_scopes() -> list[str]:
+    """What the token of a user's server may do."""
+    return ["access:servers!server", "users:activity!user", ACCESS_JOBS]

@@ -1,0 +1,233 @@
+"""What must agree within a catalogue: classes with pools, queues with pools, groups with classes.
+
+Used by :mod:`hub_config.catalogue_file`, which adds the lines. Pure: a catalogue → conflicts.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hub_config.catalogue import (
+    GIB,
+    GPU_RESOURCE,
+    Catalogue,
+    InstanceClass,
+    NodePool,
+    Placement,
+    Taint,
+    Toleration,
+    why_pair_fails,
+)
+from hub_config.quantities import format_bytes, format_gpus, format_size
+
+Conflict = tuple[str, str]
+"""A key's path and what is wrong with it."""
+
+
+class Machine(NamedTuple):
+    """The largest machine of an EC2 instance category."""
+
+    cores: int
+    memory_bytes: int
+    gpus: int = 0
+
+
+#: Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ (7th generation and older)
+MACHINES = {
+    "c": Machine(192, 384 * GIB),
+    "m": Machine(192, 768 * GIB),
+    "r": Machine(192, 1536 * GIB),
+    "x": Machine(128, 4096 * GIB),
+    "g": Machine(192, 768 * GIB, 8),
+    "p": Machine(192, 2048 * GIB, 8),
+}
+#: Labels that machines have by what they are; a selector may use them to narrow its pool.
+#: Source: https://karpenter.sh/docs/concepts/scheduling/#well-known-labels (v1.14)
+_LABELS_OF_MACHINES = (
+    "karpenter.k8s.aws/",
+    "kubernetes.io/",
+    "node.kubernetes.io/",
+    "topology.kubernetes.io/",
+)
+#: Part of a machine that pods can have; the rest is the system's.
+_ALLOCATABLE = 0.92
+
+
+def find_conflicts(catalogue: Catalogue, complete: bool = True) -> Iterator[Conflict]:
+    """Every disagreement.
+
+    With ``complete`` false some entries could not be read: what depends on all of them is not
+    judged.
+    """
+    yield from _pool_conflicts(catalogue)
+    for instance_class in catalogue.classes.values():
+        for kind, placement in (("session", instance_class.session), ("job", instance_class.job)):
+            pool = catalogue.node_pools.get(placement.node_pool)
+            if pool is not None:
+                key = f"classes.{instance_class.slug}.{kind}"
+                yield from _placement_conflicts(instance_class, kind, placement, pool, key)
+                yield from _selector_conflicts(catalogue, placement, pool, key)
+    if complete:
+        yield from _queue_conflicts(catalogue)
+        yield from _reach_conflicts(catalogue)
+
+
+def _pool_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
+    for pool in catalogue.node_pools.values():
+        key = f"node_pools.{pool.slug}"
+        has_gpus = any(MACHINES[category].gpus for category in pool.instance_categories)
+        if pool.kind == "session" and "spot" in pool.capacity_types:
+            yield f"{key}.capacity_types", "sessions must not run on spot; allowed: on-demand"
+        if has_gpus and not pool.limits.get(GPU_RESOURCE):
+            yield f"{key}.limits", f"a pool of GPU machines needs a limit for {GPU_RESOURCE}"
+        if pool.limits.get(GPU_RESOURCE) and not has_gpus:
+            yield (
+                f"{key}.limits.{GPU_RESOURCE}",
+                "no instance category of this pool has GPUs; allowed with: "
+                + ", ".join(name for name, machine in MACHINES.items() if machine.gpus),
+            )
+        if not pool.labels:
+            yield f"{key}.labels", "is missing; a pool has a label that no other pool has"
+        if not any(taint.effect != "PreferNoSchedule" for taint in pool.taints):
+            yield f"{key}.taints", "is missing; a taint keeps other pods off these machines"
+        for other in catalogue.node_pools.values():
+            if other.kind < pool.kind and set(other.taints) == set(pool.taints):
+                yield (
+                    f"{key}.taints",
+                    f"the same as those of {other.slug}, a pool for {other.kind}s; pods of one "
+                    "kind must not fit on machines of the other",
+                )
+
+
+def _placement_conflicts(
+    instance_class: InstanceClass, kind: str, placement: Placement, pool: NodePool, key: str
+) -> Iterator[Conflict]:
+    if pool.kind != kind:
+        yield f"{key}.node_pool", f"{pool.slug} is for {pool.kind}s, not for {kind}s"
+    if pool.architecture != instance_class.architecture:
+        yield (
+            f"{key}.node_pool",
+            f"{pool.slug} has {pool.architecture} machines, the class is for "
+            f"{instance_class.architecture}",
+        )
+    if placement.spot and "spot" not in pool.capacity_types:
+        yield (
+            f"{key}.spot",
+            f"{pool.slug} has no spot machines, only {', '.join(pool.capacity_types)}",
+        )
+    for taint in pool.taints:
+        if not any(_tolerates(toleration, taint) for toleration in placement.tolerations):
+            yield (
+                f"{key}.tolerations",
+                f"{pool.slug} has the taint {taint.key}={taint.value}:{taint.effect}, which is not "
+                "tolerated; leave tolerations out to take the pool's",
+            )
+    yield from _size_conflicts(instance_class, pool, f"{key}.node_pool")
+
+
+def _size_conflicts(item: InstanceClass, pool: NodePool, key: str) -> Iterator[Conflict]:
+    if item.gpus and not pool.limits.get(GPU_RESOURCE):
+        yield key, f"{pool.slug} has no GPUs, the class has {format_gpus(item.gpus)}"
+    elif not any(_holds(MACHINES[c], item) for c in pool.instance_categories):
+        yield (
+            key,
+            f"no machine of the categories {', '.join(pool.instance_categories)} can give "
+            f"{format_size(item.cores, item.memory_bytes, item.gpus)}",
+        )
+    else:
+        for resource, wanted in amounts_of(item).items():
+            if wanted > pool.limits.get(resource, 0):
+                yield key, f"the class has more {resource} than the limits of {pool.slug} allow"
+
+
+def _holds(machine: Machine, instance_class: InstanceClass) -> bool:
+    return (
+        instance_class.cores <= machine.cores * _ALLOCATABLE
+        and instance_class.memory_bytes <= machine.memory_bytes * _ALLOCATABLE
+        and instance_class.gpus <= machine.gpus
+    )
+
+
+def _selector_conflicts(
+    catalogue: Catalogue, placement: Placement, pool: NodePool, key: str
+) -> Iterator[Conflict]:
+    own = {
+        label: value
+        for label, value in placement.selector.items()
+        if not label.startswith(_LABELS_OF_MACHINES)
+    }
+    for label, value in own.items():
+        if pool.labels.get(label) != value:
+            labels = ", ".join(f"{k}={v}" for k, v in pool.labels.items()) or "none"
+            yield (
+                f"{key}.selector.{label}",
+                f"{pool.slug} has no label {label}={value}; its labels: {labels}",
+            )
+    architecture = placement.selector.get("kubernetes.io/arch", pool.architecture)
+    if architecture != pool.architecture:
+        yield f"{key}.selector.kubernetes.io/arch", f"{pool.slug} has {pool.architecture} machines"
+    for other in catalogue.node_pools.values():
+        if other.slug != pool.slug and own.items() <= other.labels.items():
+            yield (
+                f"{key}.selector",
+                f"selects machines of {other.slug} too; select a label that only {pool.slug} has",
+            )
+
+
+def _queue_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
+    pools = [pool for pool in catalogue.node_pools.values() if pool.kind == "job"]
+    limits: dict[str, float] = {}
+    for pool in pools:
+        for resource, amount in pool.limits.items():
+            limits[resource] = limits.get(resource, 0) + amount
+    for group in catalogue.groups.values():
+        for resource, amount in group.queue.capability.items():
+            if amount > limits.get(resource, 0):
+                yield (
+                    f"groups.{group.slug}.queue.capability.{resource}",
+                    f"{_amount(resource, amount)} is more than all job pools may have "
+                    f"({_amount(resource, limits.get(resource, 0))})",
+                )
+
+
+def _reach_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
+    for instance_class in catalogue.classes.values():
+        for slug in instance_class.groups:
+            capability = catalogue.groups[slug].queue.capability
+            for resource, wanted in amounts_of(instance_class).items():
+                if wanted > capability.get(resource, 0):
+                    yield (
+                        f"groups.{slug}.queue.capability",
+                        f"a job of class {instance_class.slug} would wait for ever: it needs "
+                        f"{_amount(resource, wanted)} of {resource}, the queue has "
+                        f"{_amount(resource, capability.get(resource, 0))}",
+                    )
+    for group in catalogue.groups.values():
+        if not any(group.slug in item.groups for item in catalogue.classes.values()):
+            yield f"groups.{group.slug}", "no class may be used by this group; add it to a class"
+    for image in catalogue.images.values():
+        reasons = [why_pair_fails(image, item) for item in catalogue.classes.values()]
+        if reasons and all(reasons):
+            yield f"images.{image.slug}", f"no class can run this image: {reasons[0]}"
+
+
+def amounts_of(instance_class: InstanceClass) -> dict[str, float]:
+    """What one session or job of a class takes, per resource."""
+    amounts: dict[str, float] = {
+        "cpu": instance_class.cores,
+        "memory": instance_class.memory_bytes,
+    }
+    if instance_class.gpus:
+        amounts[GPU_RESOURCE] = instance_class.gpus
+    return amounts
+
+
+def _tolerates(toleration: Toleration, taint: Taint) -> bool:
+    return (
+        toleration.key == taint.key
+        and toleration.effect == taint.effect
+        and (toleration.operator == "Exists" or toleration.value == taint.value)
+    )
+
+
+def _amount(resource: str, amount: float) -> str:
+    return format_bytes(amount) if resource == "memory" else f"{amount:g}"

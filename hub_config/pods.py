@@ -1,0 +1,192 @@
+"""A workspace as fields of a pod.
+
+The jobs service puts :func:`build_pod_fields` into its pod template; :mod:`hub_config.profiles`
+hands the same pieces to KubeSpawner, so that a session and a job of one choice see the same home,
+mounts, ids and limits. Both satisfy the restricted Pod Security Standard. Pure.
+
+Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ (v1.35)
+"""
+
+from typing import Any
+
+from hub_config.catalogue import GPU_RESOURCE, Toleration
+from hub_config.people import home_slug
+from hub_config.workspace import SCRATCH_PATH, Mount, Workspace
+
+LABEL_PREFIX = "notebook-hpc"
+#: One claim per source in each namespace; a user's or group's part is a sub-path of it.
+HOMES_CLAIM = "homes"
+SHARED_CLAIM = "shared"
+DATA_CLAIM_PREFIX = "data-"
+SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108  (the kernel's name, not a temporary file)
+
+_BINARY_UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
+
+
+def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
+    """The fragment of a job's pod template that follows from its workspace.
+
+    Returns:
+        ``{"metadata": {"labels", "annotations"}, "spec": {...}}``. The spec has one container
+        without name, command and token; whoever runs something in it adds those, and the variables
+        of the run behind the container's ``env``.
+    """
+    container: dict[str, Any] = {
+        "image": workspace.image_reference,
+        "env": [
+            {"name": name, "value": value} for name, value in sorted(workspace.environment.items())
+        ],
+        "resources": {"limits": build_resources(workspace), "requests": build_resources(workspace)},
+        "securityContext": build_container_security(workspace),
+        "volumeMounts": build_volume_mounts(workspace),
+    }
+    spec: dict[str, Any] = {
+        "automountServiceAccountToken": False,
+        "containers": [container],
+        "enableServiceLinks": False,
+        "nodeSelector": dict(workspace.placement.selector),
+        "restartPolicy": "Never",
+        "securityContext": build_pod_security(),
+        "tolerations": build_tolerations(workspace),
+        "volumes": build_volumes(workspace),
+    }
+    if workspace.service_account:
+        spec["serviceAccountName"] = workspace.service_account
+    return {
+        "metadata": {
+            "labels": build_labels(workspace),
+            "annotations": build_annotations(),
+        },
+        "spec": spec,
+    }
+
+
+def build_labels(workspace: Workspace) -> dict[str, str]:
+    """Labels of ours; the user's is the safe slug, any other name is no label."""
+    return {
+        f"{LABEL_PREFIX}/user": home_slug(workspace.user),
+        f"{LABEL_PREFIX}/group": workspace.group,
+        f"{LABEL_PREFIX}/image": workspace.image,
+        f"{LABEL_PREFIX}/class": workspace.instance_class,
+    }
+
+
+def build_annotations() -> dict[str, str]:
+    """Karpenter does not take the node away to save money while the pod runs.
+
+    Source: https://karpenter.sh/docs/concepts/disruption/ (v1.14)
+    """
+    return {"karpenter.sh/do-not-disrupt": "true"}
+
+
+def build_resources(workspace: Workspace) -> dict[str, str]:
+    """Limits and requests alike: nobody lives on what others leave.
+
+    Scratch is bounded by its volume, not here: a queue has no capability for ephemeral storage, and
+    Volcano would take the missing one for zero.
+    """
+    resources = {
+        "cpu": f"{workspace.cores:g}",
+        "memory": quantity(workspace.memory_bytes),
+    }
+    if workspace.gpus:
+        resources[GPU_RESOURCE] = str(workspace.gpus)
+    return resources
+
+
+def build_volumes(workspace: Workspace) -> list[dict[str, Any]]:
+    """Claims of the mounts, scratch on the node's disk, shared memory."""
+    claims = {_volume_name(workspace, mount): mount for mount in workspace.mounts}
+    volumes: list[dict[str, Any]] = []
+    for name, mount in claims.items():
+        claim: dict[str, Any] = {"claimName": _claim_name(mount)}
+        if mount.read_only:
+            claim["readOnly"] = True
+        volumes.append({"name": name, "persistentVolumeClaim": claim})
+    scratch: dict[str, Any] = {}
+    if workspace.scratch_bytes:
+        scratch["sizeLimit"] = quantity(workspace.scratch_bytes)
+    volumes.append({"name": "scratch", "emptyDir": scratch})
+    if workspace.shared_memory_bytes:
+        # Its pages count against the container's memory.
+        memory = {"medium": "Memory", "sizeLimit": quantity(workspace.shared_memory_bytes)}
+        volumes.append({"name": "shared-memory", "emptyDir": memory})
+    return volumes
+
+
+def build_volume_mounts(workspace: Workspace) -> list[dict[str, Any]]:
+    """Where the volumes appear in the container."""
+    mounts: list[dict[str, Any]] = []
+    for mount in workspace.mounts:
+        fields: dict[str, Any] = {
+            "name": _volume_name(workspace, mount),
+            "mountPath": mount.path,
+        }
+        if mount.source != "data":
+            fields["subPath"] = mount.name
+        if mount.read_only:
+            fields["readOnly"] = True
+        mounts.append(fields)
+    mounts.append({"name": "scratch", "mountPath": SCRATCH_PATH})
+    if workspace.shared_memory_bytes:
+        mounts.append({"name": "shared-memory", "mountPath": SHARED_MEMORY_PATH})
+    return mounts
+
+
+def build_tolerations(workspace: Workspace) -> list[dict[str, str]]:
+    """The placement's tolerations."""
+    return [_build_toleration(toleration) for toleration in workspace.placement.tolerations]
+
+
+def build_pod_security() -> dict[str, Any]:
+    """The pod's security context."""
+    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def build_container_security(workspace: Workspace) -> dict[str, Any]:
+    """The container's security context."""
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "runAsGroup": workspace.group_id,
+        "runAsNonRoot": True,
+        "runAsUser": workspace.user_id,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def quantity(amount_bytes: int) -> str:
+    """Bytes as Kubernetes writes them: ``4Gi``, or the plain number.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ (v1.35)
+    """
+    for unit, size in _BINARY_UNITS:
+        if amount_bytes and amount_bytes % size == 0:
+            return f"{amount_bytes // size}{unit}"
+    return str(amount_bytes)
+
+
+def _volume_name(workspace: Workspace, mount: Mount) -> str:
+    # A bucket's name may have dots, a volume's may not; so buckets are counted.
+    if mount.source == "data":
+        data = [other.name for other in workspace.mounts if other.source == "data"]
+        return f"data-{data.index(mount.name)}"
+    return mount.source
+
+
+def _claim_name(mount: Mount) -> str:
+    if mount.source == "data":
+        return f"{DATA_CLAIM_PREFIX}{mount.name}"
+    return HOMES_CLAIM if mount.source == "home" else SHARED_CLAIM
+
+
+def _build_toleration(toleration: Toleration) -> dict[str, str]:
+    fields = {
+        "key": toleration.key,
+        "operator": toleration.operator,
+        "effect": toleration.effect,
+    }
+    if toleration.operator == "Equal":
+        fields["value"] = toleration.value
+    return fields

@@ -1,0 +1,55 @@
+"""The start of a session or a job in words.
+
+A :class:`~hub_config.waiting.Waiting` comes in, one sentence goes out; the elapsed time is added by
+whoever shows it. An unknown is left out, never invented. Pure.
+"""
+
+from hub_config.quantities import format_seconds
+from hub_config.waiting import Stage, Waiting
+
+
+def describe_start(waiting: Waiting) -> str:
+    """One sentence, without a full stop, such as ``Waiting for a free slot, 3 jobs ahead``."""
+    sentence = _describe_stage(waiting)
+    seconds = waiting.expected_seconds
+    if seconds is None or seconds <= 0:
+        return sentence
+    return f"{sentence}, usually about {format_seconds(_round(seconds))}"
+
+
+def _describe_stage(waiting: Waiting) -> str:
+    group = _name(waiting, "group", "its group")
+    of_class = _name(waiting, "class", "", " of class ")
+    sentences = {
+        Stage.SERVICE: "Waiting for the jobs service",
+        Stage.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
+        Stage.QUEUE_QUOTA: f"Waiting until {group} has room in its share{_ahead(waiting)}",
+        Stage.NO_NODE: f"No machine{of_class} can be had at the moment, still trying",
+        Stage.NODE_STARTING: f"Starting a machine{of_class}",
+        Stage.IMAGE_PULL: f"Pulling the image{_name(waiting, 'image', '', ' ')}",
+        Stage.KERNEL_START: "Starting the kernel",
+        Stage.CLUSTER_UNREACHABLE: "The cluster cannot be reached at the moment, still trying",
+        Stage.JUPYTER_START: "Starting JupyterLab",
+    }
+    return sentences[waiting.stage]
+
+
+def _ahead(waiting: Waiting) -> str:
+    ahead = waiting.facts.get("ahead")
+    if not isinstance(ahead, int) or isinstance(ahead, bool) or ahead < 0:
+        return ""
+    if ahead == 0:
+        return ", next in line"
+    return f", {ahead} {'job' if ahead == 1 else 'jobs'} ahead"
+
+
+def _name(waiting: Waiting, fact: str, missing: str, before: str = "") -> str:
+    value = waiting.facts.get(fact)
+    return f"{before}{value}" if isinstance(value, str) and value else missing
+
+
+def _round(seconds: float) -> int:
+    """To a figure that people would say: steps of 5 s under two minutes, then whole minutes."""
+    if seconds < 2 * 60:
+        return max(5, round(seconds / 5) * 5)
+    return round(seconds / 60) * 60

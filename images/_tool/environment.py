@@ -1,0 +1,227 @@
+"""Makes the environments that `make run`, `make setup` and `make environment IMAGE=…` need.
+
+Place in the path: `python3 -m images._tool.environment WANTED...`, called by the Makefile. Wanted
+are `platform`, `setup`, `lab`, or images' slugs; what is made already is left as it is, what was
+interrupted is made again. Run by the machine's own Python, so standard library only.
+
+The environments: `.venv` (everything that tests need) · `build/environments/platform` (hub, jobs
+service, runner) · `build/environments/IMAGE` (locally an image is a Python environment: the image's
+lock and the wheel of `offline_jobs`) · `build/hub6` (all in one with the next JupyterHub, for its
+one test).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from images._tool.builds import Builds, build_python_mark
+from images._tool.stamps import hash_inputs, read_stamp, write_stamp
+from images._tool.steps import Step, StepFailed, log, run_steps, select_steps
+from images._tool.tools import (
+    Places,
+    build_tool_environment,
+    find_places,
+    get_uv,
+    run_program,
+)
+
+IMAGE_OF_TESTS = "notebook"
+SHIM = """#!/bin/sh
+exec '{node}/node' '{proxy}/node_modules/configurable-http-proxy/bin/configurable-http-proxy' "$@"
+"""
+
+
+class Environments:
+    """The Python environments of one checkout, each as steps."""
+
+    def __init__(self, places: Places, builds: Builds) -> None:
+        """Keep where things are."""
+        self._places = places
+        self._builds = builds
+
+    def make_lock_step(self, name: str, folder: Path, lock: Path) -> Step:
+        """Have an environment with exactly what a lock names."""
+        stamp = self._stamp(folder, "lock")
+        python = hash_inputs(build_python_mark())
+        key = f"{python} {hash_inputs(lock)}"
+
+        def is_done() -> bool:
+            return read_stamp(stamp) == key and (folder / "bin" / "python").exists()
+
+        def make() -> None:
+            keep = read_stamp(stamp).startswith(python)
+            for old in stamp.parent.glob("*"):
+                old.unlink()
+            if not keep:
+                command: list[str | Path] = [get_uv(self._places), "venv", "--quiet", "--clear"]
+                command += ["--python", sys.executable, folder]
+                environ = build_tool_environment(self._places)
+                run_program(command, self._places.root, environ)
+            self._pip("sync", folder, "--require-hashes", str(lock))
+            write_stamp(stamp, key)
+
+        return Step(name, ("uv",), is_done, make)
+
+    def make_platform_step(self, name: str, base: str, folder: Path) -> Step:
+        """Have our own packages in an environment, pointing into this checkout, and the proxy."""
+        stamp = self._stamp(folder, "own")
+        sources = [self._places.root, self._places.extension]
+        shim = folder / "bin" / "configurable-http-proxy"
+
+        def compute_key() -> str:
+            lock = read_stamp(self._stamp(folder, "lock"))
+            projects = [source / "pyproject.toml" for source in sources]
+            return hash_inputs(lock, str(self._builds.proxy), str(self._builds.tools), *projects)
+
+        def make() -> None:
+            stamp.unlink(missing_ok=True)
+            for source in sources:
+                target = self._places.build / "wheels" / f"{folder.name}-{source.name}"
+                self._builds.build_wheel(source, target, "editable")
+                (wheel,) = target.glob("*.whl")
+                self._pip(
+                    "install",
+                    folder,
+                    "--no-deps",
+                    "--offline",
+                    "--reinstall",
+                    str(wheel),
+                )
+                shutil.rmtree(target)
+            shim.write_text(SHIM.format(node=self._builds.node, proxy=self._builds.proxy))
+            shim.chmod(0o755)
+            write_stamp(stamp, compute_key())
+
+        def is_done() -> bool:
+            return read_stamp(stamp) == compute_key() and os.access(shim, os.X_OK)
+
+        return Step(name, (base, "tools", "proxy"), is_done, make)
+
+    def make_image_step(self, name: str, base: str, folder: Path) -> Step:
+        """Have the wheel of `offline_jobs` in the environment of an image."""
+        stamp = self._stamp(folder, "own")
+
+        def compute_key() -> str:
+            lock = read_stamp(self._stamp(folder, "lock"))
+            return hash_inputs(lock, self._builds.compute_wheel_key())
+
+        def make() -> None:
+            key = compute_key()
+            stamp.unlink(missing_ok=True)
+            wheel = str(self._builds.find_wheel())
+            self._pip("install", folder, "--no-deps", "--offline", "--reinstall", wheel)
+            write_stamp(stamp, key)
+
+        return Step(name, (base, "wheel"), lambda: read_stamp(stamp) == compute_key(), make)
+
+    def _stamp(self, folder: Path, kind: str) -> Path:
+        """Name the stamp of an environment; `lock` and `own` packages are remembered apart."""
+        return folder / ".stamps" / kind
+
+    def _pip(self, verb: str, folder: Path, *words: str) -> None:
+        """Let uv put packages into an environment."""
+        command: list[str | Path] = [get_uv(self._places), "pip", verb, "--quiet"]
+        command += ["--python", folder / "bin" / "python", *words]
+        run_program(command, self._places.root, build_tool_environment(self._places))
+
+
+def build_steps(places: Places) -> list[Step]:
+    """Build all steps that there are; each image with a lock is one environment."""
+    builds = Builds(places)
+    environments = Environments(places, builds)
+    steps = [
+        builds.make_uv_step(),
+        builds.make_tools_step(),
+        builds.make_proxy_step(),
+        builds.make_lab_step(),
+        builds.make_wheel_step(),
+    ]
+    own = {
+        "platform": (
+            places.environments / "platform",
+            places.root / "requirements.txt",
+        ),
+        ".venv": (places.root / ".venv", places.root / "requirements-dev.txt"),
+        "hub6": (places.build / "hub6", places.root / "requirements-hub6.txt"),
+    }
+    for name, (folder, lock) in own.items():
+        base = f"packages of {name}"
+        steps.append(environments.make_lock_step(base, folder, lock))
+        steps.append(environments.make_platform_step(name, base, folder))
+    for lock in sorted(places.root.glob("images/*/requirements.txt")):
+        image = lock.parent.name
+        base, folder = f"packages of image {image}", places.environments / image
+        steps.append(environments.make_lock_step(base, folder, lock))
+        steps.append(environments.make_image_step(f"image {image}", base, folder))
+    return steps
+
+
+def choose_steps(wanted: Sequence[str], steps: Sequence[Step]) -> list[str]:
+    """Turn the words of the command line into names of steps.
+
+    Raises:
+        StepFailed: for an image that has no lock yet.
+    """
+    names = {step.name for step in steps}
+    chosen: list[str] = []
+    for word in wanted:
+        if word == "setup":
+            chosen += [".venv", "hub6", f"image {IMAGE_OF_TESTS}"]
+        elif word == "lab":
+            chosen.append("Lab extension")
+        elif word in ("platform", "hub6", "tools"):
+            chosen.append(word)
+        elif f"image {word}" in names:
+            chosen.append(f"image {word}")
+        else:
+            images = ", ".join(sorted(n.removeprefix("image ") for n in names if n[:6] == "image "))
+            raise StepFailed(f"image {word!r} is not built yet; there are: {images}")
+    return chosen
+
+
+@contextmanager
+def hold_checkout(places: Places) -> Iterator[None]:
+    """Let one set-up at a time work in this cache, and so in this checkout."""
+    places.cache.mkdir(parents=True, exist_ok=True)
+    with (places.cache / "set-up.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("Another set-up is running; waiting for it.")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make what is wanted and say so; return the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    started = time.monotonic()
+    try:
+        places = find_places(os.environ)
+        steps = build_steps(places)
+        chosen = choose_steps(arguments, steps)
+        with hold_checkout(places):
+            log.info("Setting up: %s", ", ".join(chosen))
+            run_steps(select_steps(steps, chosen), workers=4)
+    except StepFailed as error:
+        log.error("%s", error)
+        return 1
+    except OSError as error:
+        log.error("The set-up cannot write or read %s: %s", error.filename, error.strerror)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    log.info("Everything is in place (%.1f s).", time.monotonic() - started)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,192 @@
+"""What dies is started again, what is ended is gone, and what cannot start says so in one line."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.platform_fixture import (
+    ROOT,
+    Platform,
+    find_free_port,
+    find_processes,
+    wait_until,
+)
+
+SMALL = {"group": "spatial-lab", "image": "notebook", "class": "small"}
+
+
+def test_a_killed_hub_comes_back_and_finds_the_session(fresh_platform: Platform) -> None:
+    with fresh_platform.running() as platform:
+        ada = platform.sign_in("ada")
+        ada.start_session(SMALL)
+        server = platform.child("jupyterhub.singleuser")
+        hub = platform.child("jupyterhub -f")
+
+        hub.kill()
+        wait_until(lambda: "The hub ended (killed by SIGKILL)" in platform.output, "the news")
+        wait_until(
+            lambda: (
+                platform.child("jupyterhub -f").pid != hub.pid and platform.answers("/hub/login")
+            ),
+            "the hub's return",
+        )
+
+        # Signed in still, with the very same server, which the hub can also stop.
+        ada.wait_for_lab()
+        assert platform.child("jupyterhub.singleuser") == server
+        wait_until(lambda: ada.server().get("ready"), "the hub to know the server")
+        ada.stop_session()
+        assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+        assert (
+            len([p for p in platform.processes() if "configurable-http-proxy" in str(p.cmdline())])
+            == 1
+        )
+
+
+def test_every_program_is_started_again(fresh_platform: Platform) -> None:
+    with fresh_platform.running() as platform:
+        for words in ("offline_jobs.service", "jupyterhub_idle_culler"):
+            before = platform.child(words)
+            before.kill()
+            wait_until(
+                lambda words=words, before=before: platform.child(words).pid != before.pid,  # type: ignore[misc]
+                f"{words} to come back",
+            )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_everything(fresh_platform: Platform, number: signal.Signals) -> None:
+    with fresh_platform.running() as platform:
+        ada = platform.sign_in("ada")
+        ada.start_session(SMALL)
+        family = platform.processes()
+        assert len(family) >= 6  # supervisor, service, hub, culler, proxy, server
+
+        assert platform.stop(number) == 0
+
+        assert find_processes(platform.state) == []
+        assert "Everything has ended." in platform.output
+        assert "was killed" not in platform.output
+
+
+def test_what_a_killed_supervisor_left_is_taken_up(fresh_platform: Platform) -> None:
+    with fresh_platform.running() as platform:
+        ada = platform.sign_in("ada")
+        ada.start_session(SMALL)
+        server = platform.child("jupyterhub.singleuser")
+        old = {
+            words: platform.child(words).pid
+            for words in ("jupyterhub -f", "offline_jobs.service", "configurable-http-proxy")
+        }
+        assert platform.process is not None
+        platform.process.kill()
+        platform.process.wait()
+        assert platform.answers("/hub/login")  # all goes on without it
+
+        platform.start()
+        platform.wait_until_served()
+
+        assert "Taking up what an earlier 'make run' left behind." in platform.output
+        for words, pid in old.items():
+            assert platform.child(words).pid != pid
+            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+        ada.wait_for_lab()
+        assert platform.child("jupyterhub.singleuser") == server
+
+
+def test_a_second_start_on_the_same_state_is_refused(fresh_platform: Platform) -> None:
+    with fresh_platform.running() as platform:
+        second = run_embedded("--state", str(platform.state), "--port", str(find_free_port()))
+
+        assert second.returncode == 2
+        assert second.stderr.startswith(f"Another 'make run' is at work on {platform.state};")
+        assert platform.answers("/hub/login")
+
+
+def run_embedded(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the supervisor where it is expected to end at once."""
+    return subprocess.run(
+        [sys.executable, "-m", "hub_config.embedded", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        refused = run_embedded("--state", str(tmp_path / "state"), "--port", str(port))
+
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"Port {port} on 127.0.0.1 cannot be used (Address already in use); choose another,"
+        f" as in 'make run PORT={port + 1 if port < 65535 else port - 1}'.\n"
+    )
+    assert find_processes(tmp_path) == []
+
+
+def test_a_state_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    state = tmp_path / "file" / "state"
+
+    refused = run_embedded("--state", str(state), "--port", str(find_free_port()))
+
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"The state folder {state} cannot be used (Not a directory:")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    refused = run_embedded(f"--port={port}")
+
+    assert refused.returncode == 2
+    assert "is not a port; use a number up to 65535" in refused.stderr
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout like ours whose catalogue and environments a test may change."""
+    root = tmp_path / "checkout"
+    (root / "helm-values").mkdir(parents=True)
+    (root / "build" / "environments").mkdir(parents=True)
+    catalogue = (ROOT / "helm-values" / "catalogue.yaml").read_text()
+    (root / "helm-values" / "catalogue.yaml").write_text(catalogue)
+    return root
+
+
+def test_all_mistakes_of_a_catalogue_are_told(checkout: Path, tmp_path: Path) -> None:
+    file = checkout / "helm-values" / "catalogue.yaml"
+    text = file.read_text()
+    text = re.sub(r"^(\s+)cores:.*$", r"\1kores: 1", text, count=1, flags=re.MULTILINE)
+    file.write_text(text.replace("needs_gpu:", "needs_gppu:", 1))
+
+    refused = run_embedded("--root", str(checkout), "--state", str(tmp_path / "state"))
+
+    assert refused.returncode == 2
+    lines = refused.stderr.splitlines()
+    assert len(lines) >= 2
+    assert all(re.match(rf"{re.escape(str(file))}:\d+: ", line) for line in lines), lines
+    assert "kores" in refused.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_missing_image_names_what_builds_it(checkout: Path, tmp_path: Path) -> None:
+    refused = run_embedded("--root", str(checkout), "--state", str(tmp_path / "state"))
+
+    assert refused.returncode == 2
+    assert "The image 'notebook' is not built" in refused.stderr
+    assert "'make run' builds it" in refused.stderr
+    assert refused.stderr.count("\n") == 1

@@ -1,0 +1,274 @@
+"""What the runner is given: parameters, kernels, folders, notebooks; and what it cannot use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runner.attempts import Attempt, make_notebook
+
+MakeAttempt = Callable[..., Attempt]
+
+
+def printed(attempt: Attempt) -> str:
+    return "".join(
+        output.text
+        for cell in attempt.cells
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+
+
+def test_parameters_are_injected_as_papermill_does(make_attempt: MakeAttempt) -> None:
+    parameters = {
+        "text": 'it\'s "quoted" \\ {braces}\nü',
+        "number": 1,
+        "real": 0.5,
+        "huge": 10**20,
+        "yes": True,
+        "nothing": None,
+        "many": [1, "two", [3.0, None]],
+        "table": {"a": {"b": [False]}},
+    }
+    attempt = make_attempt(
+        notebook=make_notebook(
+            f"import json; print(json.dumps([{', '.join(parameters)}]))", parameters="number = 7"
+        ),
+        parameters=parameters,
+    )
+    assert attempt.run() == 0
+    assert json.loads(printed(attempt)) == list(parameters.values())
+    tags = [cell.metadata.tags for cell in attempt.cells]
+    assert tags[:2] == [["parameters"], ["injected-parameters"]]
+    assert attempt.record["total"] == 3
+    assert attempt.notebook.metadata.papermill.parameters == parameters
+
+
+def test_working_folder_and_modules_beside_the_notebook(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt(
+        "import os, helper; print(os.getcwd()); print(helper.NAME)\n"
+        "print(os.environ.get('PYTHONNOUSERSITE'))",
+        environment={"PYTHONNOUSERSITE": "1"},
+    )
+    (attempt.home / "work" / "helper.py").write_text("NAME = 'beside'")
+    assert attempt.run() == 0
+    assert printed(attempt).splitlines() == [str(attempt.home / "work"), "beside", "None"]
+
+
+def test_runner_isolates_itself(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("print('fine')")
+    attempt.command = [sys.executable, "-m", "offline_jobs.runner"]
+    for name in ("papermill", "psutil", "zmq"):
+        (attempt.folder / f"{name}.py").write_text("raise RuntimeError('shadowed')")
+    assert attempt.run() == 0
+
+
+@pytest.mark.parametrize("source", ["image", "home"])
+def test_unknown_kernel(make_attempt: MakeAttempt, source: str) -> None:
+    attempt = make_attempt("1", kernel={"name": "ir", "source": source})
+    assert attempt.run() == 20
+    assert attempt.record["outcome"] == "refused"
+    assert "'ir'" in attempt.record["message"]
+    assert ("python3" in attempt.record["message"]) == (source == "image")
+    assert attempt.cells[0].outputs == []
+
+
+def test_attempt_that_is_refused_puts_the_earlier_one_aside(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("print('precious')")
+    assert attempt.run() == 0
+    attempt.specification |= {"attempt": 2, "kernel": {"name": "ir", "source": "home"}}
+    assert attempt.run() == 20
+    assert "precious" in (attempt.output / "attempt-1" / "markers.ipynb").read_text()
+
+
+def write_kernel(attempt: Attempt, name: str, argv: list[str], **fields: Any) -> None:
+    folder = attempt.home / ".local" / "share" / "jupyter" / "kernels" / name
+    folder.mkdir(parents=True)
+    spec = {"argv": argv, "display_name": name, "language": "python"} | fields
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
+IPYKERNEL = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+
+
+def test_kernel_of_the_home(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt(
+        "import os; print(os.environ['WHOSE'])", kernel={"name": "python3", "source": "home"}
+    )
+    write_kernel(attempt, "python3", IPYKERNEL, env={"WHOSE": "mine"})
+    assert attempt.run() == 0
+    assert printed(attempt) == "mine\n"
+
+
+def test_kernel_of_the_home_does_not_hide_the_image(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("import os; print(os.environ.get('WHOSE'))")
+    write_kernel(attempt, "python3", IPYKERNEL, env={"WHOSE": "mine"})
+    assert attempt.run() == 0
+    assert printed(attempt) == "None\n"
+
+
+@pytest.mark.parametrize(
+    "argv", [["/no/such/program"], [sys.executable, "-c", "raise OSError('disk on fire')"]]
+)
+def test_kernel_that_does_not_start_may_be_tried_again(
+    make_attempt: MakeAttempt, argv: list[str]
+) -> None:
+    attempt = make_attempt("1", kernel={"name": "broken", "source": "home"})
+    write_kernel(attempt, "broken", argv)
+    assert attempt.run() == 30
+    assert (attempt.record["outcome"], attempt.record["cell"]) == ("kernel-died", 0)
+    assert argv[-1].strip("')").rpartition("'")[2] in attempt.record["message"]
+
+
+def test_folder_that_is_gone(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("1", path="gone/markers.ipynb")
+    assert attempt.run() == 20
+    assert attempt.record["outcome"] == "refused"
+    assert "gone" in attempt.record["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"notebook": "text"}, "notebook"),
+        ({"notebook": {"nbformat": 3, "worksheets": []}}, "notebook"),
+        ({"notebook": {"nbformat": 4}}, "cells"),
+        ({"path": "../other/x.ipynb"}, "path"),
+        ({"path": "/etc/x.ipynb"}, "path"),
+        ({"output": "a/../../b"}, "output"),
+        ({"kernel": {}}, "kernel"),
+        ({"kernel": {"name": "python3", "source": "moon"}}, "source"),
+        ({"parameters": []}, "parameters"),
+        ({"time_limit_seconds": "soon"}, "time_limit_seconds"),
+        ({"time_limit_seconds": -1}, "time_limit_seconds"),
+    ],
+)
+def test_specification_that_is_wrong(
+    make_attempt: MakeAttempt, change: dict[str, Any], named: str
+) -> None:
+    attempt = make_attempt("1", **change)
+    attempt.start()
+    assert attempt.wait() == 20
+    assert named in attempt.stderr
+    assert "Traceback" not in attempt.stderr
+    assert attempt.termination["exit_code"] == 20
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"job": "k3j9x0a1b2c3"}'])
+def test_specification_that_cannot_be_read(make_attempt: MakeAttempt, content: str) -> None:
+    attempt = make_attempt("1")
+    broken = attempt.folder / "broken.json"
+    broken.write_text(content)
+    attempt.environment["OFFLINE_JOB_SPECIFICATION"] = str(broken)
+    assert attempt.run() == 20
+    assert "pecification" in attempt.stderr
+
+
+def test_nothing_to_do(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("1")
+    attempt.environment["OFFLINE_JOB_SPECIFICATION"] = ""
+    assert attempt.run() == 20
+    assert "OFFLINE_JOB_SPECIFICATION" in attempt.stderr
+
+
+@pytest.mark.parametrize("minor", [0, 2, 4, 9])
+def test_other_minor_versions(make_attempt: MakeAttempt, minor: int) -> None:
+    notebook = make_notebook("print('old')")
+    notebook["nbformat_minor"] = minor
+    if minor < 5:
+        for cell in notebook["cells"]:
+            del cell["id"]
+    attempt = make_attempt(notebook=notebook)
+    assert attempt.run() == 0
+    assert printed(attempt) == "old\n"
+
+
+def test_notebook_without_kernelspec(make_attempt: MakeAttempt) -> None:
+    notebook = make_notebook("print(a)")
+    notebook["metadata"] = {}
+    attempt = make_attempt(notebook=notebook, parameters={"a": 3})
+    assert attempt.run() == 0
+    assert printed(attempt) == "3\n"
+
+
+def test_language_without_parameters(make_attempt: MakeAttempt) -> None:
+    notebook = make_notebook("1")
+    notebook["metadata"] = {}
+    attempt = make_attempt(
+        notebook=notebook, parameters={"a": 3}, kernel={"name": "odd", "source": "home"}
+    )
+    write_kernel(attempt, "odd", IPYKERNEL, language="befunge")
+    assert attempt.run() == 20
+    assert attempt.record["outcome"] == "refused"
+
+
+def test_commit_is_recorded(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("1")
+    work = attempt.home / "work"
+
+    def git(*arguments: str) -> str:
+        who = ["-c", "user.name=ada", "-c", "user.email=ada@example.org"]
+        return subprocess.run(
+            ["git", *who, "-C", str(work), *arguments], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    (work / "helper.py").write_text("A = 1")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    assert attempt.run() == 0
+    assert attempt.record["git"] == {"commit": git("rev-parse", "HEAD"), "clean": True}
+    (work / "helper.py").write_text("A = 2")
+    assert attempt.run() == 0
+    assert attempt.record["git"]["clean"] is False
+
+
+def test_no_repository(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("1")
+    assert attempt.run() == 0
+    assert attempt.record["git"] is None
+    assert os.listdir(attempt.home / "work") == []
+
+
+def test_many_outputs_while_a_large_notebook_is_saved(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt(
+        "for i in range(80):\n    print(str(i % 10) * 999_999)",
+        "from IPython.display import display\n"
+        "for i in range(12_000):\n"
+        "    display({'text/plain': str(i)}, raw=True)\n",
+    )
+    assert attempt.run(100) == 0
+    shown = [output.data["text/plain"] for output in attempt.cells[1].outputs]
+    assert shown == [str(i) for i in range(12_000)]
+
+
+def test_pieces_of_a_stream_are_joined(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt(
+        "import sys, time\n"
+        "for i in range(50):\n"
+        "    print(i, flush=True)\n"
+        "print('e', file=sys.stderr, flush=True)\n"
+        "print('o', flush=True)\n"
+    )
+    assert attempt.run() == 0
+    outputs = attempt.cells[0].outputs
+    assert len(outputs) == 3
+    assert outputs[0].text == "".join(f"{i}\n" for i in range(50))
+
+
+def test_path_with_braces_and_spaces(make_attempt: MakeAttempt) -> None:
+    name = "my {odd} näme 100%"
+    attempt = make_attempt(
+        "print(1)", path=f"work/{name}/{name}.ipynb", output=f"offline-jobs/{name}/t-x"
+    )
+    folder: Path = attempt.home / "work" / name
+    folder.mkdir()
+    assert attempt.run() == 0
+    assert (attempt.output / f"{name}.ipynb").exists()

@@ -1,0 +1,140 @@
+"""Answers of the service reach Lab as they are; none at all becomes words."""
+
+import pytest
+
+from offline_jobs.server_extension import service_client
+
+from .conftest import HUB_TOKEN, Jupyter, Service, StartJupyter, session_environment
+
+JOB = "k3j9x0a1b2c3"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "target"),
+    [
+        ("GET", "catalogue", "catalogue"),
+        ("GET", "jobs", "jobs"),
+        ("GET", "jobs?limit=50&1790000000&state=running&user=*", "jobs?state=running&limit=50"),
+        ("GET", f"jobs/{JOB}", f"jobs/{JOB}"),
+        ("DELETE", f"jobs/{JOB}", f"jobs/{JOB}"),
+        ("POST", f"jobs/{JOB}/cancel", f"jobs/{JOB}/cancel"),
+        ("POST", f"jobs/{JOB}/rerun", f"jobs/{JOB}/rerun"),
+        ("GET", f"jobs/{JOB}/log", f"jobs/{JOB}/log"),
+        ("GET", f"jobs/{JOB}/result", f"jobs/{JOB}/result"),
+    ],
+)
+def test_each_address_has_its_counterpart(
+    jupyter: Jupyter, service: Service, method: str, path: str, target: str
+) -> None:
+    service.answers(200, {"some": "answer"})
+    answer = jupyter.ask(method, path, headers={"Cookie": "a=b", "Idempotency-Key": "k" * 8})
+    assert (answer.status_code, answer.json()) == (200, {"some": "answer"})
+    (asked,) = service.asked
+    assert (asked.method, asked.path) == (method, f"/services/offline-jobs/api/v1/{target}")
+    assert asked.headers["Authorization"] == f"token {HUB_TOKEN}"
+    assert asked.headers["Idempotency-Key"] == "k" * 8
+    assert "Cookie" not in asked.headers
+
+
+def test_etags_are_the_services(jupyter: Jupyter, service: Service) -> None:
+    service.answers(200, {"jobs": []}, {"ETag": '"v7"'})
+    assert jupyter.ask("GET", "jobs").headers["ETag"] == '"v7"'
+    service.answers(304, None, {"ETag": '"v7"'})
+    answer = jupyter.ask("GET", "jobs", headers={"If-None-Match": '"v7"'})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert service.asked[1].headers["If-None-Match"] == '"v7"'
+
+
+def test_an_answer_without_etag_gets_none(jupyter: Jupyter, service: Service) -> None:
+    service.answers(200, {"jobs": []})
+    assert "ETag" not in jupyter.ask("GET", "jobs").headers
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 422, 429, 500, 503])
+def test_errors_keep_status_and_words(jupyter: Jupyter, service: Service, status: int) -> None:
+    error = {"code": "some-code", "message": "How to mend it.", "field": "class", "id": JOB}
+    service.answers(status, error)
+    answer = jupyter.ask("POST", f"jobs/{JOB}/cancel")
+    assert (answer.status_code, answer.json()) == (status, error)
+
+
+def test_a_deleted_record_has_no_body(jupyter: Jupyter, service: Service) -> None:
+    service.answers(204)
+    answer = jupyter.ask("DELETE", f"jobs/{JOB}")
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_a_result_is_an_attachment_and_never_a_page(jupyter: Jupyter, service: Service) -> None:
+    service.answers(
+        200,
+        b"<script>alert(1)</script>",
+        {
+            "Content-Type": "application/x-ipynb+json",
+            "Content-Disposition": 'attachment; filename="a.ipynb"',
+        },
+    )
+    answer = jupyter.ask("GET", f"jobs/{JOB}/result")
+    assert answer.content == b"<script>alert(1)</script>"
+    assert answer.headers["Content-Type"] == "application/x-ipynb+json"
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="a.ipynb"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_redirects_are_not_followed(jupyter: Jupyter, service: Service) -> None:
+    service.answers(302, b"", {"Location": f"{service.url}/elsewhere"})
+    assert jupyter.ask("GET", "catalogue").status_code == 302
+    assert len(service.asked) == 1
+
+
+@pytest.mark.parametrize("path", ["jobs/..%2F..%2Fhub", "jobs/a%2Flog%2Fb", "jobs/a?b/log"])
+def test_no_address_leads_out_of_the_api(jupyter: Jupyter, service: Service, path: str) -> None:
+    jupyter.ask("GET", path)
+    prefix = "/services/offline-jobs/api/v1/jobs/a"
+    assert [asked.path for asked in service.asked if asked.path != prefix] == []
+
+
+def test_a_broken_answer_is_service_unavailable(jupyter: Jupyter, service: Service) -> None:
+    service.answers(502, b"<h1>Bad Gateway</h1>", {"Content-Type": "text/html"})
+    assert_unavailable(jupyter)
+    service.drops = True
+    assert_unavailable(jupyter)
+
+
+def test_no_service_is_service_unavailable(start_jupyter: StartJupyter) -> None:
+    # Port 9 of the loopback: nobody listens there.
+    jupyter = start_jupyter(session_environment("http://127.0.0.1:9/services/offline-jobs"))
+    assert_unavailable(jupyter)
+    answer = jupyter.ask("POST", "jobs", json={"path": "stereo/markers.ipynb"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "service-unavailable")
+    assert jupyter.ask("GET", "session").json()["available"] is True
+
+
+@pytest.mark.parametrize("missing", ["OFFLINE_JOBS_URL", "JUPYTERHUB_API_TOKEN"])
+def test_a_server_outside_a_hub_says_so(start_jupyter: StartJupyter, missing: str) -> None:
+    environment = session_environment("http://127.0.0.1:9/services/offline-jobs")
+    del environment[missing]
+    jupyter = start_jupyter(environment)
+    answer = jupyter.ask("GET", "catalogue")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not-configured")
+    assert "from the hub" in answer.json()["message"]
+    session = jupyter.ask("GET", "session").json()
+    assert (session["available"], session["why"]) == (False, answer.json()["message"])
+
+
+def test_a_session_says_what_it_is(jupyter: Jupyter) -> None:
+    assert jupyter.ask("GET", "session").json() == {
+        "group": "spatial-lab",
+        "image": "notebook",
+        "class": "standard",
+        "available": True,
+        "why": "",
+        "root_in_home": "",
+        "home_in_root": "",
+    }
+
+
+def assert_unavailable(jupyter: Jupyter) -> None:
+    answer = jupyter.ask("GET", "jobs")
+    code, message = service_client.UNREACHABLE
+    assert (answer.status_code, answer.json()) == (503, {"code": code, "message": message})

@@ -1,0 +1,417 @@
+"""Steps, causes and the line as tables."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from offline_jobs.contract.exits import Exit
+from offline_jobs.contract.run import Termination
+from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service.model import Ending, Evidence, Job, Observation, Standing
+from offline_jobs.service.rules.causes import judge, may_try_again
+from offline_jobs.service.rules.line import form_line
+from offline_jobs.service.rules.steps import (
+    Adopt,
+    Finish,
+    Launch,
+    Patience,
+    Stand,
+    Step,
+    Stop,
+    TryAgain,
+    View,
+    decide,
+    plan_steps,
+)
+from tests.service.core.factories import NOON, make_attempt, make_job, make_record
+
+GIB = 1024**3
+PATIENCE = Patience(cancel_seconds=10, stop_seconds=5, overtime_seconds=60, goodbye_seconds=30)
+ABSENT = Observation("absent")
+WAITING = Observation("waiting")
+RUNNING = Observation("running", handle={"pid": 7})
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def ended(**evidence: Any) -> Observation:
+    return Observation("ended", evidence=Evidence(**evidence))
+
+
+# Causes.
+
+CAUSES: dict[str, tuple[dict[str, Any], dict[str, Any], State, Cause | None]] = {
+    # name: (changes of the attempt, evidence, state, cause)
+    "record: success": ({"result": make_record()}, {}, State.SUCCEEDED, None),
+    "record found beside": ({}, {"result": make_record()}, State.SUCCEEDED, None),
+    "record before the exit code": (
+        {"result": make_record()},
+        {"exit_code": -9},
+        State.SUCCEEDED,
+        None,
+    ),
+    "record: a cell raised": (
+        {"result": make_record(outcome="cell-error", exit_code=10)},
+        {},
+        State.FAILED,
+        Cause.CELL_ERROR,
+    ),
+    "record of a later version's word": (
+        {"result": make_record(outcome="eaten-by-a-grue", exit_code=99)},
+        {},
+        State.FAILED,
+        Cause.INTERRUPTED,
+    ),
+    "termination message": (
+        {},
+        {"exit_code": 15, "termination": Termination(17, 30, "out-of-memory", 15)},
+        State.FAILED,
+        Cause.OUT_OF_MEMORY,
+    ),
+    "killed for memory by the container": (
+        {"cell": 3},
+        {"exit_code": 137, "killed_for_memory": True, "termination": Termination(3, 9)},
+        State.FAILED,
+        Cause.OUT_OF_MEMORY,
+    ),
+    "killed, nearly full": (
+        {"cell": 3, "memory_bytes": int(3.9 * GIB), "memory_limit_bytes": 4 * GIB},
+        {"exit_code": -9},
+        State.FAILED,
+        Cause.OUT_OF_MEMORY,
+    ),
+    "killed with its parent, nearly full by the message": (
+        {},
+        {"termination": Termination(3, 9, "", None, 4 * GIB, 4 * GIB)},
+        State.FAILED,
+        Cause.OUT_OF_MEMORY,
+    ),
+    "killed, far from full": (
+        {"cell": 3, "memory_bytes": GIB, "memory_limit_bytes": 4 * GIB},
+        {"exit_code": -9},
+        State.FAILED,
+        Cause.INTERRUPTED,
+    ),
+    "crashed, nearly full": (
+        {"cell": 3, "memory_bytes": 4 * GIB, "memory_limit_bytes": 4 * GIB},
+        {"exit_code": -11},
+        State.FAILED,
+        Cause.INTERRUPTED,
+    ),
+    "vanished": ({"cell": 1}, {}, State.FAILED, Cause.INTERRUPTED),
+    "removed from outside": ({}, {"removed": True}, State.FAILED, Cause.REMOVED),
+    "exit code alone: success": ({}, {"exit_code": 0}, State.SUCCEEDED, None),
+    "exit code alone: unknown": ({}, {"exit_code": 1}, State.FAILED, Cause.INTERNAL),
+    "cancelled, by nobody's wish": ({}, {"exit_code": 16}, State.FAILED, Cause.INTERRUPTED),
+}
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_causes(name: str) -> None:
+    attempt, evidence, state, cause = CAUSES[name]
+    ending = judge(make_job(), make_attempt(**attempt), Evidence(**evidence))
+    assert (ending.state, ending.cause) == (state, cause)
+
+
+@pytest.mark.parametrize("exit_code", list(Exit))
+def test_each_exit_code_has_a_cause_of_its_own(exit_code: Exit) -> None:
+    ending = judge(make_job(), make_attempt(cell=1), Evidence(exit_code=exit_code))
+    expected = {
+        Exit.SUCCEEDED: None,
+        Exit.CELL_FAILED: Cause.CELL_ERROR,
+        Exit.KERNEL_DIED: Cause.KERNEL_DIED,
+        Exit.TIME_LIMIT: Cause.TIME_LIMIT,
+        Exit.INTERRUPTED: Cause.INTERRUPTED,
+        Exit.OUTPUT_LOST: Cause.OUTPUT_LOST,
+        Exit.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
+        Exit.CANCELLED: Cause.INTERRUPTED,
+        Exit.BAD_SPECIFICATION: Cause.REFUSED,
+        Exit.INFRASTRUCTURE: Cause.INTERNAL,
+    }
+    assert ending.cause == expected[exit_code]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "state"),
+    [
+        ({"exit_code": 16}, State.CANCELLED),
+        ({"exit_code": 13}, State.CANCELLED),
+        ({}, State.CANCELLED),
+        ({"removed": True}, State.CANCELLED),
+        ({"exit_code": 0}, State.SUCCEEDED),
+        ({"exit_code": 10}, State.FAILED),
+    ],
+)
+def test_a_wanted_end_is_cancelled_unless_it_ended_by_itself(
+    evidence: dict[str, Any], state: State
+) -> None:
+    job = make_job(cancel_requested=NOON)
+    assert judge(job, make_attempt(cell=1), Evidence(**evidence)).state is state
+
+
+def test_the_ending_names_cell_error_and_memory() -> None:
+    record = make_record(
+        outcome="cell-error", cell=5, total=9, error={"name": "KeyError", "value": "'bin50'"}
+    )
+    termination = Termination(5, 9, "cell-error", 10, GIB, 4 * GIB)
+    ending = judge(make_job(), make_attempt(result=record), Evidence(10, termination=termination))
+    assert ending == Ending(
+        State.FAILED,
+        Cause.CELL_ERROR,
+        {"error_name": "KeyError", "error_value": "'bin50'"},
+        cell=5,
+        total=9,
+        memory_bytes=GIB,
+        memory_limit_bytes=4 * GIB,
+        record=record,
+    )
+
+
+def test_a_long_error_is_cut() -> None:
+    record = make_record(outcome="cell-error", error={"name": "E", "value": "x" * 100_000})
+    ending = judge(make_job(), make_attempt(result=record), Evidence(10))
+    assert len(ending.facts["error_value"]) == 500
+
+
+TRY_AGAIN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], bool]] = {
+    # name: (changes of the job, of the attempt, evidence, whether)
+    "infrastructure before the first cell": ({}, {}, {"exit_code": 30}, True),
+    "the same, by its record": (
+        {},
+        {"result": make_record(outcome="internal", exit_code=30, cell=0)},
+        {"exit_code": 30},
+        True,
+    ),
+    "vanished before the first cell": ({}, {}, {}, True),
+    "killed before the first cell": ({}, {}, {"exit_code": -9}, True),
+    "killed while the kernel started": (
+        {},
+        {"contacted": NOON},
+        {"termination": Termination(0, 9)},
+        True,
+    ),
+    "first cell, by its word to the service": ({}, {"first_cell": NOON}, {}, False),
+    "first cell, by the termination message alone": (
+        {},
+        {},
+        {"termination": Termination(1, 9)},
+        False,
+    ),
+    "first cell, by the record beside alone": (
+        {},
+        {},
+        {"result": make_record(outcome="internal", exit_code=30, cell=1)},
+        False,
+    ),
+    "it ended by itself": ({}, {}, {"exit_code": 20}, False),
+    "interrupted by a signal": ({}, {}, {"exit_code": 13}, False),
+    "its exit code was lost, its outcome not": (
+        {},
+        {},
+        {"termination": Termination(0, 0, "refused", 20)},
+        False,
+    ),
+    "removed from outside": ({}, {}, {"removed": True}, False),
+    "the owner wants an end": ({"cancel_requested": NOON}, {}, {"exit_code": 30}, False),
+    "success": ({}, {}, {"exit_code": 0}, False),
+}
+
+
+@pytest.mark.parametrize("name", TRY_AGAIN)
+def test_trying_again(name: str) -> None:
+    job_changes, attempt_changes, evidence_changes, expected = TRY_AGAIN[name]
+    job, attempt = make_job(**job_changes), make_attempt(**attempt_changes)
+    evidence = Evidence(**evidence_changes)
+    ending = judge(job, attempt, evidence)
+    assert may_try_again(job, attempt, evidence, ending) is expected
+
+
+# Steps.
+
+LAUNCHED = {"launched": NOON}
+BEGUN = {"launched": NOON, "contacted": NOON, "first_cell": NOON, "last_contact": NOON}
+STARTING = {"state": State.STARTING, "reason": Reason.KERNEL_START}
+CANCELLING = {"state": State.CANCELLING, "reason": None, "cancel_requested": NOON}
+STANDING_CANCELLING = Standing(State.CANCELLING)
+
+STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], Observation, float, Step | None]] = {
+    # name: (changes of the job, of the attempt, seen, seconds after noon, step)
+    "accepted": ({}, {}, ABSENT, 0, Launch()),
+    "claimed by a service that died": ({}, {}, WAITING, 0, Launch()),
+    "started by a service that died": ({}, {}, RUNNING, 0, Adopt()),
+    "process made": (
+        {},
+        LAUNCHED,
+        RUNNING,
+        0,
+        Stand(Standing(State.STARTING, Reason.KERNEL_START)),
+    ),
+    "nothing new": (STARTING, LAUNCHED, RUNNING, 0, None),
+    "first cell": (STARTING, BEGUN, RUNNING, 0, Stand(Standing(State.RUNNING))),
+    "still running": ({"state": State.RUNNING, "reason": None}, BEGUN, RUNNING, 99, None),
+    "waiting for a node": (
+        STARTING,
+        LAUNCHED,
+        Observation("waiting", Reason.NO_NODE, {"pool": "jobs"}),
+        0,
+        Stand(Standing(State.STARTING, Reason.NO_NODE, {"pool": "jobs"})),
+    ),
+    "cancelled in the line": (
+        {"cancel_requested": NOON},
+        {},
+        ABSENT,
+        0,
+        Finish(Ending(State.CANCELLED)),
+    ),
+    "cancelled when claimed": (
+        {"cancel_requested": NOON},
+        {},
+        WAITING,
+        0,
+        Stop(force=True, standing=STANDING_CANCELLING),
+    ),
+    "cancelled before adoption": ({"cancel_requested": NOON}, {}, RUNNING, 0, Adopt()),
+    "cancelled": (
+        {"cancel_requested": NOON, "state": State.RUNNING},
+        BEGUN,
+        RUNNING,
+        0,
+        Stand(STANDING_CANCELLING),
+    ),
+    "cancelling": (CANCELLING, BEGUN, RUNNING, 9, None),
+    "cancelling, no answer": (CANCELLING, BEGUN, RUNNING, 10, Stop(force=False)),
+    "cancelling, deaf": (CANCELLING, BEGUN, RUNNING, 15, Stop(force=True)),
+    "record stored, process ending": (
+        {"state": State.RUNNING, "reason": None},
+        {**BEGUN, "result": make_record()},
+        RUNNING,
+        29,
+        None,
+    ),
+    "record stored, process stays": (
+        {"state": State.RUNNING, "reason": None},
+        {**BEGUN, "result": make_record()},
+        RUNNING,
+        30,
+        Stop(force=True),
+    ),
+    "time limit, runner's patience": (
+        {"state": State.RUNNING, "reason": None, "time_limit_seconds": 100},
+        BEGUN,
+        RUNNING,
+        159,
+        None,
+    ),
+    "time limit, backstop": (
+        {"state": State.RUNNING, "reason": None, "time_limit_seconds": 100},
+        BEGUN,
+        RUNNING,
+        160,
+        Stop(force=False),
+    ),
+    "time limit, deaf": (
+        {"state": State.RUNNING, "reason": None, "time_limit_seconds": 100},
+        BEGUN,
+        RUNNING,
+        165,
+        Stop(force=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps(name: str) -> None:
+    job, attempt, seen, seconds, expected = STEPS[name]
+    view = View(make_job(**job), make_attempt(**attempt), seen)
+    assert decide(view, after(seconds), PATIENCE) == expected
+
+
+def test_what_was_stopped_for_its_time_ends_as_time_limit() -> None:
+    view = View(make_job(time_limit_seconds=100), make_attempt(**BEGUN), ended(exit_code=-9))
+    step = decide(view, after(170), PATIENCE)
+    assert isinstance(step, Finish)
+    assert (step.ending.state, step.ending.cause) == (State.FAILED, Cause.TIME_LIMIT)
+
+
+def test_a_launched_object_that_is_gone_was_removed() -> None:
+    step = decide(View(make_job(), make_attempt(**LAUNCHED), ABSENT), NOON, PATIENCE)
+    assert isinstance(step, Finish)
+    assert step.ending.cause is Cause.REMOVED
+
+
+@pytest.mark.parametrize(("number", "again"), [(1, True), (2, True), (3, False)])
+def test_there_are_three_attempts(number: int, again: bool) -> None:
+    attempt = make_attempt(**LAUNCHED, number=number)
+    step = decide(View(make_job(attempt=number), attempt, ended(exit_code=30)), NOON, PATIENCE)
+    if again:
+        assert isinstance(step, TryAgain)
+    else:
+        assert isinstance(step, Finish)
+        assert (step.ending.state, step.ending.cause) == (State.FAILED, Cause.INTERRUPTED)
+
+
+# The line.
+
+
+@pytest.mark.parametrize(
+    ("waiting", "occupied", "slots", "start", "ahead"),
+    [
+        ([], 0, 2, (), {}),
+        (["a", "b", "c"], 0, 2, ("a", "b"), {"c": 0}),
+        (["a", "b", "c"], 2, 2, (), {"a": 0, "b": 1, "c": 2}),
+        (["a", "b"], 5, 2, (), {"a": 0, "b": 1}),
+        (["a", "b"], 7, None, ("a", "b"), {}),
+    ],
+)
+def test_line(
+    waiting: list[str],
+    occupied: int,
+    slots: int | None,
+    start: tuple[str, ...],
+    ahead: dict[str, int],
+) -> None:
+    line = form_line(waiting, occupied, slots)
+    assert (line.start, line.ahead) == (start, ahead)
+
+
+def make_view(name: str, seen: Observation, **job: Any) -> View:
+    attempt = make_attempt(job=name, object_name=f"job-{name}-1")
+    return View(make_job(id=name, **job), attempt, seen)
+
+
+def planned(views: list[View], slots: int) -> dict[str, Step]:
+    return {view.job.id: step for view, step in plan_steps(views, slots, NOON, PATIENCE)}
+
+
+def test_the_oldest_start_and_the_others_are_told_their_place() -> None:
+    def waits(ahead: int) -> Step:
+        return Stand(Standing(State.QUEUED, Reason.LOCAL_SLOTS, {"ahead": ahead}))
+
+    views = [make_view(name, ABSENT) for name in "abcd"]
+    assert planned(views, 2) == {"a": Launch(), "b": Launch(), "c": waits(0), "d": waits(1)}
+
+
+def test_a_claimed_object_holds_its_slot_and_is_not_in_the_line() -> None:
+    views = [make_view("a", ABSENT), make_view("b", WAITING), make_view("c", RUNNING)]
+    steps = planned(views, 2)
+    assert isinstance(steps["a"], Stand)
+    assert (steps["b"], steps["c"]) == (Launch(), Adopt())
+
+
+def test_a_place_that_did_not_change_is_not_stored_again() -> None:
+    waits = make_view("a", ABSENT, reason=Reason.LOCAL_SLOTS, facts={"ahead": 0})
+    assert planned([waits], 0) == {}
+
+
+def test_a_cancelled_job_leaves_the_line() -> None:
+    views = [make_view("a", ABSENT, cancel_requested=NOON), make_view("b", ABSENT)]
+    assert planned(views, 1) == {"a": Finish(Ending(State.CANCELLED)), "b": Launch()}
+
+
+def test_view_of_a_job_keeps_no_words() -> None:
+    """No sentence is stored: what a standing holds is a state, a reason and facts."""
+    assert {f for f in Standing.__dataclass_fields__} == {"state", "reason", "facts"}
+    assert "sentence" not in Job.__dataclass_fields__

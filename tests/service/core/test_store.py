@@ -1,0 +1,333 @@
+"""The store on real SQLite: what it keeps, what it refuses, and what it tells."""
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from offline_jobs.contract.names import JOB_ID
+from offline_jobs.contract.run import Progress
+from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service.changes import Change, Changes
+from offline_jobs.service.errors import (
+    AttemptClosed,
+    IdempotencyConflict,
+    NotFinished,
+    NotFound,
+    TooManyJobs,
+    Unavailable,
+    Unsound,
+)
+from offline_jobs.service.model import Ending, Standing
+from offline_jobs.service.store.store import Store
+from offline_jobs.service.store.tables import metadata
+from tests.service.core.factories import make_new_job, make_record
+
+LIMIT = 1000
+DONE = Ending(State.SUCCEEDED)
+FAILED = Ending(State.FAILED, Cause.INTERRUPTED)
+
+
+def submit(store: Store, **changes: object) -> str:
+    return store.create_job(make_new_job("1", **changes), open_limit=LIMIT)[0].id
+
+
+def test_a_submission_is_job_snapshot_and_first_attempt(store: Store) -> None:
+    new = make_new_job("print(1)")
+    job, created = store.create_job(new, open_limit=LIMIT)
+    assert created
+    assert JOB_ID.fullmatch(job.id)
+    assert (job.state, job.reason, job.attempt) == (State.QUEUED, Reason.SERVICE, 1)
+    assert store.job(job.id) == job
+    assert store.snapshot(job.id) == new.notebook
+    attempt = store.attempt(job.id, 1)
+    assert attempt is not None
+    assert attempt.object_name == f"job-{job.id}-1"
+    assert store.open_attempts() == [(job, attempt)]
+
+
+def test_the_same_key_and_body_give_the_same_job(store: Store) -> None:
+    new = make_new_job("1")
+    first, _ = store.create_job(new, open_limit=1)
+    assert store.create_job(new, open_limit=1) == (first, False)
+
+
+def test_the_same_key_with_another_body_is_a_conflict_that_names_the_job(store: Store) -> None:
+    new = make_new_job("1")
+    first, _ = store.create_job(new, open_limit=LIMIT)
+    with pytest.raises(IdempotencyConflict) as refused:
+        store.create_job(replace(new, digest="f" * 64), open_limit=LIMIT)
+    assert refused.value.id == first.id
+
+
+def test_two_owners_may_use_the_same_key(store: Store) -> None:
+    new = make_new_job("1")
+    first, _ = store.create_job(new, open_limit=LIMIT)
+    second, created = store.create_job(replace(new, owner="ben"), open_limit=LIMIT)
+    assert created
+    assert second.id != first.id
+
+
+def test_the_limit_counts_open_jobs_of_the_owner(store: Store) -> None:
+    ids = [submit(store), submit(store)]
+    submit(store, owner="ben")
+    with pytest.raises(TooManyJobs) as refused:
+        store.create_job(make_new_job("1"), open_limit=2)
+    assert refused.value.limit == 2
+    store.states.finish(ids[0], 1, DONE)
+    assert store.create_job(make_new_job("1"), open_limit=2)[1]
+
+
+def test_a_hundred_submissions_at_once_with_repeats_make_each_job_once(store: Store) -> None:
+    news = [make_new_job("1") for _ in range(50)] * 2
+    with ThreadPoolExecutor(20) as pool:
+        made = list(pool.map(lambda new: store.create_job(new, open_limit=LIMIT), news))
+    assert sum(created for _, created in made) == 50
+    assert len({job.id for job, _ in made}) == 50
+    versions = [job.version for job in store.jobs(None, None, 100, None)[0]]
+    assert len(set(versions)) == 50
+
+
+def test_the_limit_holds_under_a_burst(store: Store) -> None:
+    def attempt(_: int) -> bool:
+        try:
+            return store.create_job(make_new_job("1"), open_limit=5)[1]
+        except TooManyJobs:
+            return False
+
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(attempt, range(40))) == 5
+
+
+def test_pages_hold_every_job_once_newest_first_while_more_arrive(store: Store) -> None:
+    ids = [submit(store) for _ in range(7)]
+    submit(store, owner="ben")
+    seen: list[str] = []
+    page, cursor = store.jobs("ada", None, 3, None)
+    while True:
+        seen += [job.id for job in page]
+        if cursor is None:
+            break
+        submit(store)
+        page, cursor = store.jobs("ada", None, 3, cursor)
+    assert seen == ids[::-1]
+
+
+def test_a_page_of_one_state(store: Store) -> None:
+    ids = [submit(store) for _ in range(3)]
+    store.states.finish(ids[1], 1, DONE)
+    assert [job.id for job in store.jobs("ada", State.SUCCEEDED, 9, None)[0]] == [ids[1]]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "%%%", "é", "MTIz", "LTEuYWJj", "OTk5OTk5OTk5OTk5OTk5OTk5OTkuYQ"]
+)
+def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
+    with pytest.raises(Unsound) as refused:
+        store.jobs("ada", None, 3, cursor)
+    assert refused.value.field == "cursor"
+
+
+CHANGES: dict[str, Callable[[Store, str], object]] = {
+    "progress": lambda store, job: store.record_progress(job, 1, Progress("running", 1, 2)),
+    "result": lambda store, job: store.record_result(job, 1, make_record()),
+    "result stored": lambda store, job: store.note_result_stored(job, 1),
+    "cancel": lambda store, job: store.request_cancel(job),
+    "launched": lambda store, job: store.states.mark_launched(job, 1, {"pid": 1}),
+    "standing": lambda store, job: store.states.set_standings(
+        {(job, 1): Standing(State.QUEUED, Reason.LOCAL_SLOTS, {"ahead": 1})}
+    ),
+    "another attempt": lambda store, job: store.states.add_attempt(job, 1, FAILED),
+    "end": lambda store, job: store.states.finish(job, 1, DONE),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_gives_a_new_version_and_is_told_after_the_commit(
+    store: Store, changes: Changes, change: str
+) -> None:
+    job = submit(store)
+    others = store.version("ben")
+    before = store.version("ada")
+    told: list[tuple[Change, int]] = []
+    changes.listen(lambda item: told.append((item, store.version(None))))
+    CHANGES[change](store, job)
+    after = store.version("ada")
+    stored = store.job(job)
+    assert stored is not None
+    assert after > before
+    assert store.version("ben") == others
+    assert stored.version == after
+    assert told == [(Change(job, "ada", after), after)]
+
+
+def test_nothing_changes_a_job_that_has_ended(store: Store, changes: Changes) -> None:
+    job = submit(store)
+    assert store.states.finish(job, 1, FAILED)
+    before = store.job(job)
+    told: list[Change] = []
+    changes.listen(told.append)
+    assert not store.states.finish(job, 1, DONE)
+    assert not store.states.add_attempt(job, 1, FAILED)
+    store.states.set_standings({(job, 1): Standing(State.RUNNING)})
+    store.states.mark_launched(job, 1, {})
+    store.request_cancel(job)
+    for late in ("progress", "result", "result stored"):
+        with pytest.raises(AttemptClosed):
+            CHANGES[late](store, job)
+    assert store.job(job) == before
+    assert told == []
+
+
+def test_progress_is_kept_and_an_older_message_does_not_turn_it_back(store: Store) -> None:
+    job = submit(store)
+    store.record_progress(job, 1, Progress("kernel-start"))
+    attempt = store.attempt(job, 1)
+    assert attempt is not None
+    assert attempt.contacted is not None
+    assert attempt.first_cell is None
+    store.record_progress(job, 1, Progress("running", 3, 9, [0.5, 1.0], 10, 20, 30, "tail"))
+    store.record_progress(job, 1, Progress("running", 2, 9, [0.5]))
+    stored = store.job(job)
+    assert stored is not None
+    assert (stored.cell, stored.total, stored.cell_seconds) == (3, 9, (0.5, 1.0))
+    assert (stored.memory_bytes, stored.memory_peak_bytes, stored.memory_limit_bytes) == (
+        10,
+        20,
+        30,
+    )
+    attempt = store.attempt(job, 1)
+    assert attempt is not None
+    assert attempt.first_cell is not None
+    assert attempt.log_tail == "tail"
+    assert stored.state is State.QUEUED, "the reconciler alone changes states"
+
+
+def test_the_answer_to_progress_says_cancel_once_the_owner_wants_it(store: Store) -> None:
+    job = submit(store)
+    assert not store.record_progress(job, 1, Progress("running", 1, 2)).cancel
+    store.request_cancel(job)
+    assert store.record_progress(job, 1, Progress("running", 1, 2)).cancel
+
+
+def test_the_first_result_record_stays(store: Store) -> None:
+    job = submit(store)
+    store.record_result(job, 1, make_record(outcome="cell-error", exit_code=10, cell=1))
+    store.record_result(job, 1, make_record())
+    attempt = store.attempt(job, 1)
+    assert attempt is not None
+    assert attempt.result is not None
+    assert (attempt.result.outcome, attempt.cell) == ("cell-error", 1)
+
+
+def test_another_attempt_is_refused_where_the_first_cell_began(store: Store) -> None:
+    told, found = submit(store), submit(store)
+    store.record_progress(told, 1, Progress("running", 1, 2))
+    assert not store.states.add_attempt(told, 1, FAILED)
+    assert not store.states.add_attempt(found, 1, replace(FAILED, cell=1))
+    assert store.attempt(told, 2) is None
+    assert store.attempt(found, 2) is None
+
+
+def test_another_attempt_closes_the_first_and_starts_from_nothing(store: Store) -> None:
+    job = submit(store)
+    store.states.mark_launched(job, 1, {"pid": 1})
+    assert store.states.add_attempt(job, 1, FAILED)
+    stored, second = store.job(job), store.attempt(job, 2)
+    assert stored is not None
+    assert second is not None
+    assert (stored.state, stored.attempt) == (State.QUEUED, 2)
+    assert (second.object_name, second.launched) == (f"job-{job}-2", None)
+    with pytest.raises(AttemptClosed):
+        store.record_progress(job, 1, Progress("running", 1, 2))
+    assert not store.states.finish(job, 1, DONE)
+
+
+def test_a_record_found_beside_the_object_fills_what_was_never_heard(store: Store) -> None:
+    job = submit(store)
+    record = make_record(started="2026-11-24T12:30:00+00:00", cell_seconds=[1.0, 2.0])
+    store.states.finish(job, 1, replace(DONE, cell=2, total=2, record=record))
+    stored = store.job(job)
+    assert stored is not None
+    assert stored.started is not None
+    assert stored.started.isoformat() == record.started
+    assert (stored.cell, stored.cell_seconds) == (2, (1.0, 2.0))
+
+
+def test_only_an_ended_job_is_deleted_and_its_files_are_remembered(
+    store: Store, changes: Changes
+) -> None:
+    job = submit(store)
+    with pytest.raises(NotFinished):
+        store.delete_job(job)
+    store.states.add_attempt(job, 1, FAILED)
+    store.states.finish(job, 2, DONE)
+    before = store.version("ada")
+    told: list[Change] = []
+    changes.listen(told.append)
+    store.delete_job(job)
+    assert store.job(job) is None
+    assert store.attempt(job, 1) is None
+    with pytest.raises(NotFound):
+        store.snapshot(job)
+    assert store.version("ada") > before
+    assert [item.removed for item in told] == [True]
+    assert store.states.removals() == [(job, 2)]
+    store.states.note_removed(job)
+    assert store.states.removals() == []
+
+
+@pytest.mark.parametrize("change", ["progress", "result", "result stored", "cancel"])
+def test_what_does_not_exist_is_not_found(store: Store, change: str) -> None:
+    with pytest.raises(NotFound):
+        CHANGES[change](store, "abcabcabcabc")
+    with pytest.raises(NotFound):
+        store.record_progress(submit(store), 7, Progress("running"))
+
+
+def test_migrated_tables_are_the_tables(store: Store, database_url: str) -> None:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_migrating_twice_keeps_everything(store: Store, database_url: str) -> None:
+    job = submit(store)
+    again = Store(database_url, Changes())
+    again.migrate()
+    assert again.job(job) == store.job(job)
+    again.close()
+
+
+def test_a_commit_is_durable(store: Store, database_url: str) -> None:
+    with store._database.read() as connection:
+        settings = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+def test_a_database_that_cannot_be_written_is_unavailable_and_keeps_nothing_half(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = submit(store)
+    for connection in (store._database.read(), store._database.write()):
+        with connection as inside:  # both pooled connections lose their patience
+            inside.exec_driver_sql("PRAGMA busy_timeout = 50")
+    other = sqlite3.connect(tmp_path / "jobs.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable):
+        submit(store)
+    assert [each.id for each in store.jobs(None, None, 9, None)[0]] == [job]
+    other.execute("ROLLBACK")
+    other.close()
+    submit(store)
+    assert len(store.open_attempts()) == 2

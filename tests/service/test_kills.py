@@ -1,0 +1,369 @@
+"""Kills: whatever dies at whatever moment, nothing is lost, nothing runs twice, the cause is right.
+
+The real service, runners and kernels. ``pytest --long`` runs the same at full size. With
+``pytest -s`` each test says its seed and how many kills fell into each phase; the seed is taken
+from ``NOTEBOOK_HPC_SEED`` where that is set.
+"""
+
+import os
+import random
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+
+from offline_jobs.service.crash import CRASH_POINTS
+from tests.platform_fixture import Platform, wait_until
+from tests.service.killing import HOLD, PHASES, Account, Target, target, wait_at_random
+
+pytestmark = pytest.mark.timeout(3600)
+
+PHASE_OF_STEP = {
+    "before-commit": "before commit",
+    "after-commit": "committed",
+    "before-launch": "committed",
+    "after-claim": "committed",
+    "after-launch": "started, not recorded",
+    "after-launched-recorded": "running",
+    "on-first-contact": "running",
+    "on-progress": "running",
+    "on-result": "ending",
+    "after-result": "ending",
+    "before-final": "ending",
+    "after-final": "ended",
+}
+STARTING_SHARE = 0.2
+STARTING_SECONDS, WORKING_SECONDS = 3, 6
+UNDER_WAY = 3
+#: Kills per phase over all tests of this file.
+kills: Counter[str] = Counter()
+
+
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    platform = Platform(tmp_path_factory.mktemp("kills") / "platform")
+    with platform.running():
+        yield Account.on(platform)
+
+
+@pytest.fixture
+def service(tmp_path: Path, account: Account) -> Iterator[Target]:
+    with target(tmp_path, account) as made:
+        yield made
+        say(made.log())  # shown where the test failed
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def choose_seed() -> int:
+    return int(os.environ.get("NOTEBOOK_HPC_SEED") or random.SystemRandom().randrange(10**6))
+
+
+def submit_or_die(service: Target, key: str) -> None:
+    """Submit until the service answers, or has died of it."""
+    wait_until(lambda: service.submit_once(key, "1") or service.is_dead(), "an answer or the death")
+
+
+def has_ended(service: Target, job: str) -> bool:
+    return service.attempt_folder(job).phase() == "ended"
+
+
+def test_killed_at_each_step(service: Target) -> None:
+    assert set(PHASE_OF_STEP) == set(CRASH_POINTS)
+    keys = [f"step-{step}" for step in CRASH_POINTS]
+    for step, key in zip(CRASH_POINTS, keys, strict=True):
+        service.start(OFFLINE_JOBS_CRASH_AT=step)
+        submit_or_die(service, key)
+        service.wait_for_its_death()
+        kills[PHASE_OF_STEP[step]] += 1
+    service.start_and_wait()
+    # Whoever got no answer asks again with the same key.
+    jobs = [service.submit("1", key=key) for key in keys]
+    ends = {job: service.wait_for_end(job) for job in jobs}
+    assert len(ends) == len(CRASH_POINTS)
+    assert {end["state"] for end in ends.values()} == {"succeeded"}, ends
+    service.check(ends)
+
+
+def test_killed_at_random_moments_of_submissions(service: Target, long_run: bool) -> None:
+    rounds, submissions = (100, 60) if long_run else (10, 6)
+    seed = choose_seed()
+    chance = random.Random(seed)
+    jobs: dict[str, str] = {}
+    sent: list[str] = []
+    over = threading.Event()
+
+    def is_turn() -> bool:
+        """A few submissions are under way at any time, so that every kill can hurt."""
+        return over.is_set() or sum(service.phase(key) != "ended" for key in sent) < UNDER_WAY
+
+    def submit_all() -> None:
+        while not over.is_set() or len(sent) < submissions:
+            wait_until(is_turn, "its turn", 3600)
+            key = f"random-{seed}-{len(sent)}"
+            sent.append(key)
+            jobs[key] = service.submit("1", key=key)
+
+    service.start_and_wait()
+    client = threading.Thread(target=submit_all)
+    client.start()
+    done = 0
+    try:
+        while done < rounds:
+            wait_at_random(chance, STARTING_SECONDS if service.is_starting() else WORKING_SECONDS)
+            service.kill()
+            phases = [service.phase(key) for key in tuple(sent)]
+            service.start()
+            if chance.random() > STARTING_SHARE:  # some are killed while they start, most later
+                wait_until(service.answers, "the service", 60)
+            open_phases = [phase for phase in phases if phase != "ended"]
+            if open_phases:
+                kills[chance.choice(open_phases)] += 1
+                done += 1
+    finally:
+        over.set()
+        wait_until(service.answers, "the service", 60)
+        client.join(600)
+    ends = {job: service.wait_for_end(job) for job in jobs.values()}
+    say(f"random kills: seed {seed}, {rounds} kills of {len(jobs)} submissions")
+    assert len(ends) == len(sent) >= submissions
+    assert {end["state"] for end in ends.values()} == {"succeeded"}, ends
+    service.check(ends)
+
+
+def test_kills_fell_into_every_phase() -> None:
+    say("kills per phase: " + ", ".join(f"{phase}: {kills[phase]}" for phase in PHASES))
+    assert all(kills[phase] for phase in PHASES), kills
+
+
+def test_killed_amid_running_jobs(tmp_path: Path, account: Account, long_run: bool) -> None:
+    count = 20 if long_run else 6
+    with target(tmp_path, account, slots=count) as service:
+        service.start_and_wait()
+        jobs = [service.submit(HOLD) for _ in range(count)]
+        for job in jobs:
+            service.wait_for(job, "running", seconds=300)
+        runners = {job: service.attempt_folder(job).handle() for job in jobs}
+        service.kill()
+        service.start_and_wait()
+        for job in jobs:
+            assert service.job(job)["state"] == "running"
+            assert service.attempt_folder(job).handle() == runners[job]
+        service.kill()
+        (service.home / "go").touch()
+        service.start_and_wait()
+        ends = {job: service.wait_for_end(job) for job in jobs}
+        assert {end["state"] for end in ends.values()} == {"succeeded"}, ends
+        assert {end["has_result"] for end in ends.values()} == {True}
+        service.check(ends)
+
+
+def kill_everything(service: Target, job: str, number: int = 1) -> None:
+    """SIGKILL shim, runner, kernel and all, as one."""
+    processes = service.processes(job, number)
+    for process in processes:
+        process.suspend()
+    for process in processes:
+        process.kill()
+
+
+@pytest.mark.parametrize("service_dies", [False, True], ids=["service lives", "service dies too"])
+def test_a_killed_runner_is_interrupted_and_not_tried_again(
+    service: Target, service_dies: bool
+) -> None:
+    service.start_and_wait()
+    job = service.submit(HOLD)
+    service.wait_for(job, "running")
+    wait_until(service.lines, "the first cell")
+    if service_dies:
+        service.kill()
+    kill_everything(service, job)
+    if service_dies:
+        service.start_and_wait()
+    end = service.wait_for_end(job)
+    assert (end["state"], end["cause"], end["attempt"]) == ("failed", "interrupted", 1)
+    service.check({job: end})
+
+
+def test_a_first_cell_that_the_service_never_heard_of_is_not_tried_again(service: Target) -> None:
+    service.start_and_wait(OFFLINE_JOBS_CRASH_AT="on-first-contact")
+    job = service.submit(HOLD)
+    service.wait_for_its_death()
+    wait_until(service.lines, "the first cell")
+    kill_everything(service, job)
+    service.start_and_wait()
+    end = service.wait_for_end(job)
+    assert (end["state"], end["cause"], end["attempt"]) == ("failed", "interrupted", 1)
+    service.check({job: end})
+
+
+def test_a_runner_killed_before_its_first_cell_is_tried_again(service: Target) -> None:
+    service.start_and_wait()
+    job = service.submit("1")
+    wait_until(lambda: service.attempt_folder(job).handle(), "the runner's start")
+    assert not service.lines()
+    kill_everything(service, job)
+    end = service.wait_for_end(job)
+    assert (end["state"], end["attempt"]) == ("succeeded", 2)
+    assert list(service.lines()) == [(job, 2)]
+    service.check({job: end})
+
+
+def test_a_job_that_never_gets_to_its_first_cell_is_given_up_after_three(service: Target) -> None:
+    service.start_and_wait()
+    job = service.submit("1")
+    for number in (1, 2, 3):
+        folder = service.attempt_folder(job, number)
+        wait_until(folder.handle, f"attempt {number}")
+        kill_everything(service, job, number)
+    end = service.wait_for_end(job)
+    assert (end["state"], end["cause"], end["attempt"]) == ("failed", "interrupted", 3)
+    assert not service.lines()
+    service.check({job: end})
+
+
+def test_cancelled_in_the_line_it_never_starts(tmp_path: Path, account: Account) -> None:
+    with target(tmp_path, account, slots=1) as service:
+        service.start_and_wait()
+        first, second, third = (service.submit(HOLD) for _ in range(3))
+        service.wait_for(first, "running")
+        waiting = service.job(third)
+        assert (waiting["state"], waiting["reason"], waiting["facts"]) == (
+            "queued",
+            "local-slots",
+            {"ahead": 1},
+        )
+        for job in (second, third):
+            answer = service.client.post(
+                f"/services/offline-jobs/api/v1/jobs/{job}/cancel", json={}
+            )
+            assert answer.status_code == 202, answer.text
+        ends = {job: service.wait_for_end(job) for job in (second, third)}
+        assert {end["state"] for end in ends.values()} == {"cancelled"}
+        assert [service.attempts(job) for job in ends] == [[], []]
+        (service.home / "go").touch()
+        ends[first] = service.wait_for_end(first)
+        assert ends[first]["state"] == "succeeded"
+        service.check(ends)
+
+
+@pytest.mark.parametrize("service_dies", [False, True], ids=["service lives", "service dies"])
+def test_cancelled_while_running_it_saves_and_ends(service: Target, service_dies: bool) -> None:
+    service.start_and_wait()
+    job = service.submit(HOLD)
+    service.wait_for(job, "running")
+    answer = service.client.post(f"/services/offline-jobs/api/v1/jobs/{job}/cancel", json={})
+    assert answer.status_code == 202, answer.text
+    if service_dies:
+        service.kill()
+        service.start_and_wait()
+    end = service.wait_for_end(job)
+    assert (end["state"], end["cause"]) == ("cancelled", None)
+    assert end["has_result"]
+    service.check({job: end})
+
+
+def test_a_deaf_runner_is_killed_after_the_grace(service: Target) -> None:
+    service.start_and_wait()
+    job = service.submit(HOLD)
+    service.wait_for(job, "running")
+    stopped = service.processes(job)
+    for process in stopped:
+        process.suspend()
+    service.client.post(f"/services/offline-jobs/api/v1/jobs/{job}/cancel", json={})
+    # The shim must live to bury the dead; the runner and its kernel stay deaf.
+    psutil.Process(service.attempt_folder(job).handle()["pid"]).resume()
+    end = service.wait_for_end(job)
+    assert end["state"] == "cancelled"
+    service.check({job: end})
+
+
+def test_ended_in_order_with_its_jobs(service: Target) -> None:
+    service.slots = 1
+    service.start_and_wait(OFFLINE_JOBS_END_JOBS_ON_TERM="1")
+    running, queued = service.submit(HOLD), service.submit("1")
+    service.wait_for(running, "running")
+    assert service.terminate() == 0
+    assert not service.processes(running)
+    assert service.attempts(queued) == []
+    service.start_and_wait()
+    end = service.job(running)
+    assert (end["state"], end["cause"], end["attempt"]) == ("failed", "interrupted", 1)
+    assert end["has_result"]
+    ends = {running: end, queued: service.wait_for_end(queued)}
+    assert ends[queued]["state"] == "succeeded"
+    service.check(ends)
+
+
+def test_ended_in_order_it_leaves_its_jobs_alone(service: Target) -> None:
+    service.start_and_wait()
+    job = service.submit(HOLD)
+    service.wait_for(job, "running")
+    assert service.terminate() == 0
+    assert service.processes(job)
+    service.start_and_wait()
+    (service.home / "go").touch()
+    end = service.wait_for_end(job)
+    assert end["state"] == "succeeded"
+    service.check({job: end})
+
+
+@pytest.mark.long
+def test_a_job_that_ended_while_nobody_listened_is_known_afterwards(service: Target) -> None:
+    """The runner's patience is shorter than the service's absence: files alone tell."""
+    service.start_and_wait()
+    good = service.submit(HOLD)
+    bad = service.submit(HOLD, "raise KeyError('bin50')")
+    for job in (good, bad):
+        service.wait_for(job, "running")
+    service.kill()
+    (service.home / "go").touch()
+    for job in (good, bad):
+        wait_until(partial(has_ended, service, job), "its end", 180)
+    service.start_and_wait()
+    ends = {job: service.wait_for_end(job) for job in (good, bad)}
+    assert ends[good]["state"] == "succeeded"
+    assert (ends[bad]["state"], ends[bad]["cause"]) == ("failed", "cell-error")
+    assert ends[bad]["cell"] == {"number": 3, "total": 3}
+    assert ends[bad]["facts"]["error_name"] == "KeyError"
+    service.check(ends)
+
+
+def test_a_second_service_on_the_same_state_is_refused(service: Target, tmp_path: Path) -> None:
+    service.start_and_wait()
+    second = Target(tmp_path / "second", service.account)
+    second.state = service.state
+    second.start()
+    assert second.process is not None
+    assert second.process.wait(60) == 2
+    assert service.process is not None
+    assert f"Another jobs service (process {service.process.pid}) works on" in second.log()
+    assert second.log().count("\n") == 1
+    second.client.close()
+    assert service.answers()
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"OFFLINE_JOBS_CRASH_AT": "no-such-step"}, "choose one of before-commit, after-commit"),
+        (
+            {"OFFLINE_JOBS_CRASH_AT": "after-commit", "OFFLINE_JOBS_DEMONSTRATION": "0"},
+            "only with the demonstration login",
+        ),
+    ],
+)
+def test_fail_points_are_for_the_demonstration_only(
+    service: Target, variables: dict[str, str], words: str
+) -> None:
+    service.start(**variables)
+    assert service.process is not None
+    assert service.process.wait(60) == 2
+    assert words in service.log()

@@ -1,0 +1,221 @@
+"""The service's two applications on real ports, over a real store, for callers that tests name.
+
+``Authorization: token NAME`` is a caller by token, ``Authorization: cookie NAME`` one by the page's
+session with the XSRF value ``xsrf-of-NAME``; who is asked for is in :data:`PEOPLE`.
+"""
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI, Request
+
+from hub_config.catalogue import GIB
+from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.contract.states import State
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.errors import Unauthorized
+from offline_jobs.service.model import Ending, Standing
+from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.store.store import Store
+from offline_jobs.service.tokens import Tokens
+from offline_jobs.service.web.applications import build_public_app, build_runs_app
+from offline_jobs.service.web.identity import Caller, Identify
+from offline_jobs.service.web.services import Services
+from tests.factories import (
+    make_catalogue,
+    make_class,
+    make_group,
+    make_image,
+    make_machine,
+    make_person,
+)
+
+KEY = b"a key of at least sixteen bytes"
+API = f"{SERVICE_PREFIX}api/v1/"
+PEOPLE = {
+    "ada": make_person("ada", ["lab"]),
+    "ben": make_person("ben", ["teaching"]),
+    "lea": make_person("lea", ["lab"]),
+    "root": make_person("root", ["lab"], admin=True),
+    "eve": make_person("eve", ["nobody-knows"]),
+}
+CATALOGUE = make_catalogue(
+    images=[make_image(default=True, kernels=("python3", "ir")), make_image("stomics")],
+    classes=[
+        make_class(default=True, groups=("lab", "teaching")),
+        make_class("large", cores=16, memory_bytes=16 * GIB),
+        make_class("huge", memory_bytes=256 * GIB),
+    ],
+    groups=[make_group(leads=("lea",)), make_group("teaching")],
+)
+
+
+async def identify(request: Request) -> Caller:
+    """The caller that the request's Authorization header names."""
+    kind, _, name = request.headers.get("authorization", "").partition(" ")
+    if name not in PEOPLE or kind not in ("token", "cookie"):
+        raise Unauthorized
+    return Caller(PEOPLE[name], f"xsrf-of-{name}" if kind == "cookie" else None)
+
+
+def make_notebook(*sources: str, parameters: str = "", **changes: Any) -> dict[str, Any]:
+    """A Python notebook; ``parameters`` is the source of its parameters cell."""
+    cells = [
+        {
+            "cell_type": "code",
+            "execution_count": 3,
+            "id": f"c{number}",
+            "metadata": {"tags": ["parameters"]} if parameters and number == 0 else {},
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": "old"}],
+            "source": source,
+        }
+        for number, source in enumerate([parameters, *sources] if parameters else sources)
+    ]
+    notebook = {
+        "cells": cells,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return {**notebook, **changes}
+
+
+def make_submission(**changes: Any) -> dict[str, Any]:
+    """A submission of a member of ``lab``."""
+    submission = {
+        "name": "markers",
+        "notebook": make_notebook("print(1)"),
+        "path": "stereo/markers.ipynb",
+        "group": "lab",
+        "image": "notebook",
+        "class": "standard",
+        "kernel": {"name": "python3", "source": "image"},
+        "parameters": {},
+        "time_limit_seconds": 3600,
+        "interruptible": False,
+    }
+    return {**submission, **changes}
+
+
+@dataclass
+class Client:
+    """Somebody who calls the service."""
+
+    http: httpx.Client
+    name: str
+    kind: str = "token"
+
+    def headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {"Authorization": f"{self.kind} {self.name}", **(more or {})}
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.http.get(API + path, headers=self.headers(headers))
+
+    def delete(self, path: str, **headers: str) -> httpx.Response:
+        return self.http.delete(API + path, headers=self.headers(headers))
+
+    def post(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        content = json.dumps({} if body is None else body)
+        said = {"Content-Type": "application/json", **headers}
+        return self.http.post(API + path, content=content, headers=self.headers(said))
+
+    def submit(self, key: str = "key-00000001", **changes: Any) -> httpx.Response:
+        return self.post("jobs", make_submission(**changes), **{"Idempotency-Key": key})
+
+
+@dataclass
+class Service:
+    """A running service, without a reconciler: tests play its part by ``finish``."""
+
+    services: Services
+    public: str
+    runs: str
+    app: FastAPI
+    runs_app: FastAPI
+    wakes: list[None]
+    clients: ExitStack
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    def client(self, name: str, kind: str = "token") -> Client:
+        http = httpx.Client(base_url=self.public, trust_env=False)
+        return Client(self.clients.enter_context(http), name, kind)
+
+    def runner(self, job_id: str, attempt: int = 1) -> httpx.Client:
+        """A client with the attempt's token, at the base of the attempt's addresses."""
+        token = self.services.tokens.make(job_id, attempt)
+        http = httpx.Client(
+            base_url=f"{self.runs}/internal/v1/runs/{job_id}/{attempt}",
+            headers={"Authorization": f"Bearer {token}"},
+            trust_env=False,
+        )
+        return self.clients.enter_context(http)
+
+    def stand(self, job_id: str, state: State, **changes: Any) -> None:
+        """Store a state as the reconciler does."""
+        standing = Standing(state=state, **changes)
+        self.store.states.set_standings({(job_id, 1): standing})
+
+    def finish(self, job_id: str, state: State = State.SUCCEEDED, **changes: Any) -> None:
+        """End a job as the reconciler does."""
+        assert self.store.states.finish(job_id, 1, Ending(state=state, **changes))
+
+
+@contextmanager
+def running_service(
+    folder: Path, *, who: Identify = identify, open_limit: int = 200
+) -> Iterator[Service]:
+    """A service in this process, on two free ports."""
+    changes = Changes()
+    store = Store(f"sqlite:///{folder / 'jobs.sqlite'}", changes)
+    store.migrate()
+    wakes: list[None] = []
+    services = Services(
+        store=store,
+        objects=ObjectStore(folder / "objects"),
+        tokens=Tokens(KEY),
+        changes=changes,
+        catalogue=CATALOGUE,
+        measure=make_machine,
+        open_limit=open_limit,
+        wake=lambda: wakes.append(None),
+    )
+    public, runs = build_public_app(services, who), build_runs_app(services)
+    with served(public) as public_url, served(runs) as runs_url, ExitStack() as clients:
+        yield Service(services, public_url, runs_url, public, runs, wakes, clients)
+    store.close()
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """An application on a free port, in a thread of its own."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    bound.setblocking(False)
+    config = uvicorn.Config(
+        app, http="h11", ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[bound])))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        if hasattr(app.state, "streams"):
+            app.state.streams.closing.set()
+        server.should_exit = True
+        thread.join(20)
+        bound.close()
+        assert not thread.is_alive()

@@ -1,0 +1,271 @@
+"""Jobs by the API: submit, list, cancel, run again, delete, and who may."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fastapi import Request
+
+from offline_jobs.contract.states import Cause, State
+from offline_jobs.service.web.identity import Caller
+from tests.factories import make_person
+from tests.service.web.factories import (
+    Client,
+    Service,
+    make_notebook,
+    make_submission,
+    running_service,
+)
+
+
+def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client) -> None:
+    answer = ada.submit()
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["state"], job["owner"]) == ("queued", "ada")
+    stored = service.store.job(job["id"])
+    assert stored is not None
+    assert stored.path == "stereo/markers.ipynb"
+    assert service.wakes
+    snapshot = json.loads(service.store.snapshot(job["id"]))
+    assert snapshot["cells"][0]["outputs"] == []
+    assert snapshot["cells"][0]["execution_count"] is None
+
+
+def test_the_same_key_and_body_give_the_same_job(ada: Client) -> None:
+    first, second = ada.submit("key-12345678"), ada.submit("key-12345678")
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert first.json()["id"] == second.json()["id"]
+    assert len(ada.get("jobs").json()["jobs"]) == 1
+
+
+def test_outputs_make_no_other_submission(ada: Client) -> None:
+    first = ada.submit("key-12345678")
+    clean = make_notebook("print(1)")
+    clean["cells"][0] |= {"outputs": [], "execution_count": None, "source": ["print", "(1)"]}
+    again = ada.submit("key-12345678", notebook=clean)
+    assert again.status_code == 200
+    assert again.json()["id"] == first.json()["id"]
+
+
+def test_a_key_of_another_user_is_free(ada: Client, ben: Client) -> None:
+    assert ada.submit("key-12345678").status_code == 202
+    assert ben.submit("key-12345678", group="teaching").status_code == 202
+
+
+def test_the_same_key_with_another_body_names_the_job(ada: Client) -> None:
+    first = ada.submit("key-12345678").json()
+    answer = ada.submit("key-12345678", time_limit_seconds=60)
+    assert answer.status_code == 409
+    assert (answer.json()["code"], answer.json()["id"]) == ("idempotency-conflict", first["id"])
+
+
+def test_open_jobs_are_limited_for_each_user(tmp_path: Path) -> None:
+    with running_service(tmp_path, open_limit=2) as service:
+        ada, lea = service.client("ada"), service.client("lea")
+        assert [ada.submit(f"key-0000000{n}").status_code for n in range(3)] == [202, 202, 429]
+        assert lea.submit().status_code == 202
+        service.finish(ada.get("jobs").json()["jobs"][0]["id"])
+        assert ada.submit("key-00000009").status_code == 202
+
+
+def test_what_is_left_out_is_filled_in(ben: Client) -> None:
+    body = {
+        "notebook": make_notebook("1"),
+        "path": "a/qc.ipynb",
+        "image": "notebook",
+        "class": "standard",
+    }
+    job = ben.post("jobs", body, **{"Idempotency-Key": "key-12345678"}).json()
+    assert (job["name"], job["group"]) == ("qc", "teaching")
+    assert job["kernel"] == {"name": "python3", "source": "image"}
+    assert job["time_limit_seconds"] == 4 * 3600
+
+
+def test_check_creates_nothing_and_names_every_problem(ada: Client) -> None:
+    body = make_submission(
+        path="../x.ipynb",
+        image="gpu",
+        kernel={"name": "julia", "source": "image"},
+        parameters={"k": 1},
+        notebook=make_notebook("1"),
+    )
+    answer = ada.post("jobs/check", body)
+    assert answer.status_code == 200
+    found = {(p["field"], p["code"]) for p in answer.json()["problems"]}
+    assert found == {
+        ("path", "bad-path"),
+        ("image", "unknown-image"),
+        ("parameters.k", "unknown-parameter"),
+    }
+    assert ada.get("jobs").json()["jobs"] == []
+
+
+def test_check_says_what_will_happen(ada: Client) -> None:
+    answer = ada.post("jobs/check", make_submission(**{"class": "large"})).json()
+    assert answer["problems"] == []
+    assert answer["sentence"] == (
+        "Runs on Large (16 cores, 16 GiB); at most 1 h; you may close the browser. "
+        "Gets 2 cores here: this machine has no more."
+    )
+    assert answer["cells"] == 1
+
+
+def test_lists_go_page_by_page_newest_first(ada: Client) -> None:
+    made = [ada.submit(f"key-0000000{n}", name=f"job {n}").json()["id"] for n in range(5)]
+    seen, cursor = [], None
+    while True:
+        page = ada.get(f"jobs?limit=2{f'&cursor={cursor}' if cursor else ''}").json()
+        seen += [job["id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == made[::-1]
+
+
+def test_lists_can_be_narrowed_to_a_state(service: Service, ada: Client) -> None:
+    first, second = (ada.submit(f"key-0000000{n}").json()["id"] for n in range(2))
+    service.finish(first)
+    assert [j["id"] for j in ada.get("jobs?state=succeeded").json()["jobs"]] == [first]
+    assert [j["id"] for j in ada.get("jobs?state=queued").json()["jobs"]] == [second]
+
+
+def test_an_unchanged_list_is_not_sent_again(service: Service, ada: Client, ben: Client) -> None:
+    job = ada.submit().json()
+    etag = ada.get("jobs").headers["etag"]
+    assert ada.get("jobs", **{"If-None-Match": etag}).status_code == 304
+    assert ben.get("jobs", **{"If-None-Match": etag}).status_code == 200
+    assert ada.get("jobs?limit=1", **{"If-None-Match": etag}).status_code == 200
+    service.finish(job["id"])
+    changed = ada.get("jobs", **{"If-None-Match": etag})
+    assert changed.status_code == 200
+    ada.delete(f"jobs/{job['id']}")
+    etag = changed.headers["etag"]
+    assert ada.get("jobs", **{"If-None-Match": etag}).json()["jobs"] == []
+
+
+def test_cancel_is_noted_and_may_be_repeated(service: Service, ada: Client) -> None:
+    job = ada.submit().json()
+    assert [ada.post(f"jobs/{job['id']}/cancel").status_code for _ in range(2)] == [202, 202]
+    stored = service.store.job(job["id"])
+    assert stored is not None
+    assert stored.cancel_requested is not None
+    service.finish(job["id"], State.CANCELLED)
+    assert ada.post(f"jobs/{job['id']}/cancel").status_code == 202
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
+def test_a_job_that_ended_cannot_be_cancelled(service: Service, ada: Client, state: State) -> None:
+    job = ada.submit().json()
+    service.finish(job["id"], state, cause=Cause.INTERNAL if state is State.FAILED else None)
+    answer = ada.post(f"jobs/{job['id']}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "already-ended")
+
+
+def test_rerun_runs_the_same_snapshot_as_a_new_job(service: Service, ada: Client) -> None:
+    notebook = make_notebook("print(k)", parameters="k = 1")
+    job = ada.submit(notebook=notebook, parameters={"k": 5}).json()
+    service.finish(job["id"])
+    answers = [
+        ada.post(f"jobs/{job['id']}/rerun", **{"Idempotency-Key": "rerun-0001"}) for _ in range(2)
+    ]
+    assert [a.status_code for a in answers] == [202, 200]
+    again = answers[0].json()
+    assert again["id"] != job["id"]
+    assert (again["rerun_of"], again["parameters"]) == (job["id"], {"k": 5})
+    assert service.store.snapshot(again["id"]) == service.store.snapshot(job["id"])
+
+
+def test_rerun_checks_anew_what_may_be_used(tmp_path: Path) -> None:
+    groups = ["lab"]
+
+    async def who(request: Request) -> Caller:
+        return Caller(make_person("ada", groups))
+
+    with running_service(tmp_path, who=who) as service:
+        ada = service.client("ada")
+        job = ada.submit(**{"class": "large"}).json()
+        groups[:] = ["teaching"]
+        answer = ada.post(f"jobs/{job['id']}/rerun", **{"Idempotency-Key": "rerun-0001"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "group")
+
+
+def test_only_the_record_of_an_ended_job_can_be_deleted(service: Service, ada: Client) -> None:
+    job = ada.submit().json()
+    assert ada.delete(f"jobs/{job['id']}").status_code == 409
+    service.finish(job["id"])
+    assert ada.delete(f"jobs/{job['id']}").status_code == 204
+    assert ada.get(f"jobs/{job['id']}").status_code == 404
+
+
+class TestOwnership:
+    """Others' jobs look like none; leads see, administrators may end and delete."""
+
+    READS = ("", "/log", "/notebook", "/result")
+
+    def test_others_find_nothing(self, service: Service, ada: Client, ben: Client) -> None:
+        job = ada.submit().json()["id"]
+        key = {"Idempotency-Key": "key-87654321"}
+        none = ben.get("jobs/a00000000000").json()
+        for path in self.READS:
+            answer = ben.get(f"jobs/{job}{path}")
+            assert (answer.status_code, answer.json()) == (404, none)
+        assert ben.post(f"jobs/{job}/cancel").status_code == 404
+        assert ben.post(f"jobs/{job}/rerun", **key).status_code == 404
+        assert ben.delete(f"jobs/{job}").status_code == 404
+        assert ben.get(f"events?job={job}").status_code == 404
+        assert ben.get("jobs").json()["jobs"] == []
+        assert ben.get("jobs?user=ada").status_code == 403
+        assert ben.get("events?user=*").status_code == 403
+        stored = service.store.job(job)
+        assert stored is not None
+        assert stored.cancel_requested is None
+
+    def test_a_cursor_of_another_user_shows_nothing(self, ada: Client, ben: Client) -> None:
+        for n in range(3):
+            ada.submit(f"key-0000000{n}")
+        cursor = ada.get("jobs?limit=1").json()["next_cursor"]
+        assert ben.get(f"jobs?cursor={cursor}").json()["jobs"] == []
+
+    def test_leads_see_the_jobs_of_their_group(self, service: Service, ada: Client) -> None:
+        job = ada.submit().json()["id"]
+        lea = service.client("lea")
+        assert lea.get(f"jobs/{job}").status_code == 200
+        assert lea.get(f"jobs/{job}/log").status_code == 200
+        assert lea.post(f"jobs/{job}/cancel").status_code == 403
+        assert lea.delete(f"jobs/{job}").status_code == 403
+        key = {"Idempotency-Key": "key-87654321"}
+        assert lea.post(f"jobs/{job}/rerun", **key).status_code == 403
+
+    def test_administrators_see_all_and_may_end_and_delete(
+        self, service: Service, ada: Client
+    ) -> None:
+        job = ada.submit().json()["id"]
+        root = service.client("root")
+        assert root.get("jobs").json()["jobs"] == []
+        assert [j["id"] for j in root.get("jobs?user=*").json()["jobs"]] == [job]
+        assert [j["id"] for j in root.get("jobs?user=ada").json()["jobs"]] == [job]
+        assert root.post(f"jobs/{job}/cancel").status_code == 202
+        service.finish(job, State.CANCELLED)
+        key = {"Idempotency-Key": "key-87654321"}
+        assert root.post(f"jobs/{job}/rerun", **key).status_code == 403
+        assert root.delete(f"jobs/{job}").status_code == 204
+
+    def test_without_a_group_of_the_catalogue_nothing_can_be_had(self, service: Service) -> None:
+        eve = service.client("eve")
+        for answer in (eve.get("catalogue"), eve.submit()):
+            assert (answer.status_code, answer.json()["code"]) == (403, "no-group")
+        assert eve.get("jobs").json()["jobs"] == []
+
+    def test_a_class_of_another_group_cannot_be_had(self, ben: Client) -> None:
+        answer = ben.submit(group="teaching", **{"class": "large"})
+        assert (answer.status_code, answer.json()["field"]) == (422, "class")
+        assert ben.submit(group="lab").status_code == 422
+
+
+def test_times_are_utc_and_sentences_are_made_on_the_way_out(service: Service, ada: Client) -> None:
+    job = ada.submit().json()
+    assert job["created"].endswith("Z")
+    service.stand(job["id"], State.RUNNING)
+    shown = ada.get(f"jobs/{job['id']}").json()
+    assert shown["sentence"] == "Running, before the first cell"

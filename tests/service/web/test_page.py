@@ -1,0 +1,111 @@
+"""The page's HTML: shells without a word of markup from users, no inline script or style."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from offline_jobs.contract.names import SERVICE_PREFIX
+from tests.service.web.factories import Client, Service
+
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+class Elements(HTMLParser):
+    """All start tags with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def page(client: Client, path: str = "") -> str:
+    answer = client.http.get(SERVICE_PREFIX + path, headers=client.headers())
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return answer.text
+
+
+@pytest.fixture
+def browser(service: Service) -> Client:
+    return service.client("ada", "cookie")
+
+
+def assert_plain(text: str) -> None:
+    """Nothing inline, nothing from elsewhere, no element that we did not write."""
+    for tag, attributes in Elements(text).found:
+        assert tag not in ("style", "iframe", "object", "img", "base")
+        assert not any(name.startswith("on") or name == "style" for name in attributes)
+        if tag == "script":
+            assert attributes == {"type": "module", "src": f"{SERVICE_PREFIX}static/page.js"}
+        for name in ("src", "href", "action"):
+            value = attributes.get(name)
+            assert value is None or re.fullmatch(r"/[^/].*|#\w+", value), (tag, value)
+
+
+def test_the_list_knows_who_is_logged_in(browser: Client) -> None:
+    text = page(browser)
+    assert_plain(text)
+    assert '<meta name="xsrf" content="xsrf-of-ada">' in text
+    assert '<span class="quiet">ada' in text
+    for link in ("/hub/home", "/hub/logout", "/user-redirect/lab"):
+        assert f'href="{link}"' in text
+    assert 'id="everybody"' not in text
+
+
+def test_administrators_may_ask_for_everybodys(service: Service) -> None:
+    assert 'id="everybody"' in page(service.client("root", "cookie"))
+
+
+def test_names_are_text(browser: Client, ada: Client) -> None:
+    job = ada.submit(name=EVIL, path="a/<b>.ipynb").json()
+    assert job["name"] == EVIL
+    text = page(browser, f"jobs/{job['id']}")
+    assert_plain(text)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert sum(tag == "script" for tag, _ in Elements(text).found) == 1
+
+
+def test_another_users_job_is_no_page(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    ben = service.client("ben", "cookie")
+    for path in (f"jobs/{job}", "jobs/a00000000000", "jobs/%3Cscript%3E"):
+        answer = ben.http.get(SERVICE_PREFIX + path, headers=ben.headers())
+        assert answer.status_code == 404
+        assert_plain(answer.text)
+        assert "There is no such job." in answer.text
+
+
+def test_without_a_login_the_browser_goes_to_the_hub(service: Service, ada: Client) -> None:
+    answer = ada.http.get(f"{SERVICE_PREFIX}?next=//evil.example")
+    assert answer.status_code == 302
+    location = answer.headers["location"]
+    assert location.startswith("/hub/api/oauth2/authorize?client_id=service-offline-jobs&")
+    assert "evil" not in location
+    cookie = answer.headers["set-cookie"]
+    for part in ("HttpOnly", "SameSite=lax", f"Path={SERVICE_PREFIX}", "Max-Age=600"):
+        assert part in cookie
+
+
+@pytest.mark.parametrize("query", ["", "?code=x", "?state=y", "?code=x&state=y", "?error=denied"])
+def test_a_login_that_was_not_begun_here_is_refused(ada: Client, query: str) -> None:
+    answer = ada.http.get(f"{SERVICE_PREFIX}oauth_callback{query}")
+    assert answer.status_code == 401
+    assert_plain(answer.text)
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("name", ["page.css", "page.js", "icon.svg"])
+def test_style_and_script_are_ours(ada: Client, name: str) -> None:
+    answer = ada.http.get(f"{SERVICE_PREFIX}static/{name}")
+    assert answer.status_code == 200
+    assert not re.search(r"https?://(?!www\.w3\.org)", answer.text)
+    assert "innerHTML" not in answer.text
+
+
+@pytest.mark.parametrize("name", ["..%2fpage.py", "page.py", "%2e%2e%2fpage.py", "nothing"])
+def test_nothing_else_is_served(ada: Client, name: str) -> None:
+    assert ada.http.get(f"{SERVICE_PREFIX}static/{name}").status_code == 404

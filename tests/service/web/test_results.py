@@ -1,0 +1,85 @@
+"""Logs and notebooks of a job: who gets them, and that nothing of them is ever rendered."""
+
+import json
+
+import pytest
+
+from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.web.results import attachment
+from tests.service.web.factories import Client, Service, make_notebook
+
+EVIL = "<script>alert(1)</script>"
+
+
+def test_the_log_is_the_tail_until_the_whole_one_came(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    assert ada.get(f"jobs/{job}/log").text == ""
+    runner = service.runner(job)
+    runner.post("/progress", json={"phase": "running", "cell": 1, "log_tail": f"begin {EVIL}\n"})
+    answer = ada.get(f"jobs/{job}/log")
+    assert answer.text == f"begin {EVIL}\n"
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    runner.put("/log", content="begin\nü end\n".encode())
+    assert ada.get(f"jobs/{job}/log").text == "begin\nü end\n"
+
+
+def test_a_result_before_there_is_one(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    answer = ada.get(f"jobs/{job}/result")
+    assert (answer.status_code, answer.json()["code"]) == (409, "no-result")
+
+
+@pytest.mark.parametrize(
+    ("path", "plain", "whole"),
+    [
+        ("a/markers.ipynb", "markers", "markers"),
+        ("a/x\";'.ipynb", "x", "x%22%3B%27"),
+        ("a/Über ñ.ipynb", "_ber", "%C3%9Cber%20%C3%B1"),
+        (f"{EVIL.replace('/', '')}.ipynb", "script", "%3Cscript%3Ealert%281%29%3Cscript%3E"),
+    ],
+)
+def test_notebooks_are_attachments(
+    service: Service, ada: Client, path: str, plain: str, whole: str
+) -> None:
+    job = ada.submit(path=path, notebook=make_notebook(f"print('{EVIL}')")).json()["id"]
+    executed = json.dumps({"cells": [EVIL]}).encode()
+    service.services.objects.put(result_key(job, 1), executed)
+    result = ada.get(f"jobs/{job}/result")
+    assert result.content == executed
+    snapshot = ada.get(f"jobs/{job}/notebook")
+    assert EVIL in snapshot.json()["cells"][0]["source"]
+    for answer in (result, snapshot):
+        assert answer.headers["content-type"] == "application/x-ipynb+json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        said = answer.headers["content-disposition"]
+        assert said.startswith("attachment; filename=")
+        assert plain in said.split("filename*")[0]
+        assert f"filename*=UTF-8''{whole}" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x.ipynb", "\r\nSet-Cookie: a=b.ipynb", '"; filename=evil.exe', "...", "", "日本.ipynb"],
+)
+def test_a_file_name_cannot_break_its_header(name: str) -> None:
+    header = attachment(name)
+    assert header.isascii()
+    assert header.isprintable()
+    assert header.count('"') == 2
+    assert header.count("filename") == (3 if "filename" in name else 2) or "evil" in name
+
+
+def test_a_large_result_is_handed_out_whole(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    executed = b"x" * (3 * 1024**2 + 17)
+    service.services.objects.put(result_key(job, 1), executed)
+    answer = ada.get(f"jobs/{job}/result")
+    assert answer.content == executed
+    assert answer.headers["content-length"] == str(len(executed))
+
+
+def test_the_log_that_counts_is_the_last_attempts(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    service.services.objects.put(log_key(job, 2), b"another attempt's")
+    assert ada.get(f"jobs/{job}/log").text == ""

@@ -1,0 +1,176 @@
+"""The runner's side: one attempt's token, one attempt's endpoints, nothing decided."""
+
+import httpx
+import pytest
+
+from offline_jobs.contract import run
+from offline_jobs.contract.states import State
+from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.web.runs import ProgressBody, ResultBody
+from tests.service.web.factories import Client, Service, make_notebook
+
+RESULT = {"outcome": "succeeded", "exit_code": 0, "cell": 1, "total": 1}
+ENDPOINTS = [
+    ("GET", ""),
+    ("POST", "/progress"),
+    ("PUT", "/notebook"),
+    ("PUT", "/log"),
+    ("POST", "/result"),
+]
+
+
+def address(service: Service, job: str, number: object = 1) -> str:
+    return f"{service.runs}/internal/v1/runs/{job}/{number}"
+
+
+@pytest.fixture
+def job(ada: Client) -> str:
+    notebook = make_notebook("print(k)", parameters="k = 1")
+    return str(ada.submit(notebook=notebook, parameters={"k": 2}).json()["id"])
+
+
+def test_the_specification_is_the_contracts(service: Service, ada: Client, job: str) -> None:
+    runner = service.runner(job)
+    answer = runner.get(address(service, job))
+    said = run.Specification.from_json(answer.json())
+    shown = ada.get(f"jobs/{job}").json()
+    assert (said.job, said.attempt, said.parameters) == (job, 1, {"k": 2})
+    assert f"{said.output}/markers.ipynb" == shown["output_path"]
+    assert said.notebook["cells"][0]["outputs"] == []
+    assert (said.group, said.image, said.machine_class) == ("lab", "notebook", "standard")
+
+
+def test_bodies_have_every_field_of_the_contract() -> None:
+    assert set(ProgressBody.model_fields) == set(run.Progress.__dataclass_fields__)
+    assert set(ResultBody.model_fields) == set(run.ResultRecord.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+def test_another_token_opens_nothing(
+    service: Service, ada: Client, job: str, method: str, path: str
+) -> None:
+    other = ada.submit("key-00000002").json()["id"]
+    base = address(service, job)
+    tokens = service.services.tokens
+    wrong: list[str | bytes] = [
+        "",
+        "Bearer ü".encode(),
+        f"Bearer {tokens.make(other, 1)}",
+        f"Bearer {tokens.make(job, 2)}",
+        f"token {tokens.make(job, 1)}",
+        "token ada",
+    ]
+    for said in wrong:
+        answer = httpx.request(
+            method,
+            base + path,
+            headers=[(b"Authorization", said.encode() if isinstance(said, str) else said)],
+            trust_env=False,
+        )
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("number", ["0", "2", "01", "-1", "x", "99999999999999999999"])
+def test_an_attempt_that_is_not_there(service: Service, job: str, number: str) -> None:
+    base = address(service, job, number)
+    right = {"Authorization": f"Bearer {service.services.tokens.make(job, 1)}"}
+    assert httpx.get(base, headers=right, trust_env=False).status_code == 401
+    future = {"Authorization": f"Bearer {service.services.tokens.make(job, 2)}"}
+    expected = 410 if number == "2" else 401
+    assert httpx.get(base, headers=future, trust_env=False).status_code == expected
+
+
+def test_progress_is_stored_and_answers_cancel(service: Service, ada: Client, job: str) -> None:
+    runner = service.runner(job)
+    progress = {
+        "phase": "running",
+        "cell": 2,
+        "total": 5,
+        "cell_seconds": [0.5],
+        "memory_bytes": 10,
+        "log_tail": "x" * 20_000,
+        "a_later_field": 1,
+    }
+    assert runner.post("/progress", json=progress).json() == {"cancel": False}
+    attempt = service.store.attempt(job, 1)
+    assert attempt is not None
+    assert (attempt.cell, attempt.total) == (2, 5)
+    assert len(attempt.log_tail) == run.MAX_LOG_TAIL_CHARACTERS
+    shown = ada.get(f"jobs/{job}").json()
+    assert shown["cell"] == {"number": 2, "total": 5}
+    assert shown["state"] == "queued"  # a state is the reconciler's to change
+    ada.post(f"jobs/{job}/cancel")
+    assert runner.post("/progress", json=progress).json() == {"cancel": True}
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        {},
+        {"phase": "x" * 100},
+        {"phase": "running", "cell": -1},
+        {"phase": "running", "cell": "many"},
+        {"phase": "running", "memory_bytes": 2**80},
+        {"phase": "running", "cell_seconds": ["x"]},
+    ],
+)
+def test_progress_out_of_bounds(service: Service, job: str, progress: object) -> None:
+    answer = service.runner(job).post("/progress", json=progress)
+    assert answer.status_code == 422
+    assert answer.json()["field"]
+
+
+def test_notebook_log_and_result_are_kept_and_may_be_repeated(
+    service: Service, ada: Client, job: str
+) -> None:
+    runner = service.runner(job)
+    assert not ada.get(f"jobs/{job}").json()["has_result"]
+    for content in (b"first", b"second"):
+        assert runner.put("/notebook", content=content).status_code == 204
+        assert runner.put("/log", content=content).status_code == 204
+        said = {**RESULT, "job": job, "attempt": 1}
+        assert runner.post("/result", json=said).status_code == 200
+    for key in (result_key(job, 1), log_key(job, 1)):
+        kept = service.services.objects.open(key)
+        assert kept is not None
+        with kept:
+            assert kept.read() == b"second"
+    assert ada.get(f"jobs/{job}").json()["has_result"]
+    attempt = service.store.attempt(job, 1)
+    assert attempt is not None
+    assert attempt.result is not None
+    assert attempt.result.outcome == "succeeded"
+
+
+def test_a_result_speaks_for_its_own_attempt_only(service: Service, job: str) -> None:
+    said = {**RESULT, "job": "a00000000000", "attempt": 7}
+    assert service.runner(job).post("/result", json=said).status_code == 200
+    attempt = service.store.attempt(job, 1)
+    assert attempt is not None
+    assert attempt.result is not None
+    assert (attempt.result.job, attempt.result.attempt) == (job, 1)
+
+
+@pytest.mark.parametrize(("method", "path"), ENDPOINTS)
+def test_a_closed_attempt_takes_nothing(service: Service, job: str, method: str, path: str) -> None:
+    service.finish(job, State.SUCCEEDED)
+    answer = service.runner(job).request(method, address(service, job) + path)
+    assert (answer.status_code, answer.json()["code"]) == (410, "attempt-closed")
+
+
+def test_what_is_over_its_bound_is_refused(service: Service, ada: Client, job: str) -> None:
+    runner = service.runner(job)
+    for path, most in (("/log", run.MAX_LOG_BYTES), ("/notebook", run.MAX_NOTEBOOK_BYTES)):
+        assert runner.put(path, content=b"x" * (most + 1)).status_code == 413
+    assert not ada.get(f"jobs/{job}").json()["has_result"]
+    assert runner.put("/log", content=b"x" * run.MAX_LOG_BYTES).status_code == 204
+
+
+def test_the_two_sides_do_not_answer_for_each_other(service: Service, job: str) -> None:
+    token = service.services.tokens.make(job, 1)
+    headers = {"Authorization": f"Bearer {token}"}
+    inside = f"/internal/v1/runs/{job}/1"
+    assert httpx.get(service.public + inside, headers=headers, trust_env=False).status_code == 404
+    outside = "/services/offline-jobs/api/v1/jobs"
+    named = {"Authorization": "token ada"}
+    assert httpx.get(service.runs + outside, headers=named, trust_env=False).status_code == 404

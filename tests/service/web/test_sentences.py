@@ -1,0 +1,223 @@
+"""A job in words: every state, reason and cause, amounts with their units."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hub_config.catalogue import GIB
+from offline_jobs.contract.states import TERMINAL, Cause, Reason, State
+from offline_jobs.service.rules import amounts
+from offline_jobs.service.rules.sentences import describe, quote
+from tests.factories import make_class
+from tests.service.core.factories import NOON, make_job
+
+AT_17: dict[str, Any] = {
+    "cell": 17,
+    "total": 30,
+    "memory_peak_bytes": int(15.8 * GIB),
+    "memory_limit_bytes": 16 * GIB,
+    "time_limit_seconds": 4 * 3600,
+    "machine_class": "gpu",
+}
+KEPT = "Cells 1–16 are finished and kept. "
+
+REASONS: list[tuple[Reason | None, dict[str, Any], str]] = [
+    (None, {}, "Waiting"),
+    (Reason.SERVICE, {}, "Accepted, about to be started"),
+    (Reason.LOCAL_SLOTS, {"ahead": 3}, "Waiting for a free slot, 3 jobs ahead"),
+    (Reason.LOCAL_SLOTS, {"ahead": 1}, "Waiting for a free slot, 1 job ahead"),
+    (Reason.LOCAL_SLOTS, {"ahead": 0}, "Waiting for a free slot, next in line"),
+    (Reason.QUEUE_QUOTA, {"ahead": 2}, "The share of group spatial-lab is in use, 2 jobs ahead"),
+    (Reason.NO_NODE, {}, "Waiting for a machine of class small"),
+    (Reason.NODE_STARTING, {}, "Starting a machine of class small"),
+    (Reason.IMAGE_PULL, {}, "Pulling the image notebook"),
+    (Reason.KERNEL_START, {}, "Starting the kernel"),
+    (
+        Reason.CLUSTER_UNREACHABLE,
+        {},
+        "The cluster cannot be reached now; the job keeps its place",
+    ),
+]
+
+CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
+    (
+        Cause.CELL_ERROR,
+        {"error_name": "KeyError", "error_value": "'bin50'"},
+        "Cell 17 raised KeyError: 'bin50'",
+        f"{KEPT}Mend the notebook and submit it again.",
+    ),
+    (
+        Cause.KERNEL_DIED,
+        {},
+        "The kernel died in cell 17",
+        f"{KEPT}Look at the end of the log, then run it again.",
+    ),
+    (
+        Cause.OUT_OF_MEMORY,
+        {},
+        "Out of memory in cell 17 at 15.8 of 16 GiB",
+        f"{KEPT}Load less data at a time; no class with more memory is to be had for this job.",
+    ),
+    (
+        Cause.TIME_LIMIT,
+        {},
+        "Time limit of 4 h reached in cell 17",
+        f"{KEPT}Submit it again with a longer time limit.",
+    ),
+    (
+        Cause.INTERRUPTED,
+        {},
+        "Interrupted in cell 17",
+        f"{KEPT}The machine was lost or stopped; run it again.",
+    ),
+    (
+        Cause.NO_CAPACITY,
+        {"waited_seconds": 1800},
+        "No machine of class gpu could be had for 30 min",
+        "Run it again later, or choose another class.",
+    ),
+    (
+        Cause.IMAGE_PULL,
+        {},
+        "The image notebook could not be pulled",
+        "Tell an administrator; the notebook is not at fault.",
+    ),
+    (
+        Cause.REFUSED,
+        {"message": "quota"},
+        "Refused: quota",
+        "Choose another group, image or class, or ask an administrator.",
+    ),
+    (
+        Cause.REMOVED,
+        {},
+        "Removed in cell 17",
+        f"{KEPT}Somebody deleted it from outside; run it again.",
+    ),
+    (
+        Cause.OUTPUT_LOST,
+        {"message": "No space left"},
+        "The executed notebook could not be written: No space left",
+        "Make room in your home or mend its permissions, then run it again.",
+    ),
+    (
+        Cause.INTERNAL,
+        {},
+        "It could not be run in cell 17",
+        f"{KEPT}Run it again; if it fails the same way, tell an administrator.",
+    ),
+]
+
+
+def test_the_tables_are_complete() -> None:
+    assert {reason for reason, _, _ in REASONS} == {None, *Reason}
+    assert {cause for cause, _, _, _ in CAUSES} == set(Cause)
+
+
+@pytest.mark.parametrize(("reason", "facts", "sentence"), REASONS)
+def test_what_a_job_waits_for(reason: Reason | None, facts: dict[str, Any], sentence: str) -> None:
+    job = make_job(state=State.QUEUED, reason=reason, facts=facts)
+    words = describe(job)
+    assert (words.sentence, words.next_step) == (sentence, None)
+    again = make_job(state=State.QUEUED, reason=reason, facts=facts, attempt=2)
+    assert describe(again).sentence == f"{sentence} (try 2)"
+
+
+@pytest.mark.parametrize(("cause", "facts", "sentence", "step"), CAUSES)
+def test_why_a_job_failed(cause: Cause, facts: dict[str, Any], sentence: str, step: str) -> None:
+    words = describe(make_job(**AT_17, state=State.FAILED, cause=cause, facts=facts))
+    assert (words.sentence, words.next_step) == (sentence, step)
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_a_job_that_failed_before_its_first_cell_has_words_too(cause: Cause) -> None:
+    words = describe(make_job(state=State.FAILED, cause=cause))
+    assert words.sentence
+    assert words.next_step
+    assert "cell 0" not in words.sentence
+    assert "kept" not in words.next_step
+
+
+def test_a_larger_class_is_the_next_step() -> None:
+    job = make_job(**AT_17, state=State.FAILED, cause=Cause.OUT_OF_MEMORY)
+    larger = make_class("large", name="large memory", memory_bytes=256 * GIB)
+    assert describe(job, larger).next_step == (
+        f"{KEPT}The same notebook needs more memory: large memory has 256 GiB."
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "changes", "sentence"),
+    [
+        (State.STARTING, {"reason": None}, "Starting"),
+        (State.RUNNING, {}, "Running, before the first cell"),
+        (State.RUNNING, {"cell": 12, "total": 30}, "Cell 12 of 30"),
+        (State.CANCELLING, {}, "Being cancelled; what the finished cells printed is kept"),
+        (State.CANCELLED, {}, "Cancelled before it began"),
+        (State.CANCELLED, {"cell": 4, "total": 9}, "Cancelled in cell 4"),
+        (State.SUCCEEDED, {}, "Finished"),
+        (
+            State.SUCCEEDED,
+            {
+                "cell": 1,
+                "total": 1,
+                "started": NOON,
+                "ended": NOON + timedelta(minutes=12),
+                "memory_peak_bytes": int(3.1 * GIB),
+            },
+            "1 cell finished in 12 min, peak 3.1 GiB",
+        ),
+    ],
+)
+def test_where_a_job_is(state: State, changes: dict[str, Any], sentence: str) -> None:
+    assert describe(make_job(state=state, **changes)).sentence == sentence
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_has_a_sentence(state: State) -> None:
+    words = describe(make_job(state=state, reason=None))
+    assert words.sentence
+    assert (words.next_step is not None) == (state is State.FAILED)
+    assert state in TERMINAL or words.next_step is None
+
+
+def test_foreign_text_fits_one_line() -> None:
+    assert quote("a\nb\x1b[31mred\x1b[0m\x00\u202ec") == "a bred c"
+    assert len(quote("x" * 10_000)) == 200
+    job = make_job(
+        state=State.FAILED,
+        cause=Cause.CELL_ERROR,
+        cell=1,
+        facts={"error_name": "E\n", "error_value": "v" * 5000},
+    )
+    assert len(describe(job).sentence) < 300
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"), (-3, "0 s"), (59.6, "1 min"), (90, "1 min 30 s"), (750, "12 min"),
+        (4 * 3600, "4 h"), (5400, "1 h 30 min"), (47 * 3600, "47 h"), (187_200, "2 d 4 h"),
+    ],
+)  # fmt: skip
+def test_durations(seconds: float, words: str) -> None:
+    assert amounts.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(17, "17 bytes"), (2048, "2 KiB"), (1536 * 1024**2, "1.5 GiB"), (4 * GIB, "4 GiB")],
+)
+def test_sizes(size: int, words: str) -> None:
+    assert amounts.size(size) == words
+
+
+def test_a_part_has_the_wholes_unit() -> None:
+    assert amounts.size_of(512 * 1024**2, 4 * GIB) == "0.5 of 4 GiB"
+    assert amounts.size_of(17, 0) == "17 bytes"
+    assert (amounts.cores(1), amounts.cores(0.5), amounts.cores(16)) == (
+        "1 core",
+        "0.5 cores",
+        "16 cores",
+    )

@@ -1,0 +1,171 @@
+"""``python -m offline_jobs.service``: starts, says what is wrong in one line, ends in order."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.factories import make_file
+from tests.platform_fixture import wait_until
+
+SECRET = "a-secret-that-nobody-may-see-0123456789"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, str]:
+    """Settings with which the service starts."""
+    for name in ("token", "key"):
+        (tmp_path / name).write_text(SECRET)
+    (tmp_path / "catalogue.yaml").write_text(yaml.safe_dump(make_file()))
+    return {
+        "OFFLINE_JOBS_STATE": str(tmp_path / "service"),
+        "OFFLINE_JOBS_CATALOGUE": str(tmp_path / "catalogue.yaml"),
+        "OFFLINE_JOBS_HUB_API_URL": "http://127.0.0.1:1/hub/api",
+        "OFFLINE_JOBS_HUB_TOKEN_FILE": str(tmp_path / "token"),
+        "OFFLINE_JOBS_RUN_TOKEN_KEY_FILE": str(tmp_path / "key"),
+        "OFFLINE_JOBS_LOCAL_STATE": str(tmp_path),
+        "OFFLINE_JOBS_LOCAL_ENVIRONMENTS": str(tmp_path / "environments"),
+    }
+
+
+def start(settings: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("OFFLINE_JOBS_")}
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "offline_jobs.service"],
+            env={**inherited, **settings},
+            stdout=output,
+            stderr=output,
+        )
+
+
+def refusal(settings: Mapping[str, str], log: Path) -> str:
+    """What a service that will not start says; its exit code is 2."""
+    process = start(settings, log)
+    assert process.wait(60) == 2, log.read_text()
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert SECRET not in text
+    return text
+
+
+@contextmanager
+def running(settings: Mapping[str, str], log: Path) -> Iterator[tuple[int, dict[str, int]]]:
+    """A started service: its process and its ports by side."""
+    process = start(settings, log)
+
+    def ports() -> dict[str, int]:
+        assert process.poll() is None, log.read_text()
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
+        found = {line["side"]: line["port"] for line in lines if "side" in line}
+        return found if len(found) == 2 else {}
+
+    try:
+        found = wait_until(ports, "the service's ports")
+        for port in found.values():
+            wait_until(lambda port=port: answers(port), "readiness")  # type: ignore[misc]
+        yield process.pid, found
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        code = process.wait(60)
+    assert code == 0, log.read_text()
+
+
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def test_it_serves_on_two_ports_and_ends_in_order(settings: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with running(settings, log) as (_, ports):
+        public, runs = ports["public"], ports["runs"]
+        api = f"http://127.0.0.1:{public}/services/offline-jobs/api/v1/jobs"
+        evil = {"Authorization": f"token {SECRET}"}
+        assert httpx.get(f"{api}/%0d%0aevil?{SECRET}", headers=evil, trust_env=False).is_error
+        path = f"http://127.0.0.1:{runs}/{'x' * 3000}"
+        assert httpx.get(path, trust_env=False).status_code == 404
+    text = log.read_text()
+    assert SECRET not in text
+    lines = [json.loads(line) for line in text.splitlines()]
+    requests = [line for line in lines if line["message"] == "request"]
+    assert [line["status"] for line in requests] == [503, 404]
+    assert max(len(line["path"]) for line in requests) <= 200
+    assert lines[-1]["message"] == "ended"
+
+
+def test_a_second_service_on_the_same_state_is_refused(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    with running(settings, tmp_path / "first"):
+        assert "stop it first" in refusal(settings, tmp_path / "second")
+
+
+def test_a_port_in_use(settings: dict[str, str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for side in ("PUBLIC", "INTERNAL"):
+            said = refusal({**settings, f"OFFLINE_JOBS_{side}_PORT": str(port)}, tmp_path / "log")
+            assert said.startswith(f"offline-jobs: Port {port} of 127.0.0.1 cannot be used")
+            assert said.count("\n") == 1
+
+
+def test_a_state_folder_that_cannot_be_written(settings: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    said = refusal(
+        {**settings, "OFFLINE_JOBS_STATE": str(tmp_path / "file" / "x")}, tmp_path / "log"
+    )
+    assert "cannot be written" in said
+    assert said.count("\n") == 1
+
+
+def test_every_mistake_of_the_catalogue_is_named(settings: dict[str, str], tmp_path: Path) -> None:
+    file = make_file()
+    catalogue = file["custom"]["catalogue"]
+    catalogue["colour"] = "red"
+    del catalogue["classes"][0]["cores"]
+    (tmp_path / "catalogue.yaml").write_text(yaml.safe_dump(file))
+    said = refusal(settings, tmp_path / "log")
+    assert "colour" in said
+    assert "cores" in said
+    assert "catalogue.yaml:" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"CATALOGUE": "/nonexistent/x.yaml"}, "x.yaml"),
+        ({"HUB_TOKEN_FILE": "/nonexistent/token"}, "OFFLINE_JOBS_HUB_TOKEN_FILE"),
+        ({"PUBLIC_PORT": "many"}, "OFFLINE_JOBS_PUBLIC_PORT"),
+        ({"BASE_PATH": "services"}, "OFFLINE_JOBS_BASE_PATH"),
+        ({"HUB_PUBLIC_URL": "javascript:x"}, "OFFLINE_JOBS_HUB_PUBLIC_URL"),
+        ({"BACKEND": "moon"}, "OFFLINE_JOBS_BACKEND"),
+        ({"CRASH_AT": "before-commit"}, "OFFLINE_JOBS_CRASH_AT"),
+        ({"CRASH_AT": "nowhere", "DEMONSTRATION": "1"}, "before-commit"),
+    ],
+)
+def test_settings_that_cannot_be_used(
+    settings: dict[str, str], tmp_path: Path, changes: dict[str, str], part: str
+) -> None:
+    named = {f"OFFLINE_JOBS_{key}": value for key, value in changes.items()}
+    said = refusal({**settings, **named}, tmp_path / "log")
+    assert part in said
+    assert said.count("\n") == 1
+
+
+def test_missing_settings_are_all_named(tmp_path: Path) -> None:
+    said = refusal({}, tmp_path / "log")
+    for name in ("STATE", "CATALOGUE", "HUB_API_URL", "HUB_TOKEN_FILE", "RUN_TOKEN_KEY_FILE"):
+        assert f"OFFLINE_JOBS_{name}" in said

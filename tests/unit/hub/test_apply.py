@@ -1,0 +1,125 @@
+"""Settings, and what they make of a blank configuration of JupyterHub."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from traitlets.config import Config
+
+from hub_config.access import build_roles, build_server_scopes, build_services
+from hub_config.apply import apply
+from hub_config.embedded.state import prepare_state
+from hub_config.errors import CatalogueError, ConfigurationError
+from hub_config.logins.demonstration import is_loopback
+from hub_config.settings import Settings, parse_settings
+from tests.platform_fixture import ROOT
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    state = tmp_path / "a state"
+    prepare_state(state)
+    values = {
+        "CATALOGUE": str(ROOT / "helm-values" / "catalogue.yaml"),
+        "STATE": str(state),
+        "ENVIRONMENTS": str(ROOT / "build" / "environments"),
+        "EXAMPLES": str(ROOT / "images" / "notebook" / "examples"),
+        "CORES": "2",
+        "MEMORY_BYTES": "1024",
+        "GPUS": "0",
+        "PORT": "8000",
+        "HUB_PORT": "8081",
+        "PROXY_API_PORT": "8001",
+        "SERVICE_PORT": "8082",
+        "PROXY_COMMAND": "/a folder/proxy",
+    }
+    return {f"NOTEBOOK_HPC_{name}": value for name, value in values.items()}
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    return parse_settings(environment)
+
+
+def test_settings_are_parsed_once(settings: Settings) -> None:
+    assert settings.hub_port == 8081
+    assert settings.proxy_command == ("/a folder/proxy",)
+    assert settings.host == "127.0.0.1"
+    assert len({settings.proxy_token, settings.service_token, settings.culler_token}) == 3
+
+
+def test_every_missing_setting_is_named(environment: dict[str, str]) -> None:
+    del environment["NOTEBOOK_HPC_CORES"]
+    environment["NOTEBOOK_HPC_STATE"] = ""
+
+    with pytest.raises(ConfigurationError, match="NOTEBOOK_HPC_STATE, NOTEBOOK_HPC_CORES"):
+        parse_settings(environment)
+
+
+def test_a_number_must_be_one(environment: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="NOTEBOOK_HPC_GPUS must be a whole number"):
+        parse_settings({**environment, "NOTEBOOK_HPC_GPUS": "many"})
+
+
+def test_a_missing_or_empty_secret_is_named(environment: dict[str, str]) -> None:
+    secret = Path(environment["NOTEBOOK_HPC_STATE"]) / "secrets" / "proxy-token"
+    secret.write_text("\n")
+    with pytest.raises(ConfigurationError, match="proxy-token is empty"):
+        parse_settings(environment)
+    secret.unlink()
+    with pytest.raises(ConfigurationError, match="proxy-token cannot be read: No such file"):
+        parse_settings(environment)
+
+
+def test_applying_twice_changes_nothing(settings: Settings) -> None:
+    once, twice = Config(), Config()
+    apply(once, settings)
+    apply(twice, settings)
+    apply(twice, settings)
+
+    assert once == twice
+
+
+def test_everything_listens_on_loopback(settings: Settings) -> None:
+    c = Config()
+    apply(c, settings)
+
+    assert c.JupyterHub.bind_url == "http://127.0.0.1:8000"
+    assert c.JupyterHub.hub_bind_url == "http://127.0.0.1:8081"
+    assert c.ConfigurableHTTPProxy.api_url == "http://127.0.0.1:8001"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "hub.example", "127.0.0.1.x"])  # noqa: S104
+def test_the_demonstration_login_is_refused_elsewhere(settings: Settings, host: str) -> None:
+    with pytest.raises(ConfigurationError, match="must listen on a loopback address"):
+        apply(Config(), dataclasses.replace(settings, host=host))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "::1", "127.1.2.3"])
+def test_loopback_has_many_names(host: str) -> None:
+    assert is_loopback(host)
+
+
+def test_a_catalogue_with_mistakes_stops_the_hub(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "catalogue.yaml").write_text("custom:\n  catalogue:\n    images: []\n")
+
+    with pytest.raises(CatalogueError):
+        apply(Config(), dataclasses.replace(settings, catalogue=tmp_path / "catalogue.yaml"))
+
+
+def test_services_and_roles_name_each_other() -> None:
+    services = build_services("http://127.0.0.1:1", "one", "two")
+    names = {service["name"] for service in services}
+
+    assert all(set(role.get("services", [])) <= names for role in build_roles())
+    assert services[0]["oauth_client_id"] == "service-offline-jobs"
+    assert not any("command" in service for service in services)  # none dies with the hub
+
+
+def test_nobody_gets_more_than_they_need() -> None:
+    scopes = {role["name"]: role["scopes"] for role in build_roles()}
+
+    assert scopes["user"] == ["self", "access:services!service=offline-jobs"]
+    assert not [s for s in scopes["offline-jobs"] if not s.startswith(("read:", "list:"))]
+    assert "access:services!service=offline-jobs" in build_server_scopes()
+    assert "users:activity!user" in build_server_scopes()

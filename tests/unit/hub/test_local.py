@@ -1,0 +1,98 @@
+"""What the local spawner decides and does besides starting a process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hub_config.spawners.local import choose_cores, copy_examples, is_built, is_running
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "data").mkdir(parents=True)
+    (folder / "tour.ipynb").write_text("tour")
+    (folder / "data" / "table.csv").write_text("1,2")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+def test_examples_are_copied_into_a_new_home(examples: Path, home: Path) -> None:
+    copy_examples(examples, home / "examples")
+
+    assert (home / "examples" / "tour.ipynb").read_text() == "tour"
+    assert (home / "examples" / "data" / "table.csv").read_text() == "1,2"
+    assert os.listdir(home) == ["examples"]
+
+
+def test_what_is_there_is_never_overwritten(examples: Path, home: Path) -> None:
+    (home / "examples").mkdir()
+    (home / "examples" / "tour.ipynb").write_text("mine")
+
+    copy_examples(examples, home / "examples")
+
+    assert (home / "examples" / "tour.ipynb").read_text() == "mine"
+    assert os.listdir(home / "examples") == ["tour.ipynb"]
+
+
+def test_a_link_in_the_way_is_not_followed(examples: Path, home: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (home / "examples").symlink_to(elsewhere)
+
+    copy_examples(examples, home / "examples")
+
+    assert not elsewhere.exists()
+
+
+def test_no_examples_are_no_mistake(home: Path, tmp_path: Path) -> None:
+    copy_examples(tmp_path / "nothing", home / "examples")
+
+    assert os.listdir(home) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
+def test_cores_are_shared_out_in_turn() -> None:
+    mine = os.sched_getaffinity(0)
+
+    assert choose_cores(1, 0) <= mine
+    assert len(choose_cores(1, 5)) == 1
+    assert {core for turn in range(len(mine)) for core in choose_cores(1, turn)} == mine
+    assert choose_cores(len(mine) + 5, 3) == mine
+
+
+def test_a_process_is_known_by_number_and_start() -> None:
+    own = psutil.Process()
+
+    assert is_running(own.pid, own.create_time())
+    assert not is_running(own.pid, own.create_time() - 100)
+
+
+def test_a_process_that_ended_does_not_run_even_if_nobody_reaped_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started = psutil.Process(child.pid).create_time()
+        assert is_running(child.pid, started)
+        assert child.stdin is not None
+        child.stdin.close()
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            pass
+        assert not is_running(child.pid, started)
+    assert not is_running(child.pid, started)
+
+
+def test_an_environment_is_built_when_its_last_stamp_is_there(tmp_path: Path) -> None:
+    assert not is_built(tmp_path)
+    (tmp_path / ".stamps").mkdir()
+    (tmp_path / ".stamps" / "lock").touch()
+    assert not is_built(tmp_path)
+    (tmp_path / ".stamps" / "own").touch()
+    assert is_built(tmp_path)

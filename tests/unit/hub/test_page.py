@@ -1,0 +1,145 @@
+"""The start form as HTML, what is selected on it, and how what comes back is read."""
+
+import pytest
+
+from hub_config.catalogue import GIB, Price
+from hub_config.errors import Refused
+from hub_config.form.page import (
+    build_figures,
+    build_page,
+    build_refusal,
+    choose_start,
+    parse_form,
+    word_price,
+)
+from tests.factories import (
+    make_catalogue,
+    make_class,
+    make_group,
+    make_image,
+    make_machine,
+    make_offer,
+    make_person,
+)
+
+TWO_GROUPS = make_catalogue(
+    images=[make_image(default=True), make_image("gpu", needs_gpu=True)],
+    classes=[
+        make_class(default=True),
+        make_class("small", cores=1),
+        make_class("gpu", gpus=1, gpu_model="NVIDIA T4", groups=("fast",)),
+    ],
+    groups=[make_group(), make_group("fast", name="Fast & loud")],
+)
+BOTH = make_offer(TWO_GROUPS, make_person(groups=("lab", "fast")))
+
+
+def test_the_form_opens_with_the_catalogues_default() -> None:
+    assert choose_start(BOTH, None) == {"group": "lab", "image": "notebook", "class": "standard"}
+
+
+def test_the_form_opens_with_the_last_choice() -> None:
+    last = {"group": "fast", "image": "gpu", "class": "gpu"}
+
+    assert choose_start(BOTH, last) == last
+
+
+@pytest.mark.parametrize(
+    ("last", "start"),
+    [
+        ({"group": "gone"}, {"group": "lab", "image": "notebook", "class": "standard"}),
+        (
+            {"group": "lab", "image": "notebook", "class": "gpu"},  # not for this group
+            {"group": "lab", "image": "notebook", "class": "standard"},
+        ),
+        (
+            {"group": "fast", "image": "gpu", "class": "standard"},  # an impossible pair
+            {"group": "fast", "image": "gpu", "class": "gpu"},
+        ),
+        ({"image": ["x"], "class": {"a": 1}}, choose_start(BOTH, None)),
+        (["group"], choose_start(BOTH, None)),
+        ("lab", choose_start(BOTH, None)),
+    ],
+)
+def test_of_the_last_choice_counts_what_still_holds(last: object, start: dict[str, str]) -> None:
+    assert choose_start(BOTH, last) == start
+
+
+def test_what_the_machine_cannot_give_is_not_selected() -> None:
+    offered = make_offer(TWO_GROUPS, make_person(), make_machine(images=frozenset()))
+
+    assert choose_start(offered, None)["image"] == ""
+    page = build_page(offered, None)
+    assert '<button type="submit" class="nh-primary" disabled>' in page
+    assert "Nothing can be started here now" in page
+
+
+def test_names_are_shown_as_text() -> None:
+    hostile = '"><script>alert(1)</script>'
+    catalogue = make_catalogue(
+        images=[
+            make_image(name=hostile, description=hostile, default=True),
+            make_image("gpu", name=hostile, needs_gpu=True),
+        ],
+        classes=[
+            make_class(name=hostile, default=True),
+            make_class("gpu", gpus=1, gpu_model=hostile),
+        ],
+        groups=[make_group(name=hostile)],
+    )
+
+    page = build_page(make_offer(catalogue), {"image": hostile})
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert page.count("<script>") == 1  # ours
+
+
+def test_a_refusal_is_shown_as_text() -> None:
+    assert "<b>" not in build_refusal(Refused("no-group", "No <b>group</b>."))
+
+
+def test_cards_say_for_whom_they_are_and_what_they_do_not_go_with() -> None:
+    page = build_page(BOTH, None)
+
+    assert 'data-groups="fast"' in page
+    assert "GPU needs a GPU" not in page.split("data-conflicts")[0]
+    assert page.count("data-conflicts=") == 2  # the classes without a GPU
+    assert '<option value="fast" >Fast &amp; loud</option>' in page
+
+
+def test_one_group_is_named_and_not_asked_for() -> None:
+    page = build_page(make_offer(), None)
+
+    assert "Charged to <b>Lab</b>" in page
+    assert "<select" not in page
+
+
+def test_figures_have_units() -> None:
+    assert build_figures(make_class("gpu", gpus=2, gpu_model="A10G", scratch_bytes=900 * GIB)) == (
+        ("2 cores", "4 GiB", "2 GPUs (A10G)", "900 GiB scratch"),
+        ("0.10 € per hour",),
+    )
+    assert build_figures(make_class(cores=1, scratch_bytes=0, price=None)) == (("1 core", "4 GiB"),)
+
+
+@pytest.mark.parametrize(
+    ("currency", "words"),
+    [("EUR", "1.20 € per hour"), ("USD", "$1.20 per hour"), ("SEK", "1.20 SEK per hour")],
+)
+def test_a_price_is_written_as_people_write_it(currency: str, words: str) -> None:
+    assert word_price(Price(1.2, currency, "2026-11-01")) == words
+
+
+def test_a_submitted_form_is_read_flat() -> None:
+    fields = {"group": ["lab"], "image": ["notebook"], "class": ["small"], "_xsrf": ["t", "t"]}
+
+    assert parse_form(fields) == {"group": "lab", "image": "notebook", "class": "small"}
+
+
+@pytest.mark.parametrize("values", [[], ["small", "gpu"]])
+def test_a_field_that_came_not_once_is_refused(values: list[str]) -> None:
+    with pytest.raises(Refused, match="send it once") as refused:
+        parse_form({"class": values})
+
+    assert refused.value.field == "class"

@@ -1,0 +1,46 @@
+"""The start of a session or a job in words."""
+
+import pytest
+
+from hub_config.sentences import describe_start
+from hub_config.waiting import Stage, Waiting
+from offline_jobs.contract.states import Reason
+
+
+@pytest.mark.parametrize(
+    ("waiting", "sentence"),
+    [
+        (Waiting(Stage.LOCAL_SLOTS), "Waiting for a free slot"),
+        (Waiting(Stage.LOCAL_SLOTS, {"ahead": 0}), "Waiting for a free slot, next in line"),
+        (Waiting(Stage.LOCAL_SLOTS, {"ahead": 1}), "Waiting for a free slot, 1 job ahead"),
+        (Waiting(Stage.LOCAL_SLOTS, {"ahead": 3}), "Waiting for a free slot, 3 jobs ahead"),
+        (Waiting(Stage.LOCAL_SLOTS, {"ahead": "x"}), "Waiting for a free slot"),
+        (
+            Waiting(Stage.QUEUE_QUOTA, {"group": "lab", "ahead": 2}),
+            "Waiting until lab has room in its share, 2 jobs ahead",
+        ),
+        (Waiting(Stage.QUEUE_QUOTA), "Waiting until its group has room in its share"),
+        (
+            Waiting(Stage.NODE_STARTING, {"class": "gpu"}, 72),
+            "Starting a machine of class gpu, usually about 70 s",
+        ),
+        (Waiting(Stage.NODE_STARTING, {}, 171), "Starting a machine, usually about 3 min"),
+        (Waiting(Stage.IMAGE_PULL, {"image": "stomics"}), "Pulling the image stomics"),
+    ],
+)
+def test_sentence(waiting: Waiting, sentence: str) -> None:
+    assert describe_start(waiting) == sentence
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_every_stage_has_a_sentence_without_facts(stage: Stage) -> None:
+    sentence = describe_start(Waiting(stage))
+
+    assert sentence[0].isupper()
+    assert not sentence.endswith((".", " "))
+    assert "None" not in sentence
+
+
+def test_the_jobs_waiting_reasons_are_stages() -> None:
+    # Two sides of a wall: neither imports the other.
+    assert {reason.value for reason in Reason} | {"jupyter-start"} == {s.value for s in Stage}
