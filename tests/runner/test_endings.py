@@ -74,6 +74,14 @@ def test_raising_cell(make_attempt: MakeAttempt) -> None:
     assert "KeyError: 'bin50'" in attempt.log
 
 
+def test_a_first_cell_whose_number_cannot_be_kept_is_not_begun(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("open('ran', 'w').close()")
+    attempt.termination_file.mkdir()
+    assert attempt.run() == 30
+    assert attempt.statuses == ["pending"]
+    assert not (attempt.home / "work" / "ran").exists()
+
+
 def test_kernel_that_dies(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt(
         DETACHED, "print('before', flush=True)\nimport time, os; time.sleep(0.5); os._exit(3)", "1"

@@ -167,6 +167,112 @@ def test_a_record_of_another_attempt_or_a_broken_one_is_no_evidence(place: Place
         assert (seen.evidence.exit_code, seen.evidence.result) == (0, None), text
 
 
+BAD_RECORDS: dict[str, dict[str, Any]] = {
+    "error": {"error": "boom"},
+    "error's value": {"error": {"name": "KeyError", "value": {}}},
+    "message": {"message": 7},
+    "outcome": {"outcome": ["succeeded"]},
+    "unending outcome": {"outcome": "x" * 10_000},
+    "cell": {"cell": "x"},
+    "negative cell": {"cell": -1},
+    "huge total": {"total": 10**30},
+    "seconds": {"cell_seconds": [None]},
+    "exit code": {"exit_code": 10**9},
+    "started": {"started": 5},
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECORDS)
+def test_a_record_of_wrong_types_or_bounds_is_no_evidence(place: Place, name: str) -> None:
+    place.behave("")
+    place.launch()
+    place.wait_for_end()
+    record = place.home / make_job().output / "run.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps(make_record().to_json() | BAD_RECORDS[name]))
+    seen = place.see()
+    assert seen.evidence is not None
+    assert seen.evidence.result is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"cell": "x"}',
+        '{"cell": -3}',
+        '{"cell": 1e400}',
+        '{"memory_bytes": []}',
+        '{"outcome": ["succeeded"]}',
+        '{"outcome": "' + "x" * 1000 + '"}',
+        "[" * 4000,
+        "7",
+        "",
+        '{"cell": 1',
+    ],
+)
+def test_a_termination_message_of_wrong_types_or_bounds_is_none(place: Place, text: str) -> None:
+    place.behave("")
+    place.launch()
+    place.wait_for_end()
+    (place.folder.path / folder.TERMINATION).write_text(text)
+    seen = place.see()
+    assert seen.evidence is not None
+    assert seen.evidence.termination is None
+
+
+def test_a_record_of_endless_texts_is_shortened_and_one_of_endless_depth_none(place: Place) -> None:
+    place.behave("")
+    place.launch()
+    place.wait_for_end()
+    record = place.home / make_job().output / "run.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(make_record(message="x" * 10**6).dumps())
+    evidence = place.see().evidence
+    assert evidence is not None
+    assert evidence.result is not None
+    assert len(evidence.result.message) == 10_000
+    whole = make_record(parameters={"deep": 0}).dumps()
+    for value in ("[" * 100_000 + "]" * 100_000, "9" * 5000, "NaN"):
+        record.write_text(whole.replace('{"deep":0}', f'{{"deep":{value}}}'))
+        evidence = place.see().evidence
+        assert evidence is not None
+        assert evidence.result is None, value[:10]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "device"])
+@pytest.mark.parametrize("which", ["record", "termination"])
+def test_what_is_no_file_is_neither_read_nor_waited_for(
+    place: Place, kind: str, which: str, tmp_path: Path
+) -> None:
+    place.behave("")
+    place.launch()
+    place.wait_for_end()
+    path = {
+        "record": place.home / make_job().output / "run.json",
+        "termination": place.folder.path / folder.TERMINATION,
+    }[which]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "link":
+            (tmp_path / "elsewhere").write_text(make_record().dumps())
+            path.symlink_to(tmp_path / "elsewhere")
+        case "folder":
+            path.mkdir()
+        case "device":
+            path.symlink_to("/dev/zero")
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(place.see)
+        try:
+            evidence = looking.result(10).evidence
+        finally:
+            if kind == "pipe":  # a reader that waits after all must not keep the test
+                os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    assert evidence is not None
+    assert (evidence.result, evidence.termination) == (None, None)
+
+
 def test_the_runner_gets_the_contracts_environment_and_no_secret_of_ours(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +293,7 @@ def test_the_runner_gets_the_contracts_environment_and_no_secret_of_ours(
         "OFFLINE_JOB_URL": "http://127.0.0.1:9",
         "OFFLINE_JOB_TOKEN": TOKEN,
         "OFFLINE_JOB_MEMORY_BYTES": str(2 * 1024**3),
+        "OFFLINE_JOB_PATIENCE_SECONDS": "600",
         "CHECKPOINT_DIR": str(place.state / "checkpoints" / JOB),
         "HOME": str(place.home),
     }

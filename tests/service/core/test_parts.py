@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,44 @@ def test_fail_points_are_refused(step: str, demonstration: bool, words: str) -> 
         crash.arm(step, demonstration=demonstration)
     crash.arm("", demonstration=False)
     crash.crash_at("after-commit")
+
+
+def test_housekeeping_goes_on_after_whatever_went_wrong(
+    changes: Changes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database that cannot be used for a moment ends neither it nor the service."""
+    backend = LocalBackend(
+        slots=1, state=tmp_path, environments=tmp_path / "none", machine=make_machine()
+    )
+    objects = ObjectStore(tmp_path / "objects")
+    store = Store(f"sqlite:///{tmp_path / 'later' / 'jobs.sqlite'}", changes)
+    housekeeping = Housekeeping(store, backend, objects, changes)
+
+    async def go() -> str:
+        running = asyncio.create_task(housekeeping.run())
+        await _until(lambda: "it is tried again" in caplog.text or running.done())
+        assert not running.done()
+        (tmp_path / "later").mkdir()
+        store.migrate()
+        job = store.create_job(make_new_job("1"), open_limit=9)[0].id
+        objects.put(result_key(job, 1), b"result")
+        store.states.finish(job, 1, Ending(State.SUCCEEDED))
+        store.delete_job(job)
+        await _until(lambda: not store.states.removals())
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return job
+
+    job = asyncio.run(go())
+    store.close()
+    assert objects.size(result_key(job, 1)) is None
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  (what is waited for sets no event)
+            await asyncio.sleep(0.01)
 
 
 def test_what_an_owner_deleted_goes_also_after_a_crash(

@@ -1,5 +1,6 @@
 """Steps, causes and the line as tables."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from offline_jobs.service.rules.line import form_line
 from offline_jobs.service.rules.steps import (
     Adopt,
     Finish,
+    Held,
     Launch,
     Patience,
     Stand,
@@ -21,9 +23,11 @@ from offline_jobs.service.rules.steps import (
     Stop,
     TryAgain,
     View,
+    arrange,
     decide,
     plan_steps,
 )
+from offline_jobs.service.rules.tries import Tries
 from tests.service.core.factories import NOON, make_attempt, make_job, make_record
 
 GIB = 1024**3
@@ -310,14 +314,28 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], Observation, float, Step 
         BEGUN,
         RUNNING,
         160,
-        Stop(force=False),
+        Stop(force=False, overtime=True),
     ),
-    "time limit, deaf": (
+    "time limit, the runner can be heard": (
         {"state": State.RUNNING, "reason": None, "time_limit_seconds": 100},
-        BEGUN,
+        {**BEGUN, "last_contact": after(941)},
         RUNNING,
-        165,
-        Stop(force=True),
+        1000,
+        None,
+    ),
+    "time limit, not heard for a minute": (
+        {"state": State.RUNNING, "reason": None, "time_limit_seconds": 100},
+        {**BEGUN, "last_contact": after(940)},
+        RUNNING,
+        1000,
+        Stop(force=False, overtime=True),
+    ),
+    "it cannot be looked at": (
+        {"cancel_requested": NOON},
+        LAUNCHED,
+        Observation("unknown"),
+        9999,
+        None,
     ),
 }
 
@@ -327,6 +345,34 @@ def test_steps(name: str) -> None:
     job, attempt, seen, seconds, expected = STEPS[name]
     view = View(make_job(**job), make_attempt(**attempt), seen)
     assert decide(view, after(seconds), PATIENCE) == expected
+
+
+LIMITED = make_job(state=State.RUNNING, reason=None, time_limit_seconds=100)
+
+
+def test_after_the_machine_slept_the_runner_has_a_minute_to_be_heard() -> None:
+    """Silent for an hour, yet nobody could have heard it."""
+    view = View(LIMITED, make_attempt(**BEGUN), RUNNING, listening=after(3600))
+    assert decide(view, after(3601), PATIENCE) is None
+    heard = replace(view, attempt=make_attempt(**BEGUN | {"last_contact": after(3610)}))
+    assert decide(heard, after(3669), PATIENCE) is None
+    assert decide(view, after(3660), PATIENCE) == Stop(force=False, overtime=True)
+
+
+def test_deaf_to_the_end_of_its_time_it_is_killed() -> None:
+    view = View(LIMITED, make_attempt(**BEGUN), RUNNING, stopped=after(200))
+    assert decide(view, after(204), PATIENCE) == Stop(force=False, overtime=True)
+    assert decide(view, after(205), PATIENCE) == Stop(force=True, overtime=True)
+
+
+def test_stopped_for_its_time_it_may_be_heard_again_before_it_ends() -> None:
+    attempt = make_attempt(
+        **BEGUN | {"last_contact": after(169), "result": make_record(outcome="interrupted")}
+    )
+    view = View(LIMITED, attempt, ended(exit_code=13), stopped=after(165))
+    step = decide(view, after(170), PATIENCE)
+    assert isinstance(step, Finish)
+    assert (step.ending.state, step.ending.cause) == (State.FAILED, Cause.TIME_LIMIT)
 
 
 def test_what_was_stopped_for_its_time_ends_as_time_limit() -> None:
@@ -409,6 +455,46 @@ def test_a_place_that_did_not_change_is_not_stored_again() -> None:
 def test_a_cancelled_job_leaves_the_line() -> None:
     views = [make_view("a", ABSENT, cancel_requested=NOON), make_view("b", ABSENT)]
     assert planned(views, 1) == {"a": Finish(Ending(State.CANCELLED)), "b": Launch()}
+
+
+def test_what_cannot_be_launched_holds_no_slot() -> None:
+    """A claim of a service that died does; after a failed try of our own it does not."""
+    views = [make_view("a", ABSENT), make_view("b", WAITING), make_view("c", ABSENT)]
+    decided = {view.attempt.object_name: decide(view, NOON, PATIENCE) for view in views}
+    failed = {"job-a-1", "job-b-1"}
+
+    def arranged(held: Held) -> dict[str, Step]:
+        return {view.job.id: step for view, step in arrange(views, decided, 1, held)}
+
+    assert arranged(Held(failed, failed)) == {"c": Launch()}
+    again = arranged(Held(failed, {"job-a-1"}))
+    assert again["b"] == Launch()
+    assert isinstance(again["c"], Stand), "in its turn it is in the line like all others"
+
+
+def test_what_cannot_be_looked_at_keeps_the_slot_that_it_has() -> None:
+    lost = View(make_job(), make_attempt(**LAUNCHED), Observation("unknown"))
+    assert isinstance(planned([lost, make_view("a", ABSENT)], 1)["a"], Stand)
+    new = make_view("b", Observation("unknown"))
+    assert planned([new, make_view("a", ABSENT)], 1) == {"a": Launch()}
+
+
+def test_a_launch_that_fails_is_tried_ever_more_rarely() -> None:
+    tries, now = Tries(), 1000.0
+    pauses = []
+    for _ in range(9):
+        failing = tries.note("job-a-1", now)
+        assert failing == now - 1000
+        began = now
+        while "job-a-1" in tries.resting(now):
+            now += 0.5
+        pauses.append(now - began)
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    tries.forget("job-a-1")
+    assert not tries.failed
+    tries.note("job-b-1", now)
+    tries.keep({"job-c-1"})
+    assert not tries.failed
 
 
 def test_view_of_a_job_keeps_no_words() -> None:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -249,9 +250,27 @@ def test_another_attempt_closes_the_first_and_starts_from_nothing(store: Store) 
     assert not store.states.finish(job, 1, DONE)
 
 
+@pytest.mark.parametrize(
+    "started", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59-23:59", "2026-11-24T12:30+00:00"]
+)
+def test_a_run_began_within_its_jobs_life_whatever_its_record_says(
+    store: Store, started: str
+) -> None:
+    job = submit(store)
+    record = make_record(started=started)
+    store.states.finish(job, 1, replace(DONE, cell=2, total=2, record=record))
+    [stored] = store.jobs("ada", None, 9, None)[0]
+    assert stored.started is not None
+    assert stored.ended is not None
+    assert stored.created <= stored.started <= stored.ended
+
+
 def test_a_record_found_beside_the_object_fills_what_was_never_heard(store: Store) -> None:
     job = submit(store)
-    record = make_record(started="2026-11-24T12:30:00+00:00", cell_seconds=[1.0, 2.0])
+    began = store.job(job)
+    assert began is not None
+    started = (began.created + timedelta(milliseconds=500)).isoformat()
+    record = make_record(started=started, cell_seconds=[1.0, 2.0])
     store.states.finish(job, 1, replace(DONE, cell=2, total=2, record=record))
     stored = store.job(job)
     assert stored is not None

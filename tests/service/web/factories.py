@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI, Request
 
 from hub_config.catalogue import GIB
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
+from offline_jobs.service.app import build_server
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Unauthorized
 from offline_jobs.service.model import Ending, Standing
@@ -204,10 +204,7 @@ def served(app: FastAPI) -> Iterator[str]:
     """An application on a free port, in a thread of its own."""
     bound = socket.create_server(("127.0.0.1", 0))
     bound.setblocking(False)
-    config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_config=None, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
+    server = build_server(app)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[bound])))
     thread.start()
     try:

@@ -8,7 +8,7 @@ import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.web.login import SESSION_COOKIE
-from tests.platform_fixture import Platform, User, wait_until
+from tests.platform_fixture import PASSWORD, Platform, User, wait_until
 from tests.service.web.factories import API, make_notebook
 
 REFUSED_SECONDS = 45  # an answer of the hub counts for 30 s
@@ -129,6 +129,24 @@ def test_a_code_counts_only_where_the_login_was_begun(platform: Platform) -> Non
     code = re.search(r"code=([^&]+)", callback)
     assert code
     assert code[1] not in platform.logs()
+
+
+def test_the_page_follows_the_hubs_login_at_once(platform: Platform) -> None:
+    ada = platform.sign_in("ada")
+    assert '<meta name="user" content="ada">' in open_page(ada).text
+    ada.client.get("/hub/logout")
+    assert ada.client.get(f"{API}jobs").status_code == 401
+    assert "/hub/login" in str(open_page(ada).url)
+    # Somebody else at the same browser.
+    assert platform.post_login(ada.client, "ben", PASSWORD).status_code == 302
+    assert '<meta name="user" content="ben">' in open_page(ada).text
+
+
+def test_another_login_without_a_logout_is_followed_too(platform: Platform) -> None:
+    ada = platform.sign_in("ada")
+    assert open_page(ada).status_code == 200
+    ada.client.cookies.set("jupyterhub-session-id", "another", path="/")
+    assert ada.client.get(f"{API}jobs").status_code == 401
 
 
 def test_revoked_tokens_and_ended_logins_are_refused_soon(platform: Platform) -> None:

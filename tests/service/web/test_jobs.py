@@ -39,6 +39,30 @@ def test_the_same_key_and_body_give_the_same_job(ada: Client) -> None:
     assert len(ada.get("jobs").json()["jobs"]) == 1
 
 
+def test_a_repeated_submission_gets_its_job_whatever_may_be_chosen_by_now(tmp_path: Path) -> None:
+    groups = ["lab"]
+
+    async def identify(request: Request) -> Caller:
+        return Caller(make_person("ada", groups))
+
+    with running_service(tmp_path, who=identify) as service:
+        ada = service.client("ada")
+        first = ada.submit("key-12345678")
+        service.finish(first.json()["id"])
+        again = ada.post(f"jobs/{first.json()['id']}/rerun", **{"Idempotency-Key": "key-87654321"})
+        assert (first.status_code, again.status_code) == (202, 202)
+        groups[:] = ["teaching"]
+        repeated = ada.submit("key-12345678")
+        assert (repeated.status_code, repeated.json()["id"]) == (200, first.json()["id"])
+        repeated = ada.post(
+            f"jobs/{first.json()['id']}/rerun", **{"Idempotency-Key": "key-87654321"}
+        )
+        assert (repeated.status_code, repeated.json()["id"]) == (200, again.json()["id"])
+        conflict = ada.submit("key-12345678", time_limit_seconds=60)
+        assert (conflict.status_code, conflict.json()["id"]) == (409, first.json()["id"])
+        assert ada.submit("key-00000009").status_code == 422
+
+
 def test_outputs_make_no_other_submission(ada: Client) -> None:
     first = ada.submit("key-12345678")
     clean = make_notebook("print(1)")
@@ -236,6 +260,45 @@ class TestOwnership:
         assert lea.delete(f"jobs/{job}").status_code == 403
         key = {"Idempotency-Key": "key-87654321"}
         assert lea.post(f"jobs/{job}/rerun", **key).status_code == 403
+
+    def test_leads_list_the_jobs_of_their_group(
+        self, service: Service, ada: Client, ben: Client
+    ) -> None:
+        lea, root = service.client("lea"), service.client("root")
+        hers, others = ada.submit().json()["id"], root.submit().json()["id"]
+        ben.submit(group="teaching")
+
+        def listed(client: Client, query: str) -> set[str]:
+            return {job["id"] for job in client.get(f"jobs?{query}").json()["jobs"]}
+
+        for client in (lea, root):
+            assert listed(client, "group=lab") == {hers, others}
+            assert listed(client, "group=lab&user=ada") == {hers}
+            assert listed(client, "group=lab&state=failed") == set()
+        assert listed(lea, "") == set()
+        first = lea.get("jobs?group=lab&limit=1").json()
+        second = lea.get(f"jobs?group=lab&limit=1&cursor={first['next_cursor']}").json()
+        assert {page["jobs"][0]["id"] for page in (first, second)} == {hers, others}
+        assert second["next_cursor"] is None
+
+    def test_a_list_of_a_group_is_not_sent_again_until_it_changed(
+        self, service: Service, ada: Client
+    ) -> None:
+        lea = service.client("lea")
+        job = ada.submit().json()["id"]
+        etag = lea.get("jobs?group=lab").headers["etag"]
+        assert lea.get("jobs").headers["etag"] != etag
+        assert lea.get("jobs?group=lab", **{"If-None-Match": etag}).status_code == 304
+        service.finish(job)
+        assert lea.get("jobs?group=lab", **{"If-None-Match": etag}).status_code == 200
+
+    @pytest.mark.parametrize("group", ["lab", "teaching", "no-such-group", ""])
+    def test_others_may_not_list_a_group(self, service: Service, ada: Client, group: str) -> None:
+        ada.submit()
+        for client in (ada, service.client("ben"), service.client("eve")):
+            answer = client.get(f"jobs?group={group}")
+            assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+            assert client.get(f"jobs?group={group}&user=ada").status_code == 403
 
     def test_administrators_see_all_and_may_end_and_delete(
         self, service: Service, ada: Client

@@ -41,7 +41,7 @@ def test_sessions_end_by_age_and_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(login, "MOST_SESSIONS", 3)
     now = [0.0]
     sessions = Sessions(lambda: now[0])
-    made = [sessions.begin(f"token {n}") for n in range(4)]
+    made = [sessions.begin(f"token {n}", "login") for n in range(4)]
     assert sessions.find(made[0].key) is None
     assert sessions.find(made[3].key) == made[3]
     assert len({s.key for s in made} | {s.xsrf for s in made}) == 8

@@ -6,7 +6,7 @@ import pytest
 from offline_jobs.contract import run
 from offline_jobs.contract.states import State
 from offline_jobs.service.object_store import log_key, result_key
-from offline_jobs.service.web.runs import ProgressBody, ResultBody
+from offline_jobs.service.rules.records import ProgressBody, ResultBody, TerminationBody
 from tests.service.web.factories import Client, Service, make_notebook
 
 RESULT = {"outcome": "succeeded", "exit_code": 0, "cell": 1, "total": 1}
@@ -43,6 +43,7 @@ def test_the_specification_is_the_contracts(service: Service, ada: Client, job: 
 def test_bodies_have_every_field_of_the_contract() -> None:
     assert set(ProgressBody.model_fields) == set(run.Progress.__dataclass_fields__)
     assert set(ResultBody.model_fields) == set(run.ResultRecord.__dataclass_fields__)
+    assert set(TerminationBody.model_fields) == set(run.Termination.__dataclass_fields__)
 
 
 @pytest.mark.parametrize(("method", "path"), ENDPOINTS)

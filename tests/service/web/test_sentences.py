@@ -85,10 +85,17 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
     ),
     (
         Cause.REFUSED,
-        {"message": "quota"},
-        "Refused: quota",
+        {"message": "There is no kernel 'r' in your home"},
+        "Refused: There is no kernel 'r' in your home",
+        "Mend that, then submit the notebook again.",
+    ),
+    (
+        Cause.REFUSED,
+        {"not_in_catalogue": ["class gpu"]},
+        "Refused: class gpu can no longer be chosen",
         "Choose another group, image or class, or ask an administrator.",
     ),
+    (Cause.REFUSED, {}, "Refused", "The log may say why; else ask an administrator."),
     (
         Cause.REMOVED,
         {},

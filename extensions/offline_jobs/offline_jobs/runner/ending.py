@@ -57,25 +57,30 @@ class TerminationMessage:
         self._path = path
         self._longest = 0
 
-    def write(self, message: Termination) -> None:
+    def write(self, message: Termination, *, durable: bool = False) -> bool:
         """Replace the message by one write, so that a reader never sees half of it.
 
         The file may be a mount of the kubelet, so it cannot be replaced by a rename; a shorter
-        text is padded with spaces instead of truncating the file first.
+        text is padded with spaces instead of truncating the file first. ``durable`` waits until
+        it is on the disk. ``False``: it could not be written.
         """
         if self._path is None:
-            return
+            return True
         content = message.dumps().encode()
         self._longest = max(self._longest, len(content))
         content = content.ljust(self._longest)
         if len(content) > MAX_TERMINATION_BYTES:
             LOG.warning("the termination message is too long")
-            return
+            return False
         try:
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
                 os.pwrite(file, content, 0)
+                if durable:
+                    os.fsync(file)
             finally:
                 os.close(file)
         except OSError as error:
             LOG.warning("the termination message cannot be written: %s", error)
+            return False
+        return True

@@ -212,9 +212,19 @@ class Execution:
 
     def _cell_started(self, number: int, total: int) -> None:
         memory, _, limit = self.watchdog.memory()
-        self.termination.write(
-            Termination(cell=number, total=total, memory_bytes=memory, memory_limit_bytes=limit)
+        message = Termination(
+            cell=number, total=total, memory_bytes=memory, memory_limit_bytes=limit
         )
+        # That a cell began must outlive us, or the job might be run a second time from its start.
+        is_first = self.reporter.cell == 0
+        if not self.termination.write(message, durable=is_first) and is_first:
+            raise RunFailedError(
+                Ending(
+                    Cause.INTERNAL.value,
+                    Exit.INFRASTRUCTURE,
+                    "The runner cannot keep the number of the cell that it begins.",
+                )
+            )
         self.transcript.line(f"[cell {number} of {total}]")
         self.reporter.cell_started(number, total)
 

@@ -65,6 +65,8 @@ class Watchdog:
                 self._look()
             except psutil.Error as error:
                 LOG.warning("the process tree cannot be measured now: %s", error)
+            except Exception:  # a watch that ends unseen guards nothing
+                LOG.exception("a look failed; the next one follows")
             is_near = self._limit and self._bytes > self._limit * _NEAR
             pause = _LOOK_SECONDS_WHEN_NEAR if is_near else _LOOK_SECONDS
             if self._deadline is not None:

@@ -109,8 +109,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(housekeeping.run(), name="housekeeping"),
         ]
         servers = [
-            (_server(public), sockets.public),
-            (_server(build_runs_app(services)), sockets.runs),
+            (build_server(public), sockets.public),
+            (build_server(build_runs_app(services)), sockets.runs),
         ]
         try:
             await _run(servers, loops, stop, settings, reconciler, public)
@@ -119,7 +119,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def _run(
-    servers: list[tuple[_Server, socket.socket]],
+    servers: list[tuple[uvicorn.Server, socket.socket]],
     loops: list[asyncio.Task[None]],
     stop: asyncio.Event,
     settings: Settings,
@@ -147,7 +147,8 @@ async def _run(
         task.result()
 
 
-def _server(app: FastAPI) -> _Server:
+def build_server(app: FastAPI) -> uvicorn.Server:
+    """The server of an application, as both ports have it."""
     return _Server(
         uvicorn.Config(
             app,
@@ -215,6 +216,7 @@ def _build_backend(settings: Settings, catalogue: Catalogue) -> LocalBackend:
         state=state,
         environments=environments,
         machine=_measure(settings, catalogue),
+        patience_seconds=settings.local_patience_seconds,
     )
 
 

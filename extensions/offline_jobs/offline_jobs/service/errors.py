@@ -173,4 +173,11 @@ class StateInUse(StartRefused):
 
 
 class BackendError(Exception):
-    """A backend could not do what was asked; tried again later."""
+    """A backend could not do what was asked; tried again later.
+
+    ``reason`` is for the job's owner, should it come to that: a few words without paths.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason

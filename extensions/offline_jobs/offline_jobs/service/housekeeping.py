@@ -33,7 +33,7 @@ class Housekeeping:
             while True:
                 try:
                     await self.clear_removed()
-                except OSError:
+                except Exception:  # noqa: BLE001  (the loop must go on)
                     _log.exception("clearing failed; it is tried again")
                 try:
                     async with asyncio.timeout(_AGAIN_SECONDS):

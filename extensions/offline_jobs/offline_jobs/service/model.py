@@ -124,7 +124,7 @@ class Observation:
     """What a backend sees of one attempt's object now.
 
     ``phase`` is ``absent`` (no such object), ``waiting`` (exists, not running; ``reason`` says
-    why), ``running`` or ``ended`` (``evidence`` says how).
+    why), ``running``, ``ended`` (``evidence`` says how) or ``unknown`` (it cannot be looked at).
     """
 
     phase: str

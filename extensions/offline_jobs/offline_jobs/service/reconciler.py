@@ -2,14 +2,16 @@
 
 At each pass it looks at the objects of all open attempts, reads the store, asks
 :mod:`~offline_jobs.service.rules.steps` what is to be done, and does that: start, adopt, stop,
-store a state, end, try again. It alone changes a job's state. It keeps nothing that a killed
-service would lose: everything it needs is in the store and in the world. ``app.py`` starts it.
+store a state, end, try again. It alone changes a job's state. What it needs is in the store and
+in the world; what it remembers beside (launches that failed, since when it listens) may be lost
+with a killed service. Whatever is wrong with one job, the others go on. ``app.py`` starts it.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hub_config.catalogue import Catalogue
@@ -21,10 +23,12 @@ from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.backends.backend import Backend, Launch
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.crash import crash_at
-from offline_jobs.service.errors import BackendError
-from offline_jobs.service.model import Ending, Job, Standing, build_specification
+from offline_jobs.service.errors import BackendError, Unavailable
+from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
-from offline_jobs.service.rules.steps import Patience, View, plan_steps
+from offline_jobs.service.rules.sentences import COULD_NOT_BE_STARTED
+from offline_jobs.service.rules.steps import Held, Patience, Step, View, arrange, decide
+from offline_jobs.service.rules.tries import Tries
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 
@@ -33,6 +37,9 @@ _IDLE_SECONDS = 5.0
 _ALIVE_SECONDS = 0.5
 _ENDING_SECONDS = 0.05
 _PAUSE_SECONDS = 0.02
+#: With passes further apart than this nobody has listened to the runners meanwhile.
+_ABSENT_SECONDS = 30.0
+_COMPLAINING_SECONDS = 60.0
 
 
 class Reconciler:
@@ -52,6 +59,7 @@ class Reconciler:
         changes: Changes,
         patience: Patience | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._backend = backend
@@ -60,6 +68,11 @@ class Reconciler:
         self._internal_url = internal_url
         self._patience = patience or Patience()
         self._clock = clock
+        self._monotonic = monotonic
+        self._tries = Tries()
+        self._stopped: dict[str, datetime] = {}
+        self._listening = self._looked = clock()
+        self._complained: dict[str, float] = {}
         self._news = asyncio.Event()
         self._passing = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,17 +109,27 @@ class Reconciler:
         loop = asyncio.get_running_loop()
         begin = loop.time()
         while (passed := loop.time() - begin) < seconds:
-            async with self._passing:
-                views = await self._look()
-                alive = [v for v in views if v.seen.phase in ("waiting", "running")]
-                for view in alive:
-                    await self._backend.stop(
-                        view.attempt.object_name, force=passed > seconds * 2 / 3
-                    )
-                await self._take(views)
+            try:
+                alive = await self._end_round(force=passed > seconds * 2 / 3)
+            except Exception:  # noqa: BLE001  (what still runs must be ended)
+                _log.exception("a round of the ending failed; the next one follows")
+                alive = True
             if not alive:
                 return
             await asyncio.sleep(_ENDING_SECONDS)
+
+    async def _end_round(self, *, force: bool) -> bool:
+        """Stop everything that lives; whether something does."""
+        async with self._passing:
+            views = await self._look()
+            alive = [v for v in views if v.seen.phase in ("waiting", "running")]
+            for view in alive:
+                try:
+                    await self._backend.stop(view.attempt.object_name, force=force)
+                except Exception:  # noqa: BLE001  (the others must be stopped, too)
+                    self._complain(view.attempt.object_name, "could not be stopped")
+            await self._take(views)
+        return bool(alive)
 
     async def reconcile(self) -> float:
         """One pass; the answer is how long the next may wait, in seconds."""
@@ -123,31 +146,91 @@ class Reconciler:
         The store is read after the look: what a runner said before its end is then known.
         """
         names = [a.object_name for _, a in await asyncio.to_thread(self._store.open_attempts)]
-        seen = await self._backend.observe(names)
+        seen = await self._observe(names)
+        now = self._clock()
+        if now - self._looked > timedelta(seconds=_ABSENT_SECONDS):
+            self._listening = now
+        self._looked = now
         return [
-            View(job, attempt, seen[attempt.object_name])
+            View(
+                job,
+                attempt,
+                seen[attempt.object_name],
+                self._listening,
+                self._stopped.get(attempt.object_name),
+            )
             for job, attempt in await asyncio.to_thread(self._store.open_attempts)
             if attempt.object_name in seen
         ]
 
+    async def _observe(self, names: Sequence[str]) -> Mapping[str, Observation]:
+        """What is seen of each; one that cannot be looked at is ``unknown``."""
+        try:
+            return await self._backend.observe(names)
+        except Exception:  # noqa: BLE001  (the one at fault is found below)
+            _log.debug("a look at all failed", exc_info=True)
+        seen: dict[str, Observation] = {}
+        for name in names:
+            try:
+                seen |= await self._backend.observe([name])
+            except Exception:  # noqa: BLE001  (the others must go on)
+                self._complain(name, "could not be looked at")
+                seen[name] = Observation("unknown")
+        return seen
+
     async def _take(self, views: Sequence[View]) -> None:
         """Take the step of each; standings are stored in one transaction."""
+        self._remember(views)
         standings: dict[tuple[str, int], Standing] = {}
-        planned = plan_steps(views, self._backend.slots, self._clock(), self._patience)
-        for view, step in planned:
+        for view, step in self._plan(views):
             if isinstance(step, steps.Stand | steps.Stop) and step.standing is not None:
                 standings[view.job.id, view.attempt.number] = step.standing
-            match step:
-                case steps.Stop(force):
-                    await self._backend.stop(view.attempt.object_name, force=force)
-                case steps.Launch():
-                    await self._launch(view)
-                case steps.Adopt():
-                    await self._mark_launched(view, view.seen.handle)
-                case steps.Finish() | steps.TryAgain():
-                    await self._end(view, step)
+            try:
+                await self._do(view, step)
+            except Unavailable:
+                raise
+            except Exception:  # noqa: BLE001  (the others must go on)
+                self._complain(view.attempt.object_name, "its step failed")
         if standings:
             await asyncio.to_thread(self._store.states.set_standings, standings)
+
+    def _plan(self, views: Sequence[View]) -> list[tuple[View, Step]]:
+        now = self._clock()
+        decided: dict[str, Step | None] = {}
+        for view in views:
+            try:
+                decided[view.attempt.object_name] = decide(view, now, self._patience)
+            except Exception:  # noqa: BLE001  (the others must go on)
+                self._complain(view.attempt.object_name, "no step could be found")
+        held = Held(self._tries.failed, self._tries.resting(self._monotonic()))
+        return arrange(views, decided, self._backend.slots, held)
+
+    async def _do(self, view: View, step: Step) -> None:
+        match step:
+            case steps.Stop(force, _, overtime):
+                if overtime:
+                    self._stopped.setdefault(view.attempt.object_name, self._clock())
+                await self._backend.stop(view.attempt.object_name, force=force)
+            case steps.Launch():
+                await self._try_launch(view)
+            case steps.Adopt():
+                await self._mark_launched(view, view.seen.handle)
+            case steps.Finish() | steps.TryAgain():
+                await self._end(view, step)
+
+    def _remember(self, views: Sequence[View]) -> None:
+        """Forget what no open attempt needs."""
+        names = {view.attempt.object_name for view in views}
+        self._tries.keep(names)
+        self._stopped = {k: v for k, v in self._stopped.items() if k in names}
+        self._complained = {k: v for k, v in self._complained.items() if k in names}
+
+    def _complain(self, name: str, what: str) -> None:
+        """Log the error that is being handled, for each attempt once a minute at most."""
+        now = self._monotonic()
+        if now >= self._complained.get(name, now):
+            self._complained[name] = now + _COMPLAINING_SECONDS
+            _log.exception("%s: %s; the others go on", name, what)
 
     async def _end(self, view: View, step: steps.Finish | steps.TryAgain) -> None:
         states = self._store.states
@@ -166,13 +249,38 @@ class Reconciler:
             self._store.states.mark_launched, view.job.id, view.attempt.number, handle
         )
 
-    async def _launch(self, view: View) -> None:
+    async def _try_launch(self, view: View) -> None:
         if not self._launching:
             return
+        name = view.attempt.object_name
+        try:
+            await self._launch(view)
+        except Unavailable:
+            raise
+        except Exception as e:  # noqa: BLE001  (whatever it is, it must not be tried for ever)
+            failing = self._tries.note(name, self._monotonic())
+            _log.warning("%s; it is tried again", e, exc_info=not isinstance(e, BackendError))
+            if failing >= self._patience.launch_seconds:
+                reason = e.reason if isinstance(e, BackendError) else ""
+                await self._give_up(view, reason or "an error of the service")
+        else:
+            self._tries.forget(name)
+
+    async def _give_up(self, view: View, reason: str) -> None:
+        """End a job that cannot be started, once it is sure that it never starts."""
+        name = view.attempt.object_name
+        await self._backend.stop(name, force=True)
+        seen = (await self._backend.observe([name]))[name]
+        if seen.phase not in ("absent", "ended"):
+            return
+        facts = {"message": f"{COULD_NOT_BE_STARTED}: {reason}"}
+        await self._end(view, steps.Finish(Ending(State.FAILED, Cause.INTERNAL, facts)))
+
+    async def _launch(self, view: View) -> None:
         job, attempt = view.job, view.attempt
         workspace = self._workspace(job)
         if workspace is None:
-            facts = {"message": "Group, image or class is not in the catalogue any more."}
+            facts = {"not_in_catalogue": self._missing(job)}
             await self._end(view, steps.Finish(Ending(State.FAILED, Cause.REFUSED, facts)))
             return
         notebook = await asyncio.to_thread(self._store.snapshot, job.id)
@@ -183,23 +291,28 @@ class Reconciler:
             url=f"{self._internal_url}{RUNS_PREFIX}/{job.id}/{attempt.number}",
             token=self._tokens.make(job.id, attempt.number),
         )
-        try:
-            handle = await self._backend.launch(launch)
-        except BackendError as e:
-            _log.warning("%s; it is tried again", e)
-            return
+        handle = await self._backend.launch(launch)
         await self._mark_launched(view, handle)
         crash_at("after-launched-recorded")
 
+    def _missing(self, job: Job) -> list[str]:
+        """What the job names and the catalogue has no more, in words: ``group NAME``."""
+        catalogue = self._catalogue
+        asked = (
+            ("group", job.group, catalogue.groups),
+            ("image", job.image, catalogue.images),
+            ("class", job.machine_class, catalogue.classes),
+        )
+        return [f"{kind} {slug}" for kind, slug, known in asked if slug not in known]
+
     def _workspace(self, job: Job) -> Workspace | None:
         catalogue = self._catalogue
-        try:
-            choice = Choice(
-                group=catalogue.groups[job.group],
-                image=catalogue.images[job.image],
-                instance_class=catalogue.classes[job.machine_class],
-            )
-        except KeyError:
+        if self._missing(job):
             return None
+        choice = Choice(
+            group=catalogue.groups[job.group],
+            image=catalogue.images[job.image],
+            instance_class=catalogue.classes[job.machine_class],
+        )
         person = build_person(job.owner, [job.group])
         return build_workspace(catalogue, person, choice, Kind.JOB, interruptible=job.interruptible)

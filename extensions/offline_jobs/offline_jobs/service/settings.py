@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     local_cores: int = Field(1, ge=1)
     local_memory_bytes: int = Field(1024**3, ge=1)
     local_gpus: int = Field(0, ge=0)
+    #: How long a runner that has ended tries to hand over its result while the service is away.
+    local_patience_seconds: int = Field(600, ge=1)
     #: At SIGTERM end the running jobs too, as ``make run`` promises; else they are left alone.
     end_jobs_on_term: bool = False
     open_jobs_per_user: int = Field(200, ge=1, le=100_000)

@@ -14,6 +14,8 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
 
+#: How the message of a job begins that no backend could launch.
+COULD_NOT_BE_STARTED = "could not be started"
 _LONGEST_QUOTE = 200
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
@@ -150,10 +152,15 @@ def _image_pull(job: Job) -> Words:
 
 
 def _refused(job: Job) -> Words:
-    return Words(
-        f"Refused{_because(job)}",
-        "Choose another group, image or class, or ask an administrator.",
-    )
+    gone = job.facts.get("not_in_catalogue")
+    if isinstance(gone, list) and gone:
+        return Words(
+            f"Refused: {quote(' and '.join(map(str, gone)))} can no longer be chosen",
+            "Choose another group, image or class, or ask an administrator.",
+        )
+    if because := _because(job):
+        return Words(f"Refused{because}", "Mend that, then submit the notebook again.")
+    return Words("Refused", "The log may say why; else ask an administrator.")
 
 
 def _removed(job: Job) -> Words:
@@ -170,6 +177,8 @@ def _output_lost(job: Job) -> Words:
 
 def _internal(job: Job) -> Words:
     step = "Run it again; if it fails the same way, tell an administrator."
+    if str(job.facts.get("message")).startswith(COULD_NOT_BE_STARTED):
+        return Words(f"It {quote(job.facts['message'])}", step)
     return Words(f"It could not be run{_in_cell(job)}{_because(job)}", _join(_kept(job), step))
 
 

@@ -4,7 +4,7 @@ The reconciler asks here at every pass and does exactly what it is told. Deadlin
 the patience with a runner that was asked to end, and the backstop behind its own time limit. Pure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,22 +21,32 @@ class Patience:
     """How long the runner's own endings are waited for, in seconds.
 
     ``cancel``: for its answer to a cancel; ``stop``: from there until it is killed;
-    ``overtime``: beyond the job's time limit; ``goodbye``: of its process after its result record.
+    ``overtime``: beyond the job's time limit; ``silent``: without a word of it, before time is
+    counted against it at all; ``goodbye``: of its process after its result record; ``launch``: for
+    an object that cannot be made.
     """
 
     cancel_seconds: float = 15
     stop_seconds: float = 15
     overtime_seconds: float = 60
+    silent_seconds: float = 60
     goodbye_seconds: float = 60
+    launch_seconds: float = 300
 
 
 @dataclass(frozen=True)
 class View:
-    """One open job with its current attempt and what is seen of it."""
+    """One open job with its current attempt and what is seen of it.
+
+    ``listening``: since when the service has been there to hear its runner (it was down before, or
+    the machine slept). ``stopped``: when it was first asked to end for its overtime.
+    """
 
     job: Job
     attempt: Attempt
     seen: Observation
+    listening: datetime | None = None
+    stopped: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,14 @@ class Stand:
 
 @dataclass(frozen=True)
 class Stop:
-    """Have the object end; ``standing`` is stored as well when it is new."""
+    """Have the object end; ``standing`` is stored as well when it is new.
+
+    ``overtime``: for that, and to be remembered (:attr:`View.stopped`).
+    """
 
     force: bool
     standing: Standing | None = None
+    overtime: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,14 @@ class TryAgain:
 Step = Launch | Adopt | Stand | Stop | Finish | TryAgain
 
 
+@dataclass(frozen=True)
+class Held:
+    """Attempts whose launch failed: they hold no slot. Those that ``rest`` are not tried now."""
+
+    failed: Collection[str] = ()
+    resting: Collection[str] = ()
+
+
 def plan_steps(
     views: Sequence[View], slots: int | None, now: datetime, patience: Patience
 ) -> list[tuple[View, Step]]:
@@ -89,32 +111,54 @@ def plan_steps(
     ``views`` are oldest first, which is the order of the line.
     """
     steps = {view.attempt.object_name: decide(view, now, patience) for view in views}
-    waiting = [name for name, step in steps.items() if isinstance(step, Launch)]
-    occupied = sum(view.seen.phase in ("waiting", "running") for view in views)
-    # An object that exists without having begun holds its slot already.
-    begun = [
-        view.attempt.object_name
-        for view in views
-        if view.attempt.object_name in waiting and view.seen.phase == "waiting"
+    return arrange(views, steps, slots)
+
+
+def arrange(
+    views: Sequence[View], steps: Mapping[str, Step | None], slots: int | None, held: Held = Held()
+) -> list[tuple[View, Step]]:
+    """What :func:`decide` said of each, by object name, with the launches placed in the line."""
+    seen = {view.attempt.object_name: view.seen.phase for view in views}
+    waiting = [
+        name for name in seen if isinstance(steps.get(name), Launch) and name not in held.resting
     ]
+    occupied = sum(_is_occupied(view, held) for view in views)
+    # An object that exists without having begun holds its slot already.
+    begun = {name for name in waiting if seen[name] == "waiting" and name not in held.failed}
     line = form_line([name for name in waiting if name not in begun], occupied, slots)
     planned: list[tuple[View, Step]] = []
     for view in views:
-        step = steps[view.attempt.object_name]
-        if view.attempt.object_name in line.ahead:
-            ahead = {"ahead": line.ahead[view.attempt.object_name]}
+        name = view.attempt.object_name
+        step = steps.get(name)
+        if isinstance(step, Launch) and name in held.resting:
+            continue
+        if name in line.ahead:
+            ahead = {"ahead": line.ahead[name]}
             step = _stand(view.job, Standing(State.QUEUED, Reason.LOCAL_SLOTS, ahead))
         if step is not None:
             planned.append((view, step))
     return planned
 
 
+def _is_occupied(view: View, held: Held) -> bool:
+    match view.seen.phase:
+        case "running":
+            return True
+        case "waiting":
+            return view.attempt.object_name not in held.failed
+        case "unknown":
+            return _is_known(view.attempt)
+    return False
+
+
 def decide(view: View, now: datetime, patience: Patience) -> Step | None:
     """The step for one job, whatever the line says; ``None``: all is as it should be."""
     attempt, seen = view.attempt, view.seen
+    if seen.phase == "unknown":
+        return None
     if seen.phase == "ended":
         return _after_end(view, seen.evidence or Evidence(), now, patience)
-    known = attempt.launched is not None or attempt.contacted is not None
+    known = _is_known(attempt)
     if seen.phase == "absent" and known:
         return _after_end(view, Evidence(removed=True), now, patience)
     if seen.phase == "absent" or (seen.phase == "waiting" and seen.reason is None):
@@ -122,6 +166,11 @@ def decide(view: View, now: datetime, patience: Patience) -> Step | None:
     if attempt.launched is None:
         return Adopt()
     return _while_alive(view, now, patience)
+
+
+def _is_known(attempt: Attempt) -> bool:
+    """Whether there is or was an object of it, by backend's or runner's word."""
+    return attempt.launched is not None or attempt.contacted is not None
 
 
 def _before_start(view: View) -> Step:
@@ -133,21 +182,31 @@ def _before_start(view: View) -> Step:
     return Stop(force=True, standing=_new(view.job, Standing(State.CANCELLING)))
 
 
-def is_overtime(job: Job, attempt: Attempt, now: datetime, patience: Patience) -> bool:
-    """Whether the attempt runs longer than even a slow ending at its time limit explains."""
+def is_overtime(view: View, now: datetime, patience: Patience) -> bool:
+    """Whether the attempt runs longer than even a slow ending at its time limit explains.
+
+    A runner that can be heard keeps the limit itself, by a clock that stands while the machine
+    sleeps; a clock on the wall does not. So its silence is needed, too, and only the time counts in
+    which the service could have heard it.
+    """
+    job, attempt = view.job, view.attempt
     since = attempt.first_cell or attempt.launched
     if since is None or not job.time_limit_seconds:
         return False
-    return _passed(since, job.time_limit_seconds + patience.overtime_seconds, now)
+    silent_since = max(filter(None, (since, attempt.last_contact, view.listening)))
+    return _passed(since, job.time_limit_seconds + patience.overtime_seconds, now) and _passed(
+        silent_since, patience.silent_seconds, now
+    )
 
 
 def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
     job, attempt = view.job, view.attempt
     if job.cancel_requested is not None:
         return _while_cancelling(job, job.cancel_requested, now, patience)
-    if is_overtime(job, attempt, now, patience):
-        harder = Patience(overtime_seconds=patience.overtime_seconds + patience.stop_seconds)
-        return Stop(force=is_overtime(job, attempt, now, harder))
+    if is_overtime(view, now, patience):
+        stopped = view.stopped
+        force = stopped is not None and _passed(stopped, patience.stop_seconds, now)
+        return Stop(force=force, overtime=True)
     if attempt.result is not None:
         said = attempt.last_contact or attempt.created
         return Stop(force=True) if _passed(said, patience.goodbye_seconds, now) else None
@@ -170,7 +229,7 @@ def _while_cancelling(job: Job, since: datetime, now: datetime, patience: Patien
 
 def _after_end(view: View, evidence: Evidence, now: datetime, patience: Patience) -> Step:
     job, attempt = view.job, view.attempt
-    overtime = is_overtime(job, attempt, now, patience)
+    overtime = view.stopped is not None or is_overtime(view, now, patience)
     ending = judge(job, attempt, evidence, overtime=overtime)
     if not overtime and may_try_again(job, attempt, evidence, ending):
         if attempt.number < MAX_ATTEMPTS:

@@ -47,6 +47,7 @@ def read_jobs(
     state: State | None,
     limit: int,
     before: tuple[int, str] | None,
+    group: str | None = None,
 ) -> list[Job]:
     """At most ``limit`` jobs, newest first, after the place ``before`` (microseconds, id)."""
     statement = _jobs().order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit)
@@ -54,6 +55,8 @@ def read_jobs(
         statement = statement.where(jobs.c.owner == owner)
     if state is not None:
         statement = statement.where(jobs.c.state == state)
+    if group is not None:
+        statement = statement.where(jobs.c.group == group)
     if before is not None:
         created = EPOCH + timedelta(microseconds=before[0])
         statement = statement.where(

@@ -105,7 +105,7 @@ class States:
                 reason=None,
                 cause=ending.cause,
                 facts=dict(ending.facts),
-                started=job.started or attempt.first_cell or _parse_started(ending),
+                started=job.started or attempt.first_cell or _parse_started(ending, job, now),
                 ended=now,
             )
             version = touch(connection, job_id, job.owner)
@@ -193,12 +193,17 @@ class States:
         connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
 
 
-def _parse_started(ending: Ending) -> datetime | None:
-    """When the run began by its record: for a run that the service saw nothing of."""
+def _parse_started(ending: Ending, job: Job, now: datetime) -> datetime | None:
+    """When the run began by its record: for a run that the service saw nothing of.
+
+    It lies within the job's life, whatever the record says.
+    """
     if ending.record is None or not ending.cell:
         return None
     try:
         started = datetime.fromisoformat(ending.record.started)
     except ValueError:
         return None
-    return started if started.tzinfo is not None else None
+    if started.tzinfo is None:
+        return None
+    return min(max(started, job.created), now)

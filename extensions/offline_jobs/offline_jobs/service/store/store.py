@@ -86,9 +86,7 @@ class Store:
         with self._database.write() as connection:
             earlier = queries.read_job_of_key(connection, new.owner, new.idempotency_key)
             if earlier is not None:
-                if earlier.digest != new.digest:
-                    raise IdempotencyConflict(earlier.id)
-                return earlier, False
+                return _same(earlier, new.digest), False
             if queries.count_open(connection, new.owner) >= open_limit:
                 raise TooManyJobs(open_limit)
             job = self._insert_job(connection, new)
@@ -96,6 +94,16 @@ class Store:
         crash_at("after-commit")
         self._publish(job)
         return job, True
+
+    def job_of_key(self, owner: str, key: str, digest: str) -> Job | None:
+        """The job that an earlier submission with this key made, if there is one.
+
+        Raises:
+            IdempotencyConflict: the owner used the key for another submission.
+        """
+        with self._database.read() as connection:
+            earlier = queries.read_job_of_key(connection, owner, key)
+        return None if earlier is None else _same(earlier, digest)
 
     def _insert_job(self, connection: Connection, new: NewJob) -> Job:
         now = self._clock()
@@ -170,18 +178,24 @@ class Store:
             return queries.read_job(connection, job_id)
 
     def jobs(
-        self, owner: str | None, state: State | None, limit: int, cursor: str | None
+        self,
+        owner: str | None,
+        state: State | None,
+        limit: int,
+        cursor: str | None,
+        *,
+        group: str | None = None,
     ) -> tuple[list[Job], str | None]:
         """A page of jobs, newest first, and the next page's cursor (``None``: no more).
 
-        ``owner`` ``None`` means everybody's.
+        ``owner`` ``None`` means everybody's, ``group`` ``None`` every group's.
 
         Raises:
             Unsound: the cursor is none of ours.
         """
         before = None if cursor is None else parse_cursor(cursor)
         with self._database.read() as connection:
-            page = queries.read_jobs(connection, owner, state, limit + 1, before)
+            page = queries.read_jobs(connection, owner, state, limit + 1, before, group)
         if len(page) <= limit:
             return page, None
         last = page[limit - 1]
@@ -313,6 +327,12 @@ class Store:
 
     def _publish(self, job: Job) -> None:
         self._changes.publish(job.id, job.owner, job.version)
+
+
+def _same(earlier: Job, digest: str) -> Job:
+    if earlier.digest != digest:
+        raise IdempotencyConflict(earlier.id)
+    return earlier
 
 
 def _known(job: Job | None) -> Job:

@@ -8,6 +8,7 @@ it again: the owner. To all others there is no such job.
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -73,24 +74,36 @@ async def submit_job(request: Request, caller: CallerOf, key: Key) -> Response:
     return await run_in_threadpool(_submit, services, caller, submission, key)
 
 
+@dataclass(frozen=True)
+class Whose:
+    """Whose jobs a list is to hold."""
+
+    user: Annotated[str | None, Query(max_length=255)] = None
+    group: Annotated[str | None, Query(max_length=100)] = None
+
+
 @router.get("/jobs")
 def list_jobs(
     request: Request,
     caller: CallerOf,
+    whose: Annotated[Whose, Depends()],
     state: State | None = None,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
-    user: Annotated[str | None, Query(max_length=255)] = None,
 ) -> Response:
-    """One's jobs, newest first; an administrator may name another user, or ``*`` for all."""
+    """One's jobs, newest first.
+
+    An administrator may name another user, or ``*`` for all; a lead or an administrator a group,
+    for everybody's jobs that are charged to it.
+    """
     services = services_of(request)
-    owner = owner_asked_for(caller, user)
+    owner = _owner_listed(services, caller, whose)
     version = services.store.version(owner)
-    said = json.dumps([caller.name, owner, state, limit, cursor, version])
+    said = json.dumps([caller.name, owner, state, limit, cursor, whose.group, version])
     etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
     if etag in (tag.strip() for tag in request.headers.get("if-none-match", "").split(",")):
         return Response(status_code=304, headers={"ETag": etag})
-    jobs, next_cursor = services.store.jobs(owner, state, limit, cursor)
+    jobs, next_cursor = services.store.jobs(owner, state, limit, cursor, group=whose.group)
     content = {"jobs": [answer_job(job, services) for job in jobs], "next_cursor": next_cursor}
     return JSONResponse(content, headers={"ETag": etag})
 
@@ -126,6 +139,9 @@ def rerun_job(request: Request, caller: CallerOf, job_id: str, key: Key) -> Resp
     job = visible_job(services, caller, job_id)
     if job.owner != caller.name:
         raise Forbidden("Only its owner can run a job again.", code="not-owner")
+    digest = hashlib.sha256(f"rerun {job.id}".encode()).hexdigest()
+    if (earlier := services.store.job_of_key(caller.name, key, digest)) is not None:
+        return JSONResponse(answer_job(earlier, services))
     asked = Asked(
         name=job.name,
         path=job.path,
@@ -150,7 +166,7 @@ def rerun_job(request: Request, caller: CallerOf, job_id: str, key: Key) -> Resp
         interruptible=job.interruptible,
         notebook=services.store.snapshot(job.id),
         idempotency_key=key,
-        digest=hashlib.sha256(f"rerun {job.id}".encode()).hexdigest(),
+        digest=digest,
         rerun_of=job.id,
     )
     return _create(services, new)
@@ -176,6 +192,19 @@ def owner_asked_for(caller: Caller, user: str | None) -> str | None:
     if not caller.admin:
         raise Forbidden("Only an administrator can see the jobs of other users.")
     return None if user == "*" else user
+
+
+def _owner_listed(services: Services, caller: Caller, whose: Whose) -> str | None:
+    """Whose jobs are listed; of a group, everybody's unless a user is named.
+
+    Raises:
+        Forbidden: the caller may not see them; alike for groups that do not exist.
+    """
+    if whose.group is None:
+        return owner_asked_for(caller, whose.user)
+    if not caller.admin and whose.group not in services.leads(caller.name):
+        raise Forbidden("Only its leads and an administrator can see the jobs of a group.")
+    return None if whose.user in (None, "", "*") else whose.user
 
 
 def visible_job(services: Services, caller: Caller, job_id: str) -> Job:
@@ -213,7 +242,8 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
     sound = examine(submission.asked(), offer, _known_of(inspected))
     problems += sound.problems
     sentence = ""
-    if sound.choice:
+    # Said only of what would really run: with a problem left, its limit would be a guess.
+    if sound.choice and not problems:
         slug = sound.choice.instance_class.slug
         note = next((c.note for c in offer.classes if c.instance_class.slug == slug), "")
         sentence = foretell(sound.choice, sound.time_limit_seconds, note)
@@ -237,6 +267,10 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
 
 def _submit(services: Services, caller: Caller, submission: Submission, key: str) -> Response:
     inspected = notebooks.inspect(submission.notebook)
+    digest = hashlib.sha256(submission.canonical(inspected.text)).hexdigest()
+    # What was accepted once is answered alike, whatever may be chosen by now.
+    if (earlier := services.store.job_of_key(caller.name, key, digest)) is not None:
+        return JSONResponse(answer_job(earlier, services))
     sound = examine(submission.asked(), services.offer(caller.person), _known_of(inspected))
     if sound.problems or sound.choice is None:
         raise refusal_of(sound.problems[0])
@@ -253,7 +287,7 @@ def _submit(services: Services, caller: Caller, submission: Submission, key: str
         interruptible=submission.interruptible,
         notebook=inspected.text,
         idempotency_key=key,
-        digest=hashlib.sha256(submission.canonical(inspected.text)).hexdigest(),
+        digest=digest,
     )
     return _create(services, new)
 

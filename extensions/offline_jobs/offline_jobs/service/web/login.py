@@ -2,8 +2,10 @@
 
 The browser goes to the hub and comes back with a code, the service trades the code for the user's
 token and keeps that token in a bounded table; the cookie holds only a random name of the entry.
-The hub is asked again at each use (``web/identity.py``, at most 30 s old), so a logout at the hub
-ends the session. A restart of the service forgets sessions; the browser then comes back by itself.
+A session belongs to the browser's login at the hub (the hub's own session cookie): another login
+or none ends it at once. The hub is asked again as well (``web/identity.py``, at most 30 s old), so
+that a login ended from elsewhere counts. A restart of the service forgets sessions; the browser
+then comes back by itself.
 """
 
 import base64
@@ -27,6 +29,9 @@ from offline_jobs.service.web.services import Site
 CLIENT_ID = f"service-{SERVICE_NAME}"
 SESSION_COOKIE = "offline-jobs-session"
 STATE_COOKIE = "offline-jobs-login"
+#: The hub's, on the path of the whole site; a new value at each login, gone after a logout.
+#: Source: SESSION_COOKIE_NAME in jupyterhub/handlers/base.py, JupyterHub 5.5.
+HUB_SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_SECONDS = 14 * 24 * 3600
 STATE_SECONDS = 600
 MOST_SESSIONS = 5_000
@@ -35,10 +40,14 @@ LONGEST_NEXT = 500
 
 @dataclass(frozen=True)
 class Session:
-    """A logged-in browser. ``token`` is the user's hub token and stays here."""
+    """A logged-in browser. ``token`` is the user's hub token and stays here.
+
+    ``hub_session`` is the browser's login at the hub that it belongs to.
+    """
 
     key: str
     token: str
+    hub_session: str
     xsrf: str
     began: float
 
@@ -51,9 +60,10 @@ class Sessions:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._state_key = secrets.token_bytes(32)
 
-    def begin(self, token: str) -> Session:
-        """A new session for a user's token."""
-        session = Session(secrets.token_urlsafe(32), token, secrets.token_urlsafe(32), self._now())
+    def begin(self, token: str, hub_session: str) -> Session:
+        """A new session for a user's token, in a login at the hub."""
+        key, xsrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+        session = Session(key, token, hub_session, xsrf, self._now())
         self._sessions[session.key] = session
         while len(self._sessions) > MOST_SESSIONS:
             self._sessions.popitem(last=False)
@@ -94,8 +104,17 @@ class Sessions:
 
 
 def session_of(connection: HTTPConnection, sessions: Sessions) -> Session | None:
-    """The session that a request's cookie names."""
-    return sessions.find(connection.cookies.get(SESSION_COOKIE, ""))
+    """The session that a request's cookie names, while its login at the hub lasts."""
+    session = sessions.find(connection.cookies.get(SESSION_COOKIE, ""))
+    if session and session.hub_session != hub_session_of(connection):
+        sessions.end(session)
+        return None
+    return session
+
+
+def hub_session_of(connection: HTTPConnection) -> str:
+    """The browser's login at the hub; empty without one."""
+    return connection.cookies.get(HUB_SESSION_COOKIE, "")
 
 
 def send_to_login(site: Site, sessions: Sessions, path: str) -> Response:

@@ -21,6 +21,7 @@ from offline_jobs.service.web.login import (
     CLIENT_ID,
     Sessions,
     finish_login,
+    hub_session_of,
     keep_session,
     send_to_login,
 )
@@ -91,7 +92,8 @@ async def end_login(
     except ServiceError as e:
         return _message(request, e)
     response = RedirectResponse(path, 302)
-    keep_session(response, services.site, sessions.begin(token), state)
+    session = sessions.begin(token, hub_session_of(request))
+    keep_session(response, services.site, session, state)
     return response
 
 

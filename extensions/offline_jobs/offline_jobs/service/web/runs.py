@@ -7,10 +7,9 @@ may hand over notebook, log and result as often as it likes.
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
@@ -19,70 +18,13 @@ from offline_jobs.contract.names import JOB_ID
 from offline_jobs.service.errors import AttemptClosed, Unauthorized
 from offline_jobs.service.model import Attempt, Job, build_specification
 from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.rules.records import ProgressBody, ResultBody
 from offline_jobs.service.web.schema import ModelT, parse
 from offline_jobs.service.web.services import Services, services_of
 
 router = APIRouter(tags=["runs"])
 
-MOST_ATTEMPTS = 1_000
-MOST_CELLS = 100_000
-_HUGE = 2**53
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
-
-
-class _Lenient(BaseModel):
-    """Older and newer runners send other fields: those unknown here are ignored."""
-
-    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
-
-
-class ProgressBody(_Lenient):
-    """:class:`offline_jobs.contract.run.Progress`, bounded."""
-
-    phase: str = Field(max_length=40)
-    cell: int = Field(0, ge=0, le=MOST_CELLS)
-    total: int = Field(0, ge=0, le=MOST_CELLS)
-    cell_seconds: list[float] = Field(default_factory=list, max_length=MOST_CELLS)
-    memory_bytes: int = Field(0, ge=0, le=_HUGE)
-    memory_peak_bytes: int = Field(0, ge=0, le=_HUGE)
-    memory_limit_bytes: int = Field(0, ge=0, le=_HUGE)
-    log_tail: str = ""
-
-
-class ErrorBody(_Lenient):
-    """A raising cell's error."""
-
-    name: str = ""
-    value: str = ""
-
-
-class ResultBody(_Lenient):
-    """:class:`offline_jobs.contract.run.ResultRecord`, bounded."""
-
-    job: str = Field(max_length=40)
-    attempt: int = Field(ge=1, le=MOST_ATTEMPTS)
-    outcome: str = Field(max_length=40)
-    exit_code: int = Field(ge=-256, le=256)
-    cell: int = Field(0, ge=0, le=MOST_CELLS)
-    total: int = Field(0, ge=0, le=MOST_CELLS)
-    cell_seconds: list[float] = Field(default_factory=list, max_length=MOST_CELLS)
-    error: ErrorBody | None = None
-    message: str = ""
-    started: str = Field("", max_length=64)
-    ended: str = Field("", max_length=64)
-    memory_peak_bytes: int = Field(0, ge=0, le=_HUGE)
-    memory_limit_bytes: int = Field(0, ge=0, le=_HUGE)
-    time_limit_seconds: int = Field(0, ge=0, le=_HUGE)
-    name: str = ""
-    path: str = ""
-    output: str = ""
-    kernel: dict[str, str] = Field(default_factory=dict)
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    group: str = ""
-    image: str = ""
-    machine_class: str = ""
-    git: dict[str, Any] | None = None
-    versions: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

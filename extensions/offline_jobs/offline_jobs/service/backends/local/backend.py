@@ -45,13 +45,26 @@ def choose_cores(available: Iterable[int], used: Sequence[Iterable[int]], count:
 
 
 class LocalBackend:
-    """Runs attempts as process trees below one state folder."""
+    """Runs attempts as process trees below one state folder.
 
-    def __init__(self, *, slots: int, state: Path, environments: Path, machine: Machine) -> None:
+    With ``patience_seconds`` runners wait for a service that is away: minutes, so that it still
+    gets notebook and log of what ended meanwhile.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        state: Path,
+        environments: Path,
+        machine: Machine,
+        patience_seconds: int = 600,
+    ) -> None:
         self.slots: int | None = slots
         self._state = state
         self._environments = environments
         self._machine = machine
+        self._patience_seconds = patience_seconds
         self._cores: dict[str, list[int]] = {}
         self._asked: set[str] = set()
 
@@ -60,7 +73,9 @@ class LocalBackend:
         try:
             return await asyncio.to_thread(self._launch, launch)
         except OSError as e:
-            raise BackendError(f"{launch.object_name} could not be started: {e}") from e
+            raise BackendError(
+                f"{launch.object_name} could not be started: {e}", e.strerror or ""
+            ) from e
 
     async def observe(self, object_names: Collection[str]) -> Mapping[str, Observation]:
         """What is seen of these attempts."""
@@ -91,7 +106,10 @@ class LocalBackend:
         folder.claim(
             {
                 "command": [str(process.python), "-s", "-P", "-m", "offline_jobs.runner"],
-                "environment": _build_environment(launch, process, folder, checkpoints),
+                "environment": {
+                    **_build_environment(launch, process, folder, checkpoints),
+                    wire.ENV_PATIENCE: str(self._patience_seconds),
+                },
                 "folder": str(process.home),
                 "cores": cores,
                 "record": str(process.home / launch.specification.output / "run.json"),
@@ -125,7 +143,9 @@ class LocalBackend:
                 )
         except subprocess.TimeoutExpired as e:
             os.close(ready)
-            raise BackendError(f"{folder.path.name}: its process does not start") from e
+            raise BackendError(
+                f"{folder.path.name}: its process does not start", "its process does not start"
+            ) from e
         finally:
             os.close(ready_shim)
         select.select([ready], [], [], _READY_SECONDS)

@@ -18,6 +18,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from typing import Any
 
 from offline_jobs.contract.run import MAX_TERMINATION_BYTES, ResultRecord, Termination
 from offline_jobs.service.model import Evidence
+from offline_jobs.service.rules.records import parse_record, parse_termination
 
 LOCK = "lock"
 STARTED = "started"
@@ -36,6 +38,7 @@ LOG = "runner.log"
 TERMINATION = "termination-message"
 
 _MAX_RECORD_BYTES = 4 * 1024**2
+_MAX_FILE_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class AttemptFolder:
             made.rename(self.path)
         except OSError:
             shutil.rmtree(made, ignore_errors=True)
+            if self.path.exists():  # somebody else's rename came first
+                return False
             raise
         return True
 
@@ -90,8 +95,7 @@ class AttemptFolder:
 
     def termination(self) -> Termination | None:
         """The runner's termination message, if there is a whole one."""
-        content = _read_json(self.path / TERMINATION, MAX_TERMINATION_BYTES)
-        return Termination.from_json(content) if content else None
+        return parse_termination(_read(self.path / TERMINATION, MAX_TERMINATION_BYTES))
 
     def exit(self) -> dict[str, Any]:
         """The shim's word of the runner's end: ``code``; empty when it was killed as well."""
@@ -119,14 +123,11 @@ class AttemptFolder:
         return False
 
     def _record(self) -> ResultRecord | None:
-        # The file is the user's, who may have written anything into it.
-        content = _read_json(Path(self.launch().get("record") or os.devnull), _MAX_RECORD_BYTES)
-        if (content.get("job"), content.get("attempt")) != (self.job, self.attempt):
+        # The file is the user's, who may have put anything in its place.
+        path = self.launch().get("record")
+        if not isinstance(path, str):
             return None
-        try:
-            return ResultRecord.from_json(content)
-        except TypeError:
-            return None
+        return parse_record(_read(Path(path), _MAX_RECORD_BYTES), self.job, self.attempt)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -134,10 +135,22 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _read_json(path: Path, limit: int = 16 * 1024**2) -> dict[str, Any]:
+def _read(path: Path, limit: int) -> bytes:
+    """The first ``limit`` bytes of a regular file; empty when it is none or cannot be read.
+
+    Without waiting: in place of a file there may be a pipe that nobody writes into, or a link.
+    """
     try:
-        with path.open("rb") as file:
-            content = json.loads(file.read(limit))
-    except (OSError, ValueError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            return file.read(limit) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+    except (OSError, ValueError):  # the latter: a NUL in the path
+        return b""
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_read(path, _MAX_FILE_BYTES))
+    except (ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -225,7 +225,7 @@ function cancelButton(job, changed) {
 }
 
 function rerunButton(job, begun) {
-  const button = make("button", "Run again", { type: "button", "aria-label": `Run ${job.name} again` });
+  const button = make("button", "Rerun", { type: "button", "aria-label": `Rerun ${job.name}` });
   button.addEventListener("click", () => act(button, async () => {
     const response = await request("POST", `jobs/${job.id}/rerun`, {
       "Idempotency-Key": keyFor(`rerun ${job.id}`),
@@ -286,14 +286,27 @@ function follow(query, { job, removed, refresh }) {
       }
     });
   };
-  open();
-  // A page taken out of sight into the browser's cache must not hold a connection.
-  addEventListener("pagehide", () => stream.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) { open(); } });
-  return () => {
-    stream.close();
+  const close = () => {
+    stream?.close();
     poll(false);
     clearTimeout(reopen);
+  };
+  // A browser has six connections for all pages of one place: what nobody sees must hold none, be
+  // it a hidden tab or a page in the browser's cache. An opened stream reads everything anew.
+  const look = () => {
+    close();
+    if (!document.hidden) open();
+  };
+  const lookAgain = (event) => { if (event.persisted) look(); };
+  look();
+  document.addEventListener("visibilitychange", look);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", lookAgain);
+  return () => {
+    document.removeEventListener("visibilitychange", look);
+    removeEventListener("pagehide", close);
+    removeEventListener("pageshow", lookAgain);
+    close();
   };
 }
 

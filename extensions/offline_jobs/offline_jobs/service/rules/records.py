@@ -1,0 +1,119 @@
+"""What runners say of themselves, checked once: on the wire and in the files that they leave.
+
+The files lie where their owner can write, who may have put anything into them: what does not have
+the right types and bounds is as if it were not there. Long texts are shortened, for a runner may
+quote what it likes. Used by the runner's side of ``web`` and by the backends. Pure.
+"""
+
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from offline_jobs.contract import run
+
+MOST_ATTEMPTS = 1_000
+MOST_CELLS = 100_000
+LONGEST_TEXT = 10_000
+_HUGE = 2**53
+_LONGEST_WORD = 40
+_MOST_ENTRIES = 100
+
+Text = Annotated[str, AfterValidator(lambda text: text[:LONGEST_TEXT])]
+Cell = Annotated[int, Field(ge=0, le=MOST_CELLS)]
+Amount = Annotated[int, Field(ge=0, le=_HUGE)]
+ExitCode = Annotated[int, Field(ge=-256, le=256)]
+CellSeconds = Annotated[list[Annotated[float, Field(ge=0, le=_HUGE)]], Field(max_length=MOST_CELLS)]
+
+
+class _Lenient(BaseModel):
+    """Older and newer runners send other fields: those unknown here are ignored."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+
+class ProgressBody(_Lenient):
+    """:class:`offline_jobs.contract.run.Progress`, bounded."""
+
+    phase: str = Field(max_length=_LONGEST_WORD)
+    cell: Cell = 0
+    total: Cell = 0
+    cell_seconds: CellSeconds = Field(default_factory=list)
+    memory_bytes: Amount = 0
+    memory_peak_bytes: Amount = 0
+    memory_limit_bytes: Amount = 0
+    log_tail: str = ""
+
+
+class ErrorBody(_Lenient):
+    """A raising cell's error."""
+
+    name: Text = ""
+    value: Text = ""
+
+
+class ResultBody(_Lenient):
+    """:class:`offline_jobs.contract.run.ResultRecord`, bounded."""
+
+    job: str = Field(max_length=_LONGEST_WORD)
+    attempt: int = Field(ge=1, le=MOST_ATTEMPTS)
+    outcome: str = Field(max_length=_LONGEST_WORD)
+    exit_code: ExitCode
+    cell: Cell = 0
+    total: Cell = 0
+    cell_seconds: CellSeconds = Field(default_factory=list)
+    error: ErrorBody | None = None
+    message: Text = ""
+    started: str = Field("", max_length=64)
+    ended: str = Field("", max_length=64)
+    memory_peak_bytes: Amount = 0
+    memory_limit_bytes: Amount = 0
+    time_limit_seconds: Amount = 0
+    name: Text = ""
+    path: Text = ""
+    output: Text = ""
+    kernel: dict[Text, Text] = Field(default_factory=dict, max_length=_MOST_ENTRIES)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    group: Text = ""
+    image: Text = ""
+    machine_class: Text = ""
+    git: dict[str, Any] | None = None
+    versions: dict[Text, Text] = Field(default_factory=dict, max_length=_MOST_ENTRIES)
+
+
+class TerminationBody(_Lenient):
+    """:class:`offline_jobs.contract.run.Termination`, bounded."""
+
+    cell: Cell = 0
+    total: Cell = 0
+    outcome: str = Field("", max_length=_LONGEST_WORD)
+    exit_code: ExitCode | None = None
+    memory_bytes: Amount = 0
+    memory_limit_bytes: Amount = 0
+
+
+_ModelT = TypeVar("_ModelT", bound=BaseModel)
+
+
+def parse_record(content: bytes, job: str, attempt: int) -> run.ResultRecord | None:
+    """The result record in a file, if it is one, and this attempt's."""
+    body = _parse(ResultBody, content)
+    if body is None or (body.job, body.attempt) != (job, attempt):
+        return None
+    return run.ResultRecord.from_json(body.model_dump())
+
+
+def parse_termination(content: bytes) -> run.Termination | None:
+    """The termination message in a file, if there is a whole one."""
+    body = _parse(TerminationBody, content)
+    return None if body is None else run.Termination.from_json(body.model_dump())
+
+
+def _parse(model: type[_ModelT], content: bytes) -> _ModelT | None:
+    try:
+        body = model.model_validate_json(content)
+        # What cannot be written again as JSON (a number of thousands of digits) cannot be stored.
+        json.dumps(body.model_dump(), allow_nan=False)
+    except (ValidationError, ValueError, RecursionError):
+        return None
+    return body

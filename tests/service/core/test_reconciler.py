@@ -1,0 +1,212 @@
+"""The reconciler over a real store: what is wrong with one job is that job's trouble alone."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service.backends.backend import Launch
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.errors import BackendError
+from offline_jobs.service.model import Job, Observation
+from offline_jobs.service.reconciler import Reconciler
+from offline_jobs.service.rules.sentences import describe
+from offline_jobs.service.store.store import Store
+from offline_jobs.service.tokens import Tokens
+from tests.service.core.conftest import Clock
+from tests.service.core.factories import make_catalogue, make_new_job
+
+
+class Place:
+    """A backend in memory: what was launched runs until told otherwise."""
+
+    slots: int | None = 1
+
+    def __init__(self) -> None:
+        self.seen: dict[str, Observation] = {}
+        self.launches: list[str] = []
+        self.stops: list[tuple[str, bool]] = []
+        #: Attempts at which each call fails, and how.
+        self.launch_errors: dict[str, Exception] = {}
+        self.observe_errors: dict[str, Exception] = {}
+        self.stop_errors: dict[str, Exception] = {}
+
+    async def launch(self, launch: Launch) -> Mapping[str, Any]:
+        self.launches.append(launch.object_name)
+        fail(self.launch_errors, [launch.object_name])
+        self.seen[launch.object_name] = Observation("running")
+        return {}
+
+    async def observe(self, object_names: Collection[str]) -> Mapping[str, Observation]:
+        fail(self.observe_errors, object_names)
+        return {name: self.seen.get(name, Observation("absent")) for name in object_names}
+
+    async def stop(self, object_name: str, *, force: bool) -> None:
+        self.stops.append((object_name, force))
+        fail(self.stop_errors, [object_name])
+        self.seen[object_name] = Observation("ended")
+
+    async def remove_job(self, job_id: str, attempts: int) -> None:
+        raise AssertionError("nothing was deleted")
+
+
+def fail(errors: Mapping[str, Exception], names: Iterable[str]) -> None:
+    for name in names:
+        if name in errors:
+            raise errors[name]
+
+
+class World:
+    """A store, a place, and time that stands until it is told to pass."""
+
+    def __init__(self, store: Store, changes: Changes) -> None:
+        self.store, self.place, self.clock, self.seconds = store, Place(), Clock(), 0.0
+        self.reconciler = Reconciler(
+            store,
+            self.place,
+            Tokens(b"k" * 32),
+            make_catalogue(),
+            internal_url="http://127.0.0.1:9",
+            changes=changes,
+            clock=self.clock,
+            monotonic=lambda: self.seconds,
+        )
+
+    def submit(self, **changes: Any) -> str:
+        return self.store.create_job(make_new_job("1", **changes), open_limit=99)[0].id
+
+    def reconcile(self, seconds: float = 0) -> None:
+        self.seconds += seconds
+        self.clock.now += timedelta(seconds=seconds)
+        asyncio.run(self.reconciler.reconcile())
+
+    def job(self, job_id: str) -> Job:
+        job = self.store.job(job_id)
+        assert job is not None
+        return job
+
+
+def name_of(job_id: str) -> str:
+    return f"job-{job_id}-1"
+
+
+@pytest.fixture
+def world(store: Store, changes: Changes) -> World:
+    return World(store, changes)
+
+
+NO_ROOM = BackendError("/state/jobs/job-x could not be started: no room", "No space left")
+
+
+def test_a_job_that_cannot_be_launched_lets_the_others_start(world: World) -> None:
+    bad, good = world.submit(), world.submit()
+    world.place.launch_errors[name_of(bad)] = NO_ROOM
+    world.reconcile()
+    world.reconcile()
+    assert world.job(good).state is State.STARTING
+    assert world.job(bad).state is State.QUEUED
+
+
+def test_it_is_tried_ever_more_rarely_said_each_time_and_given_up(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = world.submit()
+    world.place.launch_errors[name_of(bad)] = NO_ROOM
+    for _ in range(2 * 299):
+        world.reconcile(0.5)
+    tries = len(world.place.launches)
+    assert 10 <= tries <= 16
+    assert caplog.text.count("it is tried again") == tries
+    assert world.job(bad).state is State.QUEUED
+    for _ in range(2 * 40):
+        world.reconcile(0.5)
+    job = world.job(bad)
+    assert (job.state, job.cause) == (State.FAILED, Cause.INTERNAL)
+    assert job.facts == {"message": "could not be started: No space left"}
+    assert describe(job).sentence == "It could not be started: No space left"
+
+
+def test_a_claim_that_cannot_be_started_is_prevented_before_it_is_given_up(world: World) -> None:
+    bad = world.submit()
+    world.place.launch_errors[name_of(bad)] = ValueError("/secret/path")
+    world.place.seen[name_of(bad)] = Observation("waiting")
+    for _ in range(2 * 340):
+        world.reconcile(0.5)
+    assert world.place.stops == [(name_of(bad), True)]
+    job = world.job(bad)
+    assert (job.state, job.cause) == (State.FAILED, Cause.INTERNAL)
+    assert "secret" not in describe(job).sentence
+
+
+def test_what_could_be_launched_in_the_end_runs(world: World) -> None:
+    job = world.submit()
+    world.place.launch_errors[name_of(job)] = NO_ROOM
+    world.reconcile()
+    world.place.launch_errors.clear()
+    world.reconcile(0.4)
+    assert world.job(job).state is State.QUEUED
+    world.reconcile(0.2)
+    assert (world.job(job).state, world.job(job).reason) == (State.STARTING, Reason.KERNEL_START)
+
+
+@pytest.mark.parametrize("trouble", ["look", "decision", "step"])
+def test_trouble_with_one_job_is_not_the_others(
+    world: World, trouble: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.place.slots = 3
+    bad, good = world.submit(), world.submit()
+    world.reconcile()
+    match trouble:
+        case "look":
+            world.place.observe_errors[name_of(bad)] = TypeError("a look")
+        case "decision":
+            world.place.seen[name_of(bad)] = Observation("ended", evidence=7)  # type: ignore[arg-type]
+        case "step":
+            world.store.request_cancel(bad)
+            world.reconcile(40)
+            world.place.stop_errors[name_of(bad)] = TypeError("a step")
+            world.place.seen[name_of(bad)] = Observation("running")
+    world.place.seen[name_of(good)] = Observation("ended")
+    late = world.submit()
+    with caplog.at_level(logging.ERROR):
+        for _ in range(5):
+            world.reconcile(0.5)
+    # The good one went on to its next attempt, the late one began.
+    assert world.job(good).attempt == 2
+    assert world.job(late).state is State.STARTING
+    assert not world.job(bad).state.is_terminal
+    assert caplog.text.count("the others go on") == 1
+
+
+def test_trouble_with_one_job_does_not_keep_the_others_from_being_ended(world: World) -> None:
+    world.place.slots = 2
+    bad, good = world.submit(), world.submit()
+    world.reconcile()
+    world.place.stop_errors[name_of(bad)] = TypeError("a stop")
+    asyncio.run(world.reconciler.end_jobs(0.3))
+    assert world.place.seen[name_of(good)].phase == "ended"
+    assert (name_of(bad), True) in world.place.stops
+
+
+def test_what_the_catalogue_has_no_more_is_refused_in_words(world: World) -> None:
+    job = world.submit(machine_class="gone", image="older")
+    world.reconcile()
+    words = describe(world.job(job))
+    assert words.sentence == "Refused: image older and class gone can no longer be chosen"
+    assert words.next_step is not None
+    assert words.next_step.startswith("Choose another group, image or class")
+
+
+def test_a_runner_that_slept_with_the_machine_is_not_stopped(world: World) -> None:
+    world.submit(time_limit_seconds=60)
+    world.reconcile()
+    world.reconcile(1)
+    world.reconcile(3600)
+    assert not world.place.stops
+    for _ in range(70):
+        world.reconcile(1)
+    assert world.place.stops

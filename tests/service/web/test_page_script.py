@@ -1,0 +1,69 @@
+"""The page's script in a real browser: what a page that nobody sees leaves alone."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.contract.states import State
+from tests.service.web.factories import Client, Service
+from tests.skips import BROWSERS
+
+# Counts the streams that are open, and lets a test hide the tab: a headless browser shows all.
+PREPARE = """
+window.streams = new Set();
+const Source = window.EventSource;
+window.EventSource = class extends Source {
+  constructor(...all) { super(...all); window.streams.add(this); }
+};
+const isOpen = (stream) => stream.readyState !== Source.CLOSED;
+window.open_streams = () => [...window.streams].filter(isOpen).length;
+window.hide = (hidden) => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+};
+"""
+
+
+@pytest.fixture
+def page(service: Service) -> Iterator[Page]:
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("needs Chromium: it is not on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(extra_http_headers={"Authorization": "cookie ada"})
+        page.add_init_script(PREPARE)
+        yield page
+        browser.close()
+
+
+@pytest.mark.parametrize("view", ["list", "job"])
+def test_a_hidden_tab_holds_no_stream_and_reads_anew_when_it_is_seen(
+    service: Service, ada: Client, page: Page, view: str
+) -> None:
+    job = ada.submit().json()["id"]
+    path = {"list": "", "job": f"jobs/{job}"}[view]
+    page.goto(f"{service.public}{SERVICE_PREFIX}{path}")
+    page.wait_for_function("window.open_streams() === 1")
+    page.get_by_text("about to be started").first.wait_for()
+    page.evaluate("window.hide(true)")
+    assert page.evaluate("window.open_streams()") == 0
+    service.finish(job, State.CANCELLED)
+    page.evaluate("window.hide(false)")
+    assert page.evaluate("window.open_streams()") == 1
+    page.get_by_text("Cancelled before it began").first.wait_for()
+
+
+def test_a_tab_opened_out_of_sight_holds_no_stream_until_it_is_seen(
+    service: Service, ada: Client, page: Page
+) -> None:
+    ada.submit()
+    page.add_init_script("window.hide(true)")
+    page.goto(f"{service.public}{SERVICE_PREFIX}")
+    page.get_by_text("about to be started").first.wait_for()
+    assert page.evaluate("window.streams.size") == 0
+    page.evaluate("window.hide(false)")
+    page.wait_for_function("window.open_streams() === 1")
