@@ -13,6 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (an old Python must get this line
     sys.exit(2)
 
 import argparse
+import os
 from pathlib import Path
 
 from hub_config.embedded.state import LAST_PORT
@@ -34,13 +35,23 @@ def parse_seconds(text: str) -> int:
     return int(text)
 
 
+def parse_folder(text: str) -> Path:
+    """A folder; the shell leaves ``~`` to us in words like ``STATE=~/notebook-hpc``."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a folder, as in 'STATE=build/state'")
+    return Path(os.path.expanduser(text)).absolute()
+
+
 def parse_order(arguments: list[str]) -> Order:
     """The command line's order; a wrong one ends the program with one line."""
     checkout = Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser("python -m hub_config.embedded", description=__doc__)
     parser.add_argument("--port", type=parse_port, default=8000, help="port of the hub (8000)")
     parser.add_argument(
-        "--state", type=Path, default=checkout / "build" / "state", help="folder (build/state)"
+        "--state",
+        type=parse_folder,
+        default=checkout / "build" / "state",
+        help="folder (build/state)",
     )
     parser.add_argument(
         "--idle-seconds",
@@ -52,7 +63,7 @@ def parse_order(arguments: list[str]) -> Order:
     order = parser.parse_args(arguments)
     return Order(
         root=order.root.resolve(),
-        state=order.state.absolute(),
+        state=order.state,
         port=order.port,
         idle_seconds=order.idle_seconds,
     )

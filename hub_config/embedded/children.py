@@ -18,10 +18,11 @@ from typing import Any
 
 import psutil
 
+from hub_config.spawners.logs import bound_log
+
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
 SETTLED_SECONDS = 60.0
-LARGEST_LOG_BYTES = 20 * 1024**2
 # JupyterHub's and tornado's "[E 2026-…" (they warn at each start of what is meant to be so), and
 # the JSON lines of the jobs service.
 ALARM = re.compile(r'^\[[EC] |"level": ?"(warning|error|critical)"', re.IGNORECASE)
@@ -66,8 +67,7 @@ class Child:
         program = self.program
         if program.before:
             program.before()
-        if program.log.exists() and program.log.stat().st_size > LARGEST_LOG_BYTES:
-            program.log.replace(program.log.with_suffix(".old.log"))
+        self.bound_log()
         self._started = time.monotonic()
         with program.log.open("ab") as output:
             self._read_bytes = output.tell()
@@ -87,8 +87,9 @@ class Child:
         Returns:
             Whether it was started.
         """
-        self.tell_alarms()
         if self.process is not None:
+            self.tell_alarms()
+            self.bound_log()
             status = self.process.poll()
             if status is None:
                 return False
@@ -106,6 +107,11 @@ class Child:
             return False
         self.start()
         return True
+
+    def bound_log(self) -> None:
+        """Keep the log from filling the disk."""
+        if bound_log(self.program.log):
+            self._read_bytes = 0
 
     def tell_alarms(self) -> None:
         """Pass warnings and errors of the log on to the terminal."""

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,14 +26,20 @@ def prepare_state(state: Path) -> None:
     """Make the folders and, once, the secrets.
 
     Raises:
-        ConfigurationError: when the folder cannot be made or written.
+        ConfigurationError: when the folder cannot be made or written, or is something else.
     """
     try:
-        for name in FOLDERS:
+        state.mkdir(parents=True, exist_ok=True)
+        if not (state / "secrets").is_dir() and any(state.iterdir()):
+            raise ConfigurationError(
+                f"{state} holds other things and is no state folder; choose an empty or a new"
+                " folder, as in 'make run STATE=folder'."
+            )
+        make_private(state)
+        for name in ("secrets", *FOLDERS):  # secrets first: they tell a state folder
             (state / name).mkdir(parents=True, exist_ok=True)
+            make_private(state / name)
         folder = state / "secrets"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        folder.chmod(0o700)
         for name in SECRETS:
             make_secret(folder / name)
         probe = state / ".writable"
@@ -43,6 +50,16 @@ def prepare_state(state: Path) -> None:
             f"The state folder {state} cannot be used ({error.strerror}:"
             f" {error.filename}); choose another, as in 'make run STATE=folder'."
         ) from error
+
+
+def make_private(folder: Path) -> None:
+    """Keep other accounts out of a folder of ours, one that is there already too.
+
+    A folder that is everybody's (sticky, as /tmp) stays so; what is made in it is private.
+    """
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
+        folder.chmod(0o700)
 
 
 def make_secret(path: Path) -> None:

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -26,6 +27,7 @@ from hub_config.embedded.children import (
     kill_recorded,
     write_record,
 )
+from hub_config.embedded.leftovers import end_leftovers
 from hub_config.embedded.machine import Found, look
 from hub_config.embedded.state import choose_ports, hold_state, prepare_state, require_free
 from hub_config.errors import ConfigurationError
@@ -87,7 +89,19 @@ def run(order: Order, say: Callable[[str], None]) -> None:
         children = [Child(program, say) for program in programs]
         # The hub is asked first: the proxy alone would log an error for each question.
         pages = (f"http://{LOOPBACK}:{ports['hub']}/hub/api/", f"{order.url}hub/login")
-        serve(children, record, say, lambda: all(map(answers, pages)), lambda: announce(order, say))
+        try:
+            serve(
+                children,
+                record,
+                say,
+                lambda: all(map(answers, pages)),
+                partial(announce, order, say),
+            )
+        finally:
+            # Those that were dead just then have ended nothing of theirs.
+            end_proxy(proxy_pid)
+            is_ended = end_leftovers(order.state, say)
+        say("Everything has ended." if is_ended else "Some processes could not be ended.")
 
 
 def require_programs(order: Order) -> None:
@@ -223,7 +237,6 @@ def serve(
         say("Ending jobs, sessions and hub.")
         end(children)
         record.unlink(missing_ok=True)
-    say("Everything has ended.")
 
 
 def end(children: list[Child]) -> None:

@@ -32,6 +32,7 @@ from hub_config.processes import Process, build_process
 from hub_config.quantities import format_size
 from hub_config.sentences import describe_start
 from hub_config.settings import LOOPBACK
+from hub_config.spawners.logs import bound_log
 from hub_config.waiting import Stage, Waiting
 from hub_config.workspace import Kind, build_workspace
 
@@ -203,6 +204,7 @@ class LocalSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub has
         if os.geteuid() == 0:
             self.cmd.append("--allow-root")  # as in a container; the server refuses otherwise
         log = self.site.state / "logs" / f"session-{process.home.name}.log"
+        bound_log(log)
         with log.open("ab") as output:
             self.popen_kwargs = {"cwd": process.home, "stdout": output, "stderr": output}
             address = await super().start()

@@ -7,12 +7,22 @@ import pytest
 from tests.hub.kernel import Kernel
 from tests.platform_fixture import Platform, wait_until
 
+IDLE_SECONDS = 10
+# The server extension looks at its kernels each half minute, for idle times of an hour. Read by the
+# user's real server from its configuration folder, which the hub has outside the home.
+LOOKS_OFTEN = """
+from offline_jobs.server_extension import activity
+activity.LOOK_SECONDS = 1.0
+"""
 
-@pytest.mark.timeout(240)
+
+@pytest.mark.timeout(180)
 def test_an_idle_session_is_stopped_and_a_busy_one_goes_on(tmp_path: Path) -> None:
-    # Longer than the half minute in which the server extension looks at its kernels.
-    platform = Platform(tmp_path / "state", options=("--idle-seconds", "45"))
+    platform = Platform(tmp_path / "state", options=("--idle-seconds", str(IDLE_SECONDS)))
     with platform.running():
+        configuration = platform.state / "scratch" / "ada" / "configuration"
+        configuration.mkdir(parents=True)
+        (configuration / "jupyter_server_config.py").write_text(LOOKS_OFTEN)
         ada, ben = platform.sign_in("ada"), platform.sign_in("ben")
         ada.start_session({"group": "spatial-lab", "image": "notebook", "class": "small"})
         with Kernel(ada) as kernel:
@@ -21,7 +31,7 @@ def test_an_idle_session_is_stopped_and_a_busy_one_goes_on(tmp_path: Path) -> No
         ben.start_session({"image": "notebook", "class": "small"})
 
         # Ben came later; when he is gone for idleness, ada would be too, were she idle.
-        wait_until(lambda: not ben.server(), "the idle session to be stopped", 150)
+        wait_until(lambda: not ben.server(), "the idle session to be stopped", 90)
 
         assert ada.server()["ready"]
         assert platform.child("jupyterhub.singleuser").environ()["JUPYTERHUB_USER"] == "ada"

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.platform_fixture import Platform, User, wait_until
 
 JOBS = "/services/offline-jobs/api/v1/jobs"
@@ -106,3 +108,25 @@ def test_jobs_outlive_hub_and_supervisor_and_end_with_the_platform(
         platform.start()
         platform.wait_until_served()
         assert wait_for_state(ada, second, "failed")["cause"] == "interrupted"
+
+
+@pytest.mark.parametrize("words", ["offline_jobs.service", "jupyterhub -f"])
+def test_the_platform_ends_whole_while_a_program_is_dead(
+    fresh_platform: Platform, words: str
+) -> None:
+    with fresh_platform.running() as platform:
+        ada = platform.sign_in("ada")
+        ada.start_session({"group": "spatial-lab", "image": "notebook", "class": "small"})
+        job = submit(ada, "import time", "time.sleep(600)")
+        wait_until(lambda: get_job(ada, job).get("cell", {}).get("number") == 2, "cell 2")
+
+        platform.child(words).kill()
+        # It is started again after half a second.
+        wait_until(lambda: "ended (killed by SIGKILL)" in platform.output, "the news")
+        assert platform.stop() == 0
+
+        assert platform.processes() == []
+        assert "Everything has ended." in platform.output
+        assert "killed.\n" not in platform.output
+        (record,) = (platform.state / "homes" / "ada").rglob("run.json")
+        assert json.loads(record.read_text())["outcome"] == "interrupted"

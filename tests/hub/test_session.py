@@ -8,6 +8,7 @@ import httpx
 import psutil
 import pytest
 
+from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
 from tests.hub.kernel import Kernel
 from tests.platform_fixture import ROOT, Platform, User, wait_until
 
@@ -30,6 +31,17 @@ def test_a_form_leads_to_lab(ada: User, platform: Platform) -> None:
     ada.wait_for_lab()
     assert ada.client.get("/hub/spawn").headers["location"].startswith("/user/ada/")
     assert (platform.state / "homes" / "ada").is_dir()
+
+
+def test_a_long_log_is_cut_at_the_next_start(ada: User, platform: Platform) -> None:
+    log = platform.state / "logs" / "session-ada.log"
+    with log.open("ab") as file:
+        file.truncate(LARGEST_LOG_BYTES + 1)
+
+    ada.start_session(SMALL)
+
+    assert log.stat().st_size < 2**20
+    assert log.with_suffix(".old.log").stat().st_size <= KEPT_BYTES
 
 
 SMUGGLED = [

@@ -73,6 +73,7 @@ def test_a_signal_ends_everything(fresh_platform: Platform, number: signal.Signa
         assert find_processes(platform.state) == []
         assert "Everything has ended." in platform.output
         assert "was killed" not in platform.output
+        assert "left behind" not in platform.output
 
 
 def test_what_a_killed_supervisor_left_is_taken_up(fresh_platform: Platform) -> None:

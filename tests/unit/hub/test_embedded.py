@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hub_config.embedded.__main__ import parse_order
 from hub_config.embedded.children import (
     Child,
     Program,
@@ -31,6 +32,7 @@ from hub_config.embedded.state import (
     require_free,
 )
 from hub_config.errors import ConfigurationError
+from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
 from tests.platform_fixture import wait_until
 
 
@@ -71,6 +73,55 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
 
     assert {f: f.read_text() for f in (tmp_path / "state" / "secrets").iterdir()} == secrets
     assert all(len(text) == 64 for text in secrets.values())
+
+
+def test_a_state_folder_is_its_owners_alone(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    prepare_state(state)
+    for folder in (state, state / "homes"):
+        folder.chmod(0o755)
+
+    prepare_state(state)
+
+    folders = [state, *(path for path in state.rglob("*") if path.is_dir())]
+    assert len(folders) > 8
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    tmp_path.chmod(0o755)
+
+    with pytest.raises(ConfigurationError, match="holds other things"):
+        prepare_state(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_state_folder_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parse_order(["--state", text])
+
+    assert end.value.code == 2
+    assert "name a folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_everybodys_stays_so(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+
+    prepare_state(tmp_path)
+
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+    assert stat.S_IMODE((tmp_path / "homes").stat().st_mode) == 0o700
+
+
+def test_a_tilde_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert parse_order(["--state", "~/there"]).state == tmp_path / "there"
+    assert parse_order(["--state", "here"]).state == Path.cwd() / "here"
 
 
 def test_a_secret_is_for_its_owner_and_an_interrupted_one_is_made_anew(tmp_path: Path) -> None:
@@ -177,6 +228,8 @@ def child(tmp_path: Path, said: list[str]) -> Iterator[Child]:
 
 
 def test_errors_in_the_log_are_told_and_the_rest_is_not(child: Child, said: list[str]) -> None:
+    # An earlier run's complaint is not this one's.
+    child.program.log.write_text("[C 2025] Received signal SIGTERM\n")
     child.tend()
 
     def has_said() -> bool:
@@ -188,6 +241,26 @@ def test_errors_in_the_log_are_told_and_the_rest_is_not(child: Child, said: list
     assert said == ["thing: [E 2026] all is lost"]
     child.tell_alarms()
     assert len(said) == 1
+
+
+def test_the_log_of_a_running_child_stays_bounded(child: Child, said: list[str]) -> None:
+    child.tend()
+    log = child.program.log
+    with log.open("ab") as other:
+        other.write(b"[I 2026] chatter chatter\n" * (LARGEST_LOG_BYTES // 25 + 1))
+
+    assert not child.tend()
+
+    assert log.stat().st_size == 0
+    kept = log.with_suffix(".old.log").read_text()
+    assert len(kept) > KEPT_BYTES - 100
+    assert kept.startswith("[I 2026] chatter chatter\n")
+    # It goes on from the beginning of the emptied file, and what is told is told from there.
+    with log.open("ab") as other:
+        other.write(b"[E 2026] lost again\n")
+    said.clear()
+    child.tend()
+    assert "thing: [E 2026] lost again" in said
 
 
 def test_a_child_that_dies_is_started_again_and_later_each_time(

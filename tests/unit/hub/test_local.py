@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from hub_config.spawners.local import choose_cores, copy_examples, is_built, is_running
+from tests.skips import require
 
 
 @pytest.fixture
@@ -60,8 +61,8 @@ def test_no_examples_are_no_mistake(home: Path, tmp_path: Path) -> None:
     assert os.listdir(home) == []
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
 def test_cores_are_shared_out_in_turn() -> None:
+    require("Linux")
     mine = os.sched_getaffinity(0)
 
     assert choose_cores(1, 0) <= mine
