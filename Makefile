@@ -63,8 +63,8 @@ test-rings: setup system-packages ## run the rings of tests in Python, cheap one
 test-lab: setup ## run the Lab extension's own tests (jest)
 	@$(JLPM) test
 
-test-long: setup system-packages test-lab ## run all rings with many more kills and rounds
-	@$(PYTEST) $(RINGS) --long $(PYTEST_OPTIONS)
+test-long: setup system-packages test-lab ## run all rings at full size, report in build/test-long; goes on where it was ended, FRESH=1 begins anew
+	@FRESH="$(FRESH)" $(PYTEST) $(RINGS) --long $(PYTEST_OPTIONS)
 
 bench: setup ## measure the figures that the documents quote, into build/bench
 	@if test -d tests/bench; then $(VENV)/python -m tests.bench; else echo "No benchmark is here yet."; fi
@@ -95,4 +95,7 @@ clean: ## remove all that was made, but not the state of `make run`
 	@rm -rf .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(LAB)/tsconfig.tsbuildinfo
 
 clean-state: ## remove the state of `make run`: homes, jobs, everything, STATE=build/state
-	@rm -rf "$(STATE)"
+	@state="$(patsubst ~/%,$(HOME)/%,$(STATE))"; \
+	if test ! -e "$$state"; then exit 0; fi; \
+	if test -f "$$state/lock" && test -d "$$state/secrets"; then rm -rf "$$state"; \
+	else echo "'$$state' is not a state folder of make run; it stays." >&2; exit 1; fi

@@ -1,11 +1,19 @@
 """pytest plugin: rings of tests, cheap ones first, with the seconds that each took.
 
-A ring is a folder of `tests/`. Loaded by the root `conftest.py`; nobody imports it.
+A ring is a folder of `tests/`. With `--long` (`make test-long`) each test's result is noted in
+`build/test-long` as soon as it is there; a second run at the same commit leaves out what passed,
+unless `FRESH=1`, and `report.json` tells of all runs at that commit together. Loaded by the root
+`conftest.py`; only `tests/skips.py` imports it.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -44,6 +52,104 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[SECONDS] = defaultdict(float)
     config.stash[COUNTS] = defaultdict(int)
+    if config.getoption("--long"):
+        folder = config.rootpath / "build" / "test-long"
+        commit, is_clean = read_commit(config.rootpath)
+        fresh = not is_clean or os.environ.get("FRESH", "") not in ("", "0")
+        config.pluginmanager.register(LongRun(folder, commit, is_clean, fresh=fresh))
+
+
+def read_commit(root: Path) -> tuple[str, bool]:
+    """Read the commit of a checkout, and whether it is just that, without changes."""
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(
+            ["git", *words], cwd=root, capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return commit or "unknown", commit is not None and git("status", "--porcelain") == ""
+
+
+@dataclass
+class Result:
+    """What became of one test: the worst of its phases, the seconds of all."""
+
+    nodeid: str
+    ring: str
+    outcome: str = "passed"
+    seconds: float = 0.0
+    figures: dict[str, object] = field(default_factory=dict)
+
+
+class LongRun:
+    """Notes results as they come, leaves out what passed before, and writes the report."""
+
+    def __init__(self, folder: Path, commit: str, is_clean: bool, *, fresh: bool) -> None:
+        self._folder, self._commit, self._is_clean = folder, commit, is_clean
+        self._notes = folder / f"{commit}.jsonl"
+        folder.mkdir(parents=True, exist_ok=True)
+        if fresh:
+            # Also where files differ from the commit: what passed then tells nothing of now.
+            self._notes.unlink(missing_ok=True)
+        self._results = {result.nodeid: result for result in self._read()}
+        self._left_out = 0
+        self._open: dict[str, Result] = {}
+
+    def _read(self) -> list[Result]:
+        if not self._notes.exists():
+            return []
+        # A run that was killed may have left half a line at the end.
+        lines = self._notes.read_text(encoding="utf-8").splitlines(keepends=True)
+        return [Result(**json.loads(line)) for line in lines if line.endswith("}\n")]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        done = {nodeid for nodeid, each in self._results.items() if each.outcome == "passed"}
+        left_out = [item for item in items if item.nodeid in done]
+        self._left_out = len(left_out)
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item.nodeid not in done]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        path = Path(report.nodeid.split("::")[0])
+        result = self._open.setdefault(report.nodeid, Result(report.nodeid, get_ring(path, Path())))
+        result.seconds += report.duration
+        if report.outcome != "passed" and result.outcome != "failed":
+            result.outcome = report.outcome
+        result.figures |= dict(report.user_properties)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        result = self._results[nodeid] = self._open.pop(nodeid)
+        with self._notes.open("a", encoding="utf-8") as notes:
+            notes.write(json.dumps(asdict(result), default=str) + "\n")
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and self._left_out:
+            session.exitstatus = pytest.ExitCode.OK
+        report = self.build_report()
+        text = json.dumps(report, indent=2, default=str) + "\n"
+        (self._folder / "report.json").write_text(text, encoding="utf-8")
+
+    def build_report(self) -> dict[str, object]:
+        """Sum up all results at this commit."""
+        rings: dict[str, dict[str, float]] = {}
+        for each in sorted(self._results.values(), key=lambda each: get_rank(each.ring)):
+            ring = rings.setdefault(each.ring, {"passed": 0, "failed": 0, "skipped": 0})
+            ring[each.outcome] += 1
+            ring["seconds"] = round(ring.get("seconds", 0.0) + each.seconds, 1)
+        figures = {each.nodeid: each.figures for each in self._results.values() if each.figures}
+        return {
+            "commit": self._commit,
+            "with_changes": not self._is_clean,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "passed_in_earlier_runs": self._left_out,
+            "rings": rings,
+            "figures": figures,
+        }
 
 
 @pytest.fixture(scope="session")

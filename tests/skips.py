@@ -1,7 +1,8 @@
 """pytest plugin: a skip is accepted only where this list expects it.
 
 With `--expected-skips-only`, as `.ci/run` says it, a run with any other skip fails: a ring that
-quietly skips itself would look green. Loaded by the root `conftest.py`; nobody imports it.
+quietly skips itself would look green. So does a run without a skip that this machine had to cause.
+Loaded by the root `conftest.py`; tests import `require`.
 """
 
 from __future__ import annotations
@@ -9,79 +10,77 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.rings import get_ring
+
 ROOT = Path(__file__).resolve().parents[1]
-SECOND_PYTHONS = ("python3.12", "python3.13", "python3.14")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# What `tests/system_packages.sh` leaves when it tried to install one in vain.
+FAILED_INSTALLATION = ROOT / "build" / "system-packages.log"
 
 
 @dataclass(frozen=True)
 class ExpectedSkip:
-    """One kind of skip that a machine may excuse.
+    """One thing whose lack excuses a skip; the skip's reason is "needs NAME", and may go on.
 
     Attributes:
-        reason: pattern that the skip's whole reason matches.
-        holds: tells whether this machine really lacks the thing.
+        name: what is needed.
+        lacks: tells whether this machine really lacks it.
+        ring: ring in which something then must be skipped.
     """
 
-    reason: str
-    holds: Callable[[], bool]
+    name: str
+    lacks: Callable[[], bool]
+    ring: str
+
+    def matches(self, reason: str) -> bool:
+        """Tell whether a skip gave this lack as its reason."""
+        text = reason.removeprefix("Skipped: ")
+        return re.fullmatch(rf"needs {re.escape(self.name)}\b.*", text, re.DOTALL) is not None
 
 
-def lacks_gpu() -> bool:
-    """Tell whether no GPU can be seen."""
-    return shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists()
-
-
-def lacks_second_python() -> bool:
-    """Tell whether no newer Python runs here."""
-    for name in SECOND_PYTHONS:
-        found = shutil.which(name)
-        if found is None:
-            continue
-        tried = subprocess.run([found, "-c", ""], capture_output=True, check=False)
-        if tried.returncode == 0:
-            return False
-    return True
-
-
-def lacks_helm() -> bool:
-    """Tell whether there is no helm; without it charts cannot be had either."""
-    return shutil.which("helm") is None
-
-
-def lacks_shared() -> bool:
-    """Tell whether the folder that the project's steering keeps beside the checkout is absent."""
-    return not (ROOT.parent / "shared").is_dir()
-
-
-def cannot_install_chromium() -> bool:
+def lacks_chromium() -> bool:
     """Tell whether there is no browser and none can be had: it comes with Debian, for root."""
-    if any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")):
+    if any(shutil.which(name) for name in BROWSERS):
         return False
-    return os.geteuid() != 0 or shutil.which("apt-get") is None
+    return os.geteuid() != 0 or shutil.which("apt-get") is None or FAILED_INSTALLATION.exists()
+
+
+def lacks_linux() -> bool:
+    """Tell whether the system cannot bind processes to cores (macOS)."""
+    return not hasattr(os, "sched_getaffinity")
 
 
 EXPECTED = (
-    ExpectedSkip(r"needs a GPU\b.*", lacks_gpu),
-    ExpectedSkip(r"needs a second Python\b.*", lacks_second_python),
-    ExpectedSkip(r"needs a chart\b.*", lacks_helm),
-    ExpectedSkip(r"needs \.\./shared\b.*", lacks_shared),
-    ExpectedSkip(r"needs Chromium\b.*", cannot_install_chromium),
-    ExpectedSkip(r"needs macOS\b.*", lambda: sys.platform != "darwin"),
+    ExpectedSkip("Chromium", lacks_chromium, "browser"),
+    ExpectedSkip("Linux", lacks_linux, "unit"),
 )
+
+
+def require(name: str) -> None:
+    """Skip the test that calls this where the machine lacks the thing of that name."""
+    (needed,) = (each for each in EXPECTED if each.name == name)
+    if needed.lacks():
+        pytest.skip(f"needs {name}")
 
 
 def is_expected(reason: str) -> bool:
     """Tell whether this machine excuses a skip with that reason."""
-    text = reason.removeprefix("Skipped: ")
-    return any(re.fullmatch(e.reason, text, re.DOTALL) and e.holds() for e in EXPECTED)
+    return any(each.matches(reason) and each.lacks() for each in EXPECTED)
+
+
+def find_missing(rings: set[str], reasons: list[str]) -> list[str]:
+    """Find the listed skips that had to occur in rings that ran, and did not."""
+    return [
+        f"tests/{each.ring}: nothing said 'needs {each.name}', though this machine lacks it"
+        for each in EXPECTED
+        if each.ring in rings and each.lacks() and not any(map(each.matches, reasons))
+    ]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -93,16 +92,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 _unexpected: list[str] = []
+_reasons: list[str] = []
+_rings: set[str] = set()
 
 
 def _note_skip(nodeid: str, longrepr: object) -> None:
-    """Remember a skip that nobody expects."""
+    """Remember a skip, and whether nobody expects it."""
     reason = str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
+    _reasons.append(reason)
     if not is_expected(reason):
         _unexpected.append(f"{nodeid}: {reason}")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _rings.add(get_ring(Path(report.nodeid.split("::")[0]), Path()))
     if report.skipped and not hasattr(report, "wasxfail"):
         _note_skip(report.nodeid, report.longrepr)
 
@@ -113,13 +116,15 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _unexpected:
-        terminalreporter.section("skips that tests/skips.py does not expect")
-        for line in _unexpected:
+    if wrong := [*_unexpected, *find_missing(_rings, _reasons)]:
+        terminalreporter.section("skips that are not as tests/skips.py expects them")
+        for line in wrong:
             terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _unexpected and session.config.getoption("--expected-skips-only"):
+    if not session.config.getoption("--expected-skips-only"):
+        return
+    if _unexpected or find_missing(_rings, _reasons):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -106,18 +106,22 @@ class Environments:
         return Step(name, (base, "tools", "proxy"), is_done, make)
 
     def make_image_step(self, name: str, base: str, folder: Path) -> Step:
-        """Have the wheel of `offline_jobs` in the environment of an image."""
+        """Have the wheel of `offline_jobs` and Lab's settings in the environment of an image."""
         stamp = self._stamp(folder, "own")
+        settings = self._places.root / "images" / "labconfig"
 
         def compute_key() -> str:
             lock = read_stamp(self._stamp(folder, "lock"))
-            return hash_inputs(lock, self._builds.compute_wheel_key())
+            files = sorted(settings.glob("*.json"))
+            return hash_inputs(lock, self._builds.compute_wheel_key(), *files)
 
         def make() -> None:
             key = compute_key()
             stamp.unlink(missing_ok=True)
             wheel = str(self._builds.find_wheel())
             self._pip("install", folder, "--no-deps", "--offline", "--reinstall", wheel)
+            target = folder / "etc" / "jupyter" / "labconfig"
+            shutil.copytree(settings, target, dirs_exist_ok=True)
             write_stamp(stamp, key)
 
         return Step(name, (base, "wheel"), lambda: read_stamp(stamp) == compute_key(), make)
@@ -183,7 +187,10 @@ def choose_steps(wanted: Sequence[str], steps: Sequence[Step]) -> list[str]:
             chosen.append(f"image {word}")
         else:
             images = ", ".join(sorted(n.removeprefix("image ") for n in names if n[:6] == "image "))
-            raise StepFailed(f"image {word!r} is not built yet; there are: {images}")
+            raise StepFailed(
+                f"image {word!r} is not built yet: there is no"
+                f" images/{word or 'NAME'}/requirements.txt; images that can be made: {images}"
+            )
     return chosen
 
 

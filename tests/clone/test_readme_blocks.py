@@ -20,6 +20,7 @@ from tests.platform.checkout import ROOT, Block, list_files, read_blocks
 BLOCKS = [block for block in read_blocks() if block.runs]
 COLD_SECONDS = 240
 WARM_SECONDS = 10
+BUSY_FACTOR = 2.0
 PATIENCE_SECONDS = 600
 KEPT = ("PATH", "LANG", "TZ", "TMPDIR")
 KEPT_PREFIXES = ("PIP_", "UV_", "NPM_", "npm_", "YARN_", "SSL_", "PYENV_", "REQUESTS_", "NODE_")
@@ -38,7 +39,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environ(clone: Path) -> dict[str, str]:
-    """The environment of a new user: an empty home, and how this machine reaches registries."""
+    """The environment of a new user: empty home and cache, and how this machine reaches registries.
+
+    The cache is named, since a machine may have moved it elsewhere for everybody.
+    """
     home = clone.parent / "home"
     home.mkdir()
     kept = {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_PREFIXES)}
@@ -46,7 +50,8 @@ def environ(clone: Path) -> dict[str, str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return kept | {"HOME": str(home), "PORT": str(port)}
+    cache = home / ".cache" / "notebook-hpc"
+    return kept | {"HOME": str(home), "PORT": str(port), "NOTEBOOK_HPC_CACHE": str(cache)}
 
 
 @pytest.fixture
@@ -122,6 +127,11 @@ def serve_and_interrupt(process: subprocess.Popen[str], port: str, clone: Path) 
     return took
 
 
+def measure_slowness() -> float:
+    """How much longer things may take: a machine that does something else beside us is slower."""
+    return BUSY_FACTOR if os.getloadavg()[0] > (os.cpu_count() or 1) else 1.0
+
+
 def test_readme_has_a_block_that_starts_everything() -> None:
     assert [b for b in BLOCKS if b.document == "README.md" and "make run" in b.text]
 
@@ -135,8 +145,7 @@ def test_a_marked_block_runs_in_a_fresh_clone(
     start: Callable[[str], subprocess.Popen[str]],
     record_property: Callable[[str, object], None],
 ) -> None:
-    # A machine that does something else beside us tells nothing about how long a start takes.
-    is_idle = os.getloadavg()[0] < (os.cpu_count() or 1)
+    slowness = measure_slowness()
     try:
         if "make run" not in block.text:
             assert start(block.text).wait(600) == 0
@@ -148,6 +157,6 @@ def test_a_marked_block_runs_in_a_fresh_clone(
         raise AssertionError(f"{error}\n" + "\n---\n".join(said)) from error
     record_property("cold_seconds", round(cold, 1))
     record_property("warm_seconds", round(warm, 1))
-    if is_idle:
-        assert cold <= COLD_SECONDS
-        assert warm <= WARM_SECONDS
+    record_property("allowed_factor", slowness)
+    assert cold <= COLD_SECONDS * slowness
+    assert warm <= WARM_SECONDS * slowness

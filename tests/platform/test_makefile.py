@@ -77,4 +77,7 @@ def test_an_image_that_is_not_built_yet_is_refused_in_one_line() -> None:
     done = make("environment", "IMAGE=gpu")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert lines == ["image 'gpu' is not built yet; there are: notebook, stomics"]
+    assert lines == [
+        "image 'gpu' is not built yet: there is no images/gpu/requirements.txt;"
+        " images that can be made: notebook, stomics"
+    ]

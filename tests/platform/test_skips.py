@@ -1,10 +1,11 @@
-"""Skips that nobody expects turn a green run red."""
+"""Skips that nobody expects turn a green run red, and so does a lack that nothing noticed."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,40 +15,101 @@ from tests.platform.checkout import ROOT
 
 SKIPPING = """
 import pytest
+from tests.skips import require
 
 def test_works():
     pass
 
 def test_skips():
-    pytest.skip({reason!r})
+    {skip}
+"""
+# A machine whose lacks a test may choose.
+MACHINE = """
+from tests import skips
+skips.EXPECTED = (skips.ExpectedSkip("Chromium", lambda: {lacks}, "browser"),)
 """
 
 
-def run_pytest(folder: Path, reason: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run pytest with our plugin on one test that passes and one that skips itself."""
-    (folder / "test_it.py").write_text(SKIPPING.format(reason=reason))
+def run_pytest(
+    folder: Path, skip: str, *options: str, lacks: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run pytest with our plugin on one test that passes and one that may skip itself."""
+    ring = folder / "tests" / "browser"
+    ring.mkdir(parents=True, exist_ok=True)
+    (ring / "test_it.py").write_text(SKIPPING.format(skip=skip))
+    (folder / "conftest.py").write_text(MACHINE.format(lacks=lacks))
     command = [sys.executable, "-m", "pytest", "-p", "tests.skips", "-c", "/dev/null", *options]
+    command += ["--import-mode=importlib", "-p", "no:cacheprovider"]
     return subprocess.run(
         [*command, "--rootdir", str(folder), str(folder)],
         cwd=ROOT,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
 
 
-def test_an_unexpected_skip_fails_the_run_that_asks(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, "did not feel like it", "--expected-skips-only")
-    assert done.returncode == 1
-    assert "test_skips: Skipped: did not feel like it" in done.stdout
-    assert run_pytest(tmp_path, "did not feel like it").returncode == 0
-
-
-def test_an_expected_skip_is_accepted_only_where_its_condition_holds(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("skip", "lacks", "complaint"),
+    [
+        ("require('Chromium')", True, ""),
+        ("require('Chromium')", False, ""),
+        ("pytest.skip('needs Chromium: none is there')", True, ""),
+        ("pytest.skip('needs Chromium: none is there')", False, "test_skips: Skipped: needs Chr"),
+        ("pytest.skip('a test that needs Chromium')", False, "test_skips: Skipped: a test that"),
+        ("pytest.skip('did not feel like it')", False, "test_skips: Skipped: did not feel like it"),
+        ("pass", False, ""),
+        ("pass", True, "tests/browser: nothing said 'needs Chromium'"),
+    ],
+)
+def test_skips_and_lacks_go_together(
+    tmp_path: Path, skip: str, lacks: bool, complaint: str
 ) -> None:
-    for holds in (True, False):
-        kind = skips.ExpectedSkip(r"needs a GPU\b.*", partial(bool, holds))
-        monkeypatch.setattr(skips, "EXPECTED", (kind,))
-        assert skips.is_expected("Skipped: needs a GPU: none was found") is holds
-        assert not skips.is_expected("Skipped: a test that needs a GPU")
+    done = run_pytest(tmp_path, skip, "--expected-skips-only", lacks=lacks)
+
+    assert done.returncode == bool(complaint), done.stdout
+    assert complaint in done.stdout
+    assert ("not as tests/skips.py expects" in done.stdout) is bool(complaint)
+
+
+def test_a_run_that_does_not_ask_only_says_so(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "pytest.skip('did not feel like it')", lacks=False)
+
+    assert done.returncode == 0
+    assert "test_skips: Skipped: did not feel like it" in done.stdout
+
+
+@pytest.mark.parametrize("name", skips.BROWSERS)
+def test_any_known_browser_is_enough(tmp_path: Path, name: str) -> None:
+    run_installer(tmp_path, {name: "exit 0", "apt-get": "exit 1", "id": "echo 0"})
+
+    assert not (tmp_path / "build").exists()
+
+
+def test_an_installation_that_fails_says_so_and_does_not_end_the_run(tmp_path: Path) -> None:
+    said = run_installer(tmp_path, {"apt-get": "echo no mirror; exit 100", "id": "echo 0"})
+
+    assert said.splitlines()[-1].startswith("Chromium could not be installed")
+    assert (tmp_path / "build" / skips.FAILED_INSTALLATION.name).read_text() == "no mirror\n"
+
+
+def run_installer(folder: Path, programs: dict[str, str]) -> str:
+    """Run the script where only these programs and the plainest others are; what it said."""
+    (folder / "tests").mkdir()
+    tools = folder / "bin"
+    tools.mkdir()
+    script = shutil.copy(ROOT / "tests" / "system_packages.sh", folder / "tests")
+    for name, does in programs.items():
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    for name in ("sh", "dirname", "mkdir", "rm", "tail"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    done = subprocess.run(
+        [tools / "sh", script],
+        env={"PATH": str(tools)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout

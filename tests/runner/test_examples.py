@@ -13,6 +13,8 @@ import random
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,16 +32,23 @@ TOUR, ANALYSIS, FAILING = (
 ENGINE = "offline-jobs"
 SEEDS = (1, 2)
 MEGABYTE = 1_000_000
+# On two cores; more where something else keeps them busy.
+QUICK_SECONDS, SLOW_SECONDS = 90, 180
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What a run of a notebook left. ``code`` is papermill's exit code."""
+    """What a run of a notebook left. ``code`` is papermill's exit code.
+
+    ``is_idle`` tells whether the machine had little else to do at the start.
+    """
 
     code: int
     notebook: Any
     folder: Path
     stderr: str
+    seconds: float
+    is_idle: bool
 
     @property
     def cells(self) -> list[Any]:
@@ -86,6 +95,8 @@ def execute(
     command += ["--engine", ENGINE]
     for name, value in parameters.items():
         command += ["-p", name, str(value)]
+    is_idle = os.getloadavg()[0] / (os.cpu_count() or 1) < 1
+    started = time.monotonic()
     done = subprocess.run(
         command,
         cwd=folder,
@@ -101,8 +112,9 @@ def execute(
         check=False,
         timeout=290,
     )
+    seconds = time.monotonic() - started
     executed = nbformat.read(result, as_version=4)
-    return Execution(done.returncode, executed, folder, done.stderr)
+    return Execution(done.returncode, executed, folder, done.stderr, seconds, is_idle)
 
 
 def read_example(name: str) -> Any:
@@ -192,6 +204,17 @@ def test_the_analysis_finds_the_planted_domains(analyses: list[Execution]) -> No
     assert score.ari >= 0.8
     assert score.planted == 56
     assert score.planted > score.recovered >= 35  # a simulation where all came back is too easy
+
+
+@pytest.mark.timeout(600)
+def test_the_analysis_is_done_in_time(
+    analyses: list[Execution], record_property: Callable[[str, object], None]
+) -> None:
+    run = analyses[0]
+    allowed = QUICK_SECONDS if run.is_idle else SLOW_SECONDS
+    record_property("analysis_seconds", round(run.seconds, 1))
+    record_property("allowed_seconds", allowed)
+    assert run.seconds <= allowed
 
 
 @pytest.mark.timeout(600)

@@ -92,7 +92,12 @@ function activate(
     });
   };
 
-  model.ended.connect((_, job) => notify(`${job.name}: ${job.sentence}`, job));
+  model.ended.connect((_, job) => {
+    // The open panel says so itself, and a message would cover it.
+    if (!panel.isVisible) {
+      notify(`${job.name}: ${job.sentence}`, job);
+    }
+  });
 
   app.commands.addCommand(CommandIDs.submit, {
     label: args => (args.toolbar ? '' : trans.__('Run as Offline Job…')),

@@ -61,7 +61,7 @@ export function JobDetail(props: IProps): JSX.Element {
         <JobProgress job={job} />
       )}
       <Log key={job.id} job={job} model={model} trans={trans} />
-      <Run job={job} trans={trans} />
+      <Run job={job} model={model} trans={trans} />
     </div>
   );
 }
@@ -149,7 +149,11 @@ function Log(
   );
 }
 
-function Run({ job, trans }: Pick<IProps, 'job' | 'trans'>): JSX.Element {
+function Run({
+  job,
+  model,
+  trans
+}: Pick<IProps, 'job' | 'model' | 'trans'>): JSX.Element {
   const now = new Date();
   const { peak_bytes, limit_bytes } = job.memory;
   const parameters = Object.entries(job.parameters)
@@ -162,10 +166,10 @@ function Run({ job, trans }: Pick<IProps, 'job' | 'trans'>): JSX.Element {
     [trans.__('Parameters'), parameters || trans.__('as in the notebook')],
     [trans.__('Notebook'), job.path],
     [trans.__('Executed notebook'), job.has_result && job.output_path],
-    [trans.__('Image'), job.image],
-    [trans.__('Machine'), job.class],
+    [trans.__('Image'), model.nameOf('images', job.image)],
+    [trans.__('Machine'), model.nameOf('classes', job.class)],
     [trans.__('Kernel'), job.kernel.name],
-    [trans.__('Charged group'), job.group],
+    [trans.__('Charged group'), model.nameOf('groups', job.group)],
     [
       trans.__('Memory'),
       peak_bytes > 0 &&

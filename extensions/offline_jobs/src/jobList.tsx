@@ -96,8 +96,10 @@ function JobItem(props: IProps & { job: IJob; now: Date }): JSX.Element {
       <p>{job.sentence}</p>
       <JobProgress job={job} />
       <p className="jp-OfflineJobs-quiet">
-        {job.path} · {job.class} ·{' '}
+        {job.path}
+        <br />
         <span className="jp-OfflineJobs-nowrap">
+          {model.nameOf('classes', job.class)} ·{' '}
           {isActive(job)
             ? elapsed(job, now)
             : moment(job.ended ?? job.created, now)}

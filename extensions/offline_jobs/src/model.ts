@@ -10,7 +10,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { IApi, RequestError } from './api';
 import { isActive } from './words';
-import type { IJob } from './types';
+import type { ICatalogue, IJob } from './types';
 
 const PAGE = 50;
 const MOST = 500;
@@ -76,6 +76,13 @@ export class JobsModel implements IDisposable {
 
   job(id: string): IJob | undefined {
     return this._jobs.find(job => job.id === id);
+  }
+
+  /** What people call an image, class or group: its slug until the catalogue has come. */
+  nameOf(kind: 'images' | 'classes' | 'groups', slug: string): string {
+    const entries: readonly { slug: string; name: string }[] =
+      this._catalogue?.[kind] ?? [];
+    return entries.find(entry => entry.slug === slug)?.name ?? slug;
   }
 
   /** Whether an action on the job waits for its answer. */
@@ -174,6 +181,8 @@ export class JobsModel implements IDisposable {
     const seen = this._generation;
     try {
       const answer = await this._api.jobs(this._limit, this._etag);
+      // Names only: without them the slugs are shown, and the next look asks again.
+      this._catalogue ??= await this._api.catalogue().catch(() => null);
       this._error = null;
       this._loaded = true;
       // A list asked for before a change of ours would undo it on the screen.
@@ -236,6 +245,7 @@ export class JobsModel implements IDisposable {
   private readonly _busy = new Set<string>();
   private readonly _rerunKeys = new Map<string, string>();
   private readonly _poll: Poll<void, unknown>;
+  private _catalogue: ICatalogue | null = null;
   private _jobs: readonly IJob[] = [];
   private _etag: string | null = null;
   private _error: RequestError | null = null;

@@ -117,27 +117,50 @@ export class JobsPanel extends ReactWidget {
 
   private readonly _actions: IJobActions = {
     ...this._options.results,
-    cancel: job => void this._try(this._options.model.cancel(job.id)),
+    cancel: job => {
+      const { model, trans } = this._options;
+      void this._confirm(
+        trans.__('Cancel “%1”?', job.name),
+        trans.__('It stops; the cells that finished are kept.'),
+        trans.__('Cancel the job'),
+        () => model.cancel(job.id)
+      );
+    },
     rerun: job => void this._try(this._options.model.rerun(job.id)),
     remove: job => {
       const { model, trans } = this._options;
-      void showDialog({
-        title: trans.__('Delete the record of “%1”?', job.name),
-        body: trans.__(
+      void this._confirm(
+        trans.__('Delete the record of “%1”?', job.name),
+        trans.__(
           'Its log and the downloadable result go too. Files in your home stay.'
         ),
-        buttons: [
-          Dialog.cancelButton(),
-          Dialog.warnButton({ label: trans.__('Delete') })
-        ]
-      }).then(async result => {
-        if (result.button.accept) {
-          await this._try(model.remove(job.id));
-        }
-      });
+        trans.__('Delete'),
+        () => model.remove(job.id)
+      );
     },
     resultUrl: job => this._options.model.resultUrl(job.id)
   };
+
+  /** What cannot be taken back is asked for first. */
+  private async _confirm(
+    title: string,
+    body: string,
+    label: string,
+    action: () => Promise<void>
+  ): Promise<void> {
+    const { trans } = this._options;
+    const result = await showDialog({
+      title,
+      body,
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('No, keep it') }),
+        Dialog.warnButton({ label })
+      ]
+    });
+    if (result.button.accept) {
+      await this._try(action());
+    }
+  }
 
   /** An action's refusal is said in words. */
   private async _try(action: Promise<void>): Promise<void> {

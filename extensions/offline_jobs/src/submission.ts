@@ -32,6 +32,9 @@ export interface INotice {
   job?: string;
 }
 
+const AGAIN =
+  'Press Submit again: the job is not made a second time if it was taken after all.';
+
 /** The dialog's state; `changed` is emitted after every change. */
 export class Submission implements IDisposable {
   constructor(
@@ -189,7 +192,7 @@ export class Submission implements IDisposable {
     try {
       return await this._api.submit(submission, this._key);
     } catch (error) {
-      this._fail(error);
+      this._fail(error, AGAIN);
       return null;
     }
   }
@@ -212,8 +215,11 @@ export class Submission implements IDisposable {
     this._emit();
   }
 
-  /** Put an error where it belongs: beside its field, or above the form. */
-  private _fail(error: unknown): void {
+  /**
+   * Put an error where it belongs: beside its field, or above the form. `mend` is what to do about
+   * a passing one, when it is something else than to look again.
+   */
+  private _fail(error: unknown, mend = ''): void {
     if (!(error instanceof RequestError)) {
       throw error;
     }
@@ -229,7 +235,10 @@ export class Submission implements IDisposable {
     } else if (field) {
       this._refusals = [{ field, code, message, allowed }];
     } else {
-      this._notice = { message, retry: error.isTemporary };
+      this._notice =
+        error.isTemporary && mend
+          ? { message: `${message} ${mend}`, retry: false }
+          : { message, retry: error.isTemporary };
     }
   }
 

@@ -17,7 +17,7 @@ import {
 import { inputKind, parameterText } from './parameters';
 import type { Submission } from './submission';
 import type { ICatalogue, IInstanceClass, IParameter, IProblem } from './types';
-import { size } from './words';
+import { price, size } from './words';
 
 const ID = 'jp-OfflineJobs-submit';
 
@@ -263,7 +263,7 @@ function figures(instance: IInstanceClass): string {
     size(memory_bytes),
     gpus > 0 && `${gpus} GPU ${gpu_model}`.trim(),
     price_per_hour !== null &&
-      `${price_per_hour} ${instance.currency ?? ''} per hour`,
+      `${price(price_per_hour, instance.currency)} per hour`,
     instance.note
   ]
     .filter(Boolean)

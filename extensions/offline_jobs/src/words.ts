@@ -63,6 +63,17 @@ export function size(bytes: number): string {
   return `${Number(value.toFixed(digits))} ${units[unit]}`;
 }
 
+/** An amount of money: "$0.10"; without a known currency the number alone. */
+export function price(amount: number, currency: string | null): string {
+  return currency
+    ? amount.toLocaleString([], {
+        style: 'currency',
+        currency,
+        currencyDisplay: 'narrowSymbol'
+      })
+    : amount.toFixed(2);
+}
+
 /** How long it runs or ran; while it waits, how long it has waited. */
 export function elapsed(job: IJob, now: Date): string {
   const from = Date.parse(job.started ?? job.created);
@@ -75,7 +86,8 @@ export function moment(time: string, now: Date): string {
   const date = new Date(time);
   const clock = date.toLocaleTimeString([], {
     hour: '2-digit',
-    minute: '2-digit'
+    minute: '2-digit',
+    hourCycle: 'h23'
   });
   return date.toDateString() === now.toDateString()
     ? clock

@@ -40,6 +40,14 @@ describe('looking', () => {
     expect(model.isLoaded).toBe(true);
   });
 
+  it('learns what people call images, classes and groups', async () => {
+    expect(model.nameOf('classes', 'standard')).toBe('standard');
+    model.visible = true;
+    await pass(100);
+    expect(model.nameOf('classes', 'standard')).toBe('Standard');
+    expect(model.nameOf('classes', 'gone')).toBe('gone');
+  });
+
   it('again sends the ETag, and keeps the jobs when nothing changed', async () => {
     api.list = [makeJob()];
     model.visible = true;

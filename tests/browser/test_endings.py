@@ -1,0 +1,103 @@
+"""Jobs that do not end well, or not by themselves, in the panel and on the page."""
+
+import json
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenWindow
+from tests.browser.lab import COMMAND
+from tests.browser.people import PATIENCE, Visitor, build_notebook, wait_for_file
+
+REASON = "Cell 4 raised ValueError: could not convert string to float: '2,35'"
+
+
+@pytest.mark.timeout(600)
+def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
+    ben: Visitor, open_window: OpenWindow
+) -> None:
+    lab = open_window(ben).open_lab(ben)
+    lab.open_example("3-fails-in-the-middle.ipynb")
+    lab.choose_in_run_menu(COMMAND)
+    lab.wait_for_dialog()
+    lab.submit()
+
+    item = lab.open_panel().get_by_role("listitem").first
+    expect(item).to_contain_text("Failed", timeout=PATIENCE)
+    expect(item).to_contain_text(REASON)
+    item.get_by_role("button", name="Open result").click()
+    opened = lab.page.locator(".jp-NotebookPanel:visible")
+    expect(opened).to_contain_text("Nuclei per field", timeout=PATIENCE)
+    expect(opened.locator(".jp-OutputArea img")).to_have_count(1)
+    expect(opened).to_contain_text("ValueError")
+
+    job = ben.newest_job()
+    window = open_window(ben)
+    window.open_jobs()
+    expect(window.row(job["id"])).to_contain_text("Failed")
+    expect(window.row(job["id"])).to_contain_text(REASON)
+    page = window.open_job(job["id"])
+    expect(page.locator("#said")).to_contain_text(REASON)
+    expect(page.locator("#cells-note")).to_contain_text("6 cells: 3 done, cell 4 failed, 2 not run")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download result").click()
+    partial = json.loads(Path(download.value.path()).read_text())
+    ran = [c["execution_count"] for c in partial["cells"] if c["cell_type"] == "code"]
+    assert ran == [1, 2, 3, 4, None, None]
+    page.get_by_role("link", name="Open in JupyterLab").click()
+    expect(page.locator(".jp-NotebookPanel:visible")).to_contain_text(
+        "ValueError", timeout=PATIENCE
+    )
+
+
+@pytest.mark.timeout(600)
+def test_a_job_is_cancelled_and_run_again_from_the_panel(
+    ben: Visitor, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    notebook = build_notebook("print('begun')", wait_for_file(gate), "print('through')")
+    job = ben.submit(notebook, name="cancelled from the panel")
+    ben.wait_for_cell(job, 2)
+
+    lab = open_window(ben).open_lab(ben)
+    item = lab.open_panel().get_by_role("listitem").filter(has_text="cancelled from the panel")
+    expect(item).to_contain_text("Cell 2 of 3")
+    item.get_by_role("button", name="Cancel:").click()
+    lab.page.get_by_role("button", name="No, keep it").click()
+    expect(item).to_contain_text("Running")
+    item.get_by_role("button", name="Cancel:").click()
+    lab.page.get_by_role("button", name="Cancel the job").click()
+    expect(item).to_contain_text("Cancelled", timeout=PATIENCE)
+    gate.touch()
+    item.get_by_role("button", name="Rerun:").click()
+    expect(item).to_have_count(2)
+    expect(item.first).to_contain_text("Done", timeout=PATIENCE)
+    expect(item.last).to_contain_text("Cancelled")
+    assert "begun" in ben.user.api.get(f"/services/offline-jobs/api/v1/jobs/{job}/log").text
+
+
+@pytest.mark.timeout(600)
+def test_a_job_is_cancelled_and_run_again_from_the_page(
+    ben: Visitor, open_window: OpenWindow, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    notebook = build_notebook(wait_for_file(gate), "print('through')")
+    job = ben.submit(notebook, name="cancelled from the page")
+    ben.wait_for_cell(job, 1)
+
+    window = open_window(ben)
+    page = window.open_jobs()
+    row = window.row(job)
+    row.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="No, keep it").click()
+    expect(row).to_contain_text("Running")
+    row.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Cancel the job").click()
+    expect(row).to_contain_text("Cancelled", timeout=PATIENCE)
+    gate.touch()
+    row.get_by_role("button", name="Rerun").click()
+    page.get_by_role("link", name="Show it").click()
+    expect(page.locator("#state")).to_have_text("Done", timeout=PATIENCE)
+    expect(page.locator("#facts")).to_contain_text(job)
+    expect(page.locator("#log")).to_contain_text("through")
