@@ -22,7 +22,7 @@ from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import AttemptClosed
 from offline_jobs.service.model import Evidence, Observation
 from offline_jobs.service.rules import steps
-from offline_jobs.service.rules.steps import Patience, View, plan_steps
+from offline_jobs.service.rules.steps import Patience, View, arrange, decide
 from offline_jobs.service.store.store import Store
 from tests.service.core.factories import NOON, make_new_job, make_record
 
@@ -162,7 +162,8 @@ class World(RuleBasedStateMachine):
             View(job, attempt, self.look(attempt.object_name))
             for job, attempt in self.store.open_attempts()
         ]
-        for view, step in plan_steps(views, SLOTS, self.clock(), Patience())[:survives]:
+        steps = {v.attempt.object_name: decide(v, self.clock(), Patience()) for v in views}
+        for view, step in arrange(views, steps, SLOTS)[:survives]:
             self.take(view, step, recorded)
 
     def look(self, name: str) -> Observation:

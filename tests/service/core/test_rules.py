@@ -25,7 +25,6 @@ from offline_jobs.service.rules.steps import (
     View,
     arrange,
     decide,
-    plan_steps,
 )
 from offline_jobs.service.rules.tries import Tries
 from tests.service.core.factories import NOON, make_attempt, make_job, make_record
@@ -429,7 +428,8 @@ def make_view(name: str, seen: Observation, **job: Any) -> View:
 
 
 def planned(views: list[View], slots: int) -> dict[str, Step]:
-    return {view.job.id: step for view, step in plan_steps(views, slots, NOON, PATIENCE)}
+    steps = {view.attempt.object_name: decide(view, NOON, PATIENCE) for view in views}
+    return {view.job.id: step for view, step in arrange(views, steps, slots)}
 
 
 def test_the_oldest_start_and_the_others_are_told_their_place() -> None:

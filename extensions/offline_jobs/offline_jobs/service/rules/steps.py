@@ -103,21 +103,14 @@ class Held:
     resting: Collection[str] = ()
 
 
-def plan_steps(
-    views: Sequence[View], slots: int | None, now: datetime, patience: Patience
-) -> list[tuple[View, Step]]:
-    """The steps to take, for those views where something is to be done.
-
-    ``views`` are oldest first, which is the order of the line.
-    """
-    steps = {view.attempt.object_name: decide(view, now, patience) for view in views}
-    return arrange(views, steps, slots)
-
-
 def arrange(
     views: Sequence[View], steps: Mapping[str, Step | None], slots: int | None, held: Held = Held()
 ) -> list[tuple[View, Step]]:
-    """What :func:`decide` said of each, by object name, with the launches placed in the line."""
+    """The steps to take, for those views where something is to be done.
+
+    ``views`` are oldest first, which is the order of the line; ``steps`` is what :func:`decide`
+    said of each, by object name. Launches are placed in the line.
+    """
     seen = {view.attempt.object_name: view.seen.phase for view in views}
     waiting = [
         name for name in seen if isinstance(steps.get(name), Launch) and name not in held.resting
