@@ -3,6 +3,7 @@
 PORT ?= 8000
 STATE ?= build/state
 IMAGE ?= notebook
+NAME ?= main
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; \
@@ -19,10 +20,11 @@ RINGS := tests
 PYTEST := $(VENV)/python -m pytest
 # The Lab extension's scripts, with the pinned Node.
 JLPM := $(VENV)/python -m images._tool.jlpm
+BED = $(VENV)/python -m tests.bed --name "$(NAME)"
 MAKE_ENVIRONMENT := $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab lock system-packages test test-rings test-lab test-long bench \
-	lint types format screenshots clean clean-state python
+	bed bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
 	@echo "make TARGET [NAME=value ...]"
@@ -57,14 +59,33 @@ test: ## run all tests: jest, then all rings, cheap ones first
 	@$(MAKE) test-lab
 	@$(MAKE) test-rings
 
-test-rings: setup system-packages ## run the rings of tests in Python, cheap ones first
+test-rings: setup system-packages try-bed-programs ## run the rings of tests in Python, cheap ones first
 	@$(PYTEST) $(RINGS) $(PYTEST_OPTIONS)
 
 test-lab: setup ## run the Lab extension's own tests (jest)
 	@$(JLPM) test
 
-test-long: setup system-packages test-lab ## run all rings at full size, report in build/test-long; goes on where it was ended, FRESH=1 begins anew
+test-long: setup system-packages try-bed-programs test-lab ## run all rings at full size, report in build/test-long; goes on where it was ended, FRESH=1 begins anew
 	@FRESH="$(FRESH)" $(PYTEST) $(RINGS) --long $(PYTEST_OPTIONS)
+
+bed: setup system-packages ## start the test bed, a real Kubernetes of plain processes, NAME=main; last line KUBECONFIG=PATH
+	@$(BED) up
+
+bed-down: ## end a test bed, or what a crash left of it, NAME=main
+	@test ! -d build/bed || $(BED) down
+
+bed-status: ## show what runs of a test bed, and its memory, NAME=main
+	@if test -d build/bed; then $(BED) status; else echo "No bed runs; start it with: make bed"; exit 1; fi
+
+bed-programs: setup ## find or build the test bed's programs: etcd, Kubernetes, Volcano, Karpenter, kwok ...
+	@$(VENV)/python -m tests.bed.programs
+
+# Without them the bed's rings say so and skip themselves; where CI runs they can be had.
+try-bed-programs:
+	@$(VENV)/python -m tests.bed.programs >/dev/null || test "$${CI:-}" != true
+
+record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
+	@$(VENV)/python -m tests.bed.record --name $(NAME)
 
 bench: setup ## measure the figures that the documents quote, into build/bench
 	@if test -d tests/bench; then $(VENV)/python -m tests.bench; else echo "No benchmark is here yet."; fi

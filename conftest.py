@@ -1,3 +1,3 @@
-"""What all rings share: how they are ordered and timed, and which skips are expected."""
+"""What all rings share: order and times, expected skips, and the bed that two of them use."""
 
-pytest_plugins = ("tests.rings", "tests.skips")
+pytest_plugins = ("tests.rings", "tests.skips", "tests.bed.fixtures")

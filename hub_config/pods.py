@@ -11,6 +11,7 @@ from typing import Any
 
 from hub_config.catalogue import GPU_RESOURCE, Toleration
 from hub_config.people import home_slug
+from hub_config.quantities import quantity
 from hub_config.workspace import SCRATCH_PATH, Mount, Workspace
 
 LABEL_PREFIX = "notebook-hpc"
@@ -19,8 +20,6 @@ HOMES_CLAIM = "homes"
 SHARED_CLAIM = "shared"
 DATA_CLAIM_PREFIX = "data-"
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108  (the kernel's name, not a temporary file)
-
-_BINARY_UNITS = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 
 
 def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
@@ -82,8 +81,8 @@ def build_annotations() -> dict[str, str]:
 def build_resources(workspace: Workspace) -> dict[str, str]:
     """Limits and requests alike: nobody lives on what others leave.
 
-    Scratch is bounded by its volume, not here: a queue has no capability for ephemeral storage, and
-    Volcano would take the missing one for zero.
+    Scratch is bounded by its volume and not requested: how much disk a machine has is not in the
+    catalogue yet.
     """
     resources = {
         "cpu": f"{workspace.cores:g}",
@@ -154,17 +153,6 @@ def build_container_security(workspace: Workspace) -> dict[str, Any]:
         "runAsUser": workspace.user_id,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
-
-
-def quantity(amount_bytes: int) -> str:
-    """Bytes as Kubernetes writes them: ``4Gi``, or the plain number.
-
-    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ (v1.35)
-    """
-    for unit, size in _BINARY_UNITS:
-        if amount_bytes and amount_bytes % size == 0:
-            return f"{amount_bytes // size}{unit}"
-    return str(amount_bytes)
 
 
 def _volume_name(workspace: Workspace, mount: Mount) -> str:

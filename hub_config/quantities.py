@@ -1,4 +1,4 @@
-"""Amounts as people write and read them: ``16 GiB``, ``4 h``, ``2 cores``.
+"""Amounts as people write and read them: ``16 GiB``, ``4 h``, ``2 cores``; ``16Gi`` in manifests.
 
 The catalogue's file holds them, the form, the job dialog and refusals show them. Inside the code
 amounts are plain numbers with their unit in the name. Pure, standard library only; everybody may
@@ -9,6 +9,8 @@ import re
 
 _BYTES_PER_UNIT = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 _SECONDS_PER_UNIT = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+#: Kubernetes' suffixes, largest first.
+_SUFFIXES = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
 _AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([A-Za-z]+)")
 
 
@@ -36,6 +38,17 @@ def format_bytes(amount_bytes: float) -> str:
         if amount_bytes >= size:
             return f"{_trim(amount_bytes / size)} {unit}"
     return f"{_trim(amount_bytes)} bytes"
+
+
+def quantity(amount_bytes: int) -> str:
+    """Bytes as Kubernetes writes them: ``4Gi``, or the plain number.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ (v1.35)
+    """
+    for suffix, size in _SUFFIXES:
+        if amount_bytes and amount_bytes % size == 0:
+            return f"{amount_bytes // size}{suffix}"
+    return str(amount_bytes)
 
 
 def format_seconds(seconds: float) -> str:

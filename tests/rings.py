@@ -27,6 +27,8 @@ ORDER = (
     "service",
     "hub",
     "images",
+    "control_plane",
+    "node",
     "browser",
     "clone",
 )

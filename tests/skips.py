@@ -12,10 +12,12 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.bed import nodes, programs
 from tests.rings import get_ring
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,7 +58,28 @@ def lacks_linux() -> bool:
     return not hasattr(os, "sched_getaffinity")
 
 
+@cache
+def lacks_bed_programs() -> bool:
+    """Tell whether the test bed's programs are not there: no Go, or no module proxy.
+
+    Where CI runs they can be had, so there it is no excuse.
+    """
+    return not _is_in_ci() and programs.find() is None
+
+
+@cache
+def lacks_real_nodes() -> bool:
+    """Tell whether this machine can run no kubelet, as `nodes.why_not` says; not where CI runs."""
+    return not _is_in_ci() and (lacks_bed_programs() or nodes.why_not() is not None)
+
+
+def _is_in_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
 EXPECTED = (
+    ExpectedSkip("the bed's programs", lacks_bed_programs, "control_plane"),
+    ExpectedSkip("real nodes", lacks_real_nodes, "node"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),
     ExpectedSkip("Linux", lacks_linux, "unit"),
 )

@@ -1,28 +1,65 @@
 #!/bin/sh
-# Installs what the browser ring needs, where that is possible: Debian's Chromium, as root.
-# Elsewhere it says so, and the ring skips itself with that reason (tests/skips.py).
+# Installs what tests need and only the system can give, where that is possible: on Debian, as root.
+# What is there already stays as it is. Where it cannot be had this script says so, and the rings
+# skip themselves with that reason (tests/skips.py).
 set -eu
 
 log=$(dirname "$0")/../build/system-packages.log
+failed=
 
-for browser in chromium chromium-browser google-chrome; do
-    if command -v "$browser" >/dev/null 2>&1; then
-        rm -f "$log"
-        exit 0
+# missing PACKAGE PROGRAM...: says the package unless one of the programs is there.
+missing() {
+    package=$1
+    shift
+    for program in "$@"; do
+        if command -v "$program" >/dev/null 2>&1; then return; fi
+    done
+    echo "$package"
+}
+
+# install WHAT RING PACKAGE...: installs the packages that RING needs to have WHAT.
+install() {
+    what=$1 ring=$2
+    shift 2
+    if [ $# -eq 0 ]; then return; fi
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+        echo "$what: not installed, and cannot be but by root on Debian ($*); the $ring needs it."
+        return
     fi
-done
-if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "Chromium is not installed and cannot be: the browser ring needs one on this machine."
-    exit 0
-fi
-echo "Installing Chromium ..."
+    echo "Installing $what ($*) ..."
+    mkdir -p "$(dirname "$log")"
+    if ! { apt-get update && apt-get install -y --no-install-recommends "$@"; } >>"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "$what could not be installed; the $ring will skip itself."
+        failed=yes
+    fi
+}
+
 export DEBIAN_FRONTEND=noninteractive
-mkdir -p "$(dirname "$log")"
-if { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; } >"$log" 2>&1; then
+rm -f "$log"
+
+# The browser ring drives a browser, whose pages have no text without a font.
+if [ -n "$(missing chromium chromium chromium-browser google-chrome)" ]; then
+    install Chromium "browser ring" chromium fonts-dejavu-core
+fi
+
+# Real nodes of the test bed run on Linux: the kubelet starts containers with containerd, which does
+# it with runc and gives pods a network with the plugins; kube-proxy makes Services of nftables'
+# rules; iproute2 and util-linux keep all that in namespaces of its own.
+if [ "$(uname -s)" = Linux ]; then
+    # shellcheck disable=SC2046 # each is one word or none
+    install "What real nodes need" "node ring" \
+        $(missing containerd containerd) \
+        $(missing runc runc) \
+        $(missing containernetworking-plugins /usr/lib/cni/ptp /opt/cni/bin/ptp /usr/libexec/cni/ptp) \
+        $(missing nftables nft) \
+        $(missing iproute2 ip) \
+        $(missing util-linux unshare)
+fi
+
+if [ -z "$failed" ]; then
     rm -f "$log"
 else
-    tail -n 20 "$log" >&2
-    echo "Chromium could not be installed; the browser ring will skip itself."
-    # The gate runs where it can be had: there a missing browser is a fault.
+    # The gate runs where all of it can be had: there a missing package is a fault.
     test "${CI:-}" != true
 fi

@@ -9,7 +9,7 @@ import pytest
 
 from tests.platform.checkout import ROOT
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/bed.md")
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 

@@ -12,9 +12,9 @@ from tests.platform.checkout import ROOT, find_blocks, read_blocks, read_targets
 
 WANTED = {
     *("run", "setup", "environment", "test", "test-long", "bench", "lint", "types"),
-    *("screenshots", "clean", "lock", "build-lab"),
+    *("screenshots", "clean", "lock", "build-lab", "bed", "bed-down", "bed-status", "record"),
 }
-INTERNAL = {"python", "system-packages"}
+INTERNAL = {"python", "system-packages", "try-bed-programs"}
 
 
 def make(*words: str) -> subprocess.CompletedProcess[str]:

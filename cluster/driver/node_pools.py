@@ -1,0 +1,91 @@
+"""Karpenter's node pools, from the catalogue's.
+
+The test bed and the deployment apply the same manifests; only the node class that they name differs
+(machines of EC2, or pretended ones). Pure; whoever applies manifests may import it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.driver.resources import build_resource_list
+from hub_config.catalogue import Catalogue, NodePool
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """What Karpenter makes machines of: a reference to an object of its cloud provider."""
+
+    group: str
+    kind: str
+    name: str
+
+
+def build_node_pools(catalogue: Catalogue, node_class: NodeClass) -> list[Manifest]:
+    """A ``NodePool`` for every pool of the catalogue, in the file's order.
+
+    Source: https://karpenter.sh/docs/concepts/nodepools/ (v1.14)
+    """
+    return [_build_node_pool(pool, node_class) for pool in catalogue.node_pools.values()]
+
+
+def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
+    return {
+        "apiVersion": "karpenter.sh/v1",
+        "kind": "NodePool",
+        "metadata": {"name": pool.slug},
+        "spec": {
+            "limits": build_resource_list(pool.limits),
+            "disruption": _build_disruption(pool.idle_seconds),
+            "template": {
+                "metadata": {"labels": dict(pool.labels)},
+                "spec": {
+                    "nodeClassRef": {
+                        "group": node_class.group,
+                        "kind": node_class.kind,
+                        "name": node_class.name,
+                    },
+                    "taints": [
+                        {"key": taint.key, "value": taint.value, "effect": taint.effect}
+                        for taint in pool.taints
+                    ],
+                    "requirements": _build_requirements(pool),
+                    # An expired machine is taken away under the pods that run on it, whatever
+                    # their annotations say. The default is 30 days; no job ends by the calendar.
+                    "expireAfter": "Never",
+                },
+            },
+        },
+    }
+
+
+def _build_requirements(pool: NodePool) -> list[Manifest]:
+    """Which machines the pool may have.
+
+    The category is a label of Karpenter's AWS provider.
+    Source: https://karpenter.sh/docs/concepts/scheduling/#well-known-labels (v1.14)
+    """
+    wanted = {
+        "kubernetes.io/arch": (pool.architecture,),
+        "kubernetes.io/os": ("linux",),
+        "karpenter.sh/capacity-type": pool.capacity_types,
+        "karpenter.k8s.aws/instance-category": pool.instance_categories,
+    }
+    return [
+        {"key": key, "operator": "In", "values": list(values)} for key, values in wanted.items()
+    ]
+
+
+def _build_disruption(idle_seconds: int) -> Manifest:
+    """Only machines without pods go, each as soon as its time of idleness is over.
+
+    Moving pods to fewer machines, the default, would end sessions and jobs. The default budget lets
+    go of a tenth of the machines at a time; nobody loses by letting go of all that are empty.
+    Source: https://karpenter.sh/docs/concepts/disruption/ (v1.14)
+    """
+    return {
+        "consolidationPolicy": "WhenEmpty",
+        "consolidateAfter": f"{idle_seconds}s",
+        "budgets": [{"nodes": "100%"}],
+    }

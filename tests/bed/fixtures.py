@@ -1,0 +1,141 @@
+"""pytest plugin: the bed for the rings `control_plane` and `node`, and what their tests need.
+
+One bed serves both rings, with real nodes where this machine can have them. A test says which nodes
+its pods mean: `pretended` (kwok's; the real ones are cordoned), `real` (Karpenter may start none)
+or `own_bed` (a second bed, without real nodes); exactly one, or it fails. Loaded by the root
+`conftest.py`. `BED=main` takes the bed of `make bed` instead of starting one, for a quick look.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.bed import bed as beds
+from tests.bed import nodes
+from tests.bed.bed import Bed
+from tests.bed.client import Client
+from tests.bed.report import build_sections
+from tests.bed.worlds import create_namespace, only_pretended, only_real, remove_namespace
+from tests.rings import get_ring
+from tests.skips import require
+
+RINGS = frozenset({"control_plane", "node"})
+WORLDS = ("real", "pretended", "own_bed")
+#: The names of the tests' own beds: `make bed` calls its own `main`.
+NAME, OTHER_NAME = "tests", "other"
+PROGRAMS = "the bed's programs"
+#: Beds and namespaces that a test, or the tests of a file, used; for the report.
+USED: pytest.StashKey[list[tuple[Bed, Client, str]]] = pytest.StashKey()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if sentence := why_worlds_are_wrong(item):
+        pytest.fail(sentence, pytrace=False)
+
+
+def why_worlds_are_wrong(item: pytest.Item) -> str | None:
+    """Why a test's choice of nodes is none, as a sentence; None when it is one.
+
+    A test that talks to no bed has no pods that could start anywhere.
+    """
+    names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
+    is_meant = get_ring(item.path, item.config.rootpath) in RINGS and names & {"client", "own_bed"}
+    taken = [world for world in WORLDS if world in names]
+    if not is_meant or len(taken) == 1:
+        return None
+    said = " and ".join(f"`{world}`" for world in taken) or "none of them"
+    return (
+        f"{item.name} has to take exactly one of the fixtures"
+        f" {', '.join(f'`{world}`' for world in WORLDS)}, and takes {said}:"
+        " else its pods could start on nodes that it does not mean"
+    )
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Bed]:
+    """The bed of both rings, ended with the session unless it ran before."""
+    require(PROGRAMS)
+    if name := os.environ.get("BED"):
+        running = beds.load(name)
+        assert running, f"BED={name}, but no bed of that name runs: start it with `make bed`"
+        yield running
+        return
+    try:
+        yield beds.up(NAME, with_nodes=nodes.why_not() is None)
+    finally:
+        beds.down(NAME)
+
+
+@pytest.fixture(scope="session")
+def client(bed: Bed) -> Iterator[Client]:
+    """The bed's administrator."""
+    yield bed.client
+    bed.client.close()
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest, bed: Bed, client: Client) -> Iterator[str]:
+    """A namespace for one test, removed with all that is in it."""
+    name = create_namespace(client, request.node.name)
+    _note(request.node, bed, client, name)
+    yield name
+    remove_namespace(client, name)
+
+
+@pytest.fixture
+def pretended(client: Client) -> Iterator[None]:
+    """Only pretended nodes take pods: the real ones are cordoned meanwhile."""
+    with only_pretended(client):
+        yield
+
+
+@pytest.fixture
+def real(bed: Bed, client: Client) -> Iterator[None]:
+    """Only real nodes take pods: Karpenter may start none, and those that it started go."""
+    assert bed.has_nodes, "a test with `real` in a bed without real nodes"
+    with only_real(client):
+        yield
+
+
+@pytest.fixture(scope="module")
+def own_bed(request: pytest.FixtureRequest) -> Iterator[Callable[..., tuple[Bed, str]]]:
+    """Starts a bed without real nodes for the tests of one file.
+
+    What is called takes the options of :func:`tests.bed.bed.up` and returns the bed and a namespace
+    in it.
+    """
+    require(PROGRAMS)
+    started: list[Bed] = []
+
+    def start(**options: Any) -> tuple[Bed, str]:
+        bed = beds.up(f"{OTHER_NAME}{len(started) + 1}", with_nodes=False, **options)
+        started.append(bed)
+        name = create_namespace(bed.client, request.node.name)
+        _note(request.node, bed, bed.client, name)
+        return bed, name
+
+    yield start
+    for bed in started:
+        bed.client.close()
+        beds.down(bed.name)
+
+
+def _note(node: pytest.Item, bed: Bed, client: Client, namespace: str) -> None:
+    node.stash.setdefault(USED, []).append((bed, client, namespace))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        # A file's beds are noted at the file, a test's namespace at the test.
+        for node in item.listchain():
+            for bed, client, namespace in node.stash.get(USED, []):
+                report.sections.extend(build_sections(bed, client, namespace))
+    return report

@@ -1,0 +1,45 @@
+"""Fixtures of the ring of real nodes: the probe's image on both of them, and pods made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.bed import archive, nodes
+from tests.bed.bed import Bed
+from tests.bed.client import Client
+from tests.node.pods import IMAGE, Pods
+
+
+@pytest.fixture(scope="session", autouse=True)
+def needs_real_nodes() -> None:
+    """Skip the ring where no real node can be had; `.ci/run` accepts no such skip."""
+    if reason := nodes.why_not():
+        pytest.skip(f"needs real nodes: {reason}")
+
+
+@pytest.fixture(scope="session")
+def image(bed: Bed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of an image with the probe program and nothing else, which both nodes have."""
+    path = tmp_path_factory.mktemp("images") / "probe.tar"
+    archive.write_image(path, IMAGE, {"probe": bed.programs.path("probe")}, entrypoint=["/probe"])
+    for name in (nodes.SESSIONS, nodes.JOBS):
+        nodes.load_image(bed, name, path)
+    return path
+
+
+@pytest.fixture
+def pods(client: Client, namespace: str, image: Path) -> Pods:
+    """Starts pods of the probe's image in the test's namespace."""
+    return Pods(client, namespace)
+
+
+@pytest.fixture
+def other_namespace(client: Client) -> Iterator[str]:
+    """A second namespace, besides the test's own."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"generateName": "other-"}}
+    name: str = client.create(body)["metadata"]["name"]
+    yield name
+    client.delete("v1", "Namespace", name)

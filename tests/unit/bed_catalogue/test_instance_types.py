@@ -1,0 +1,162 @@
+"""Pretended machine types: from published data, and such that the catalogue's classes fit."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from hub_config.catalogue import GIB, InstanceClass, NodePool
+from tests.bed import pins
+from tests.bed.instance_types import (
+    EPHEMERAL_STORAGE,
+    FILE,
+    ZONES,
+    InstanceType,
+    build_file,
+    build_karpenter_types,
+    load_types,
+    write_karpenter_file,
+)
+from tests.bed.overlay import load_catalogue
+from tests.bed.programs import Programs
+
+CATALOGUE = load_catalogue(real=False)
+TYPES = {item.name: item for item in load_types()}
+#: What kwok takes off each machine for a kubelet, in cores.
+KUBELET_CORES = 0.1
+#: The cheapest machine on demand for each class; two families may cost the same.
+CHEAPEST = {
+    "small": {"m5.large", "m6i.large"},
+    "standard": {"m5.xlarge", "m6i.xlarge"},
+    "large-memory": {"r5.12xlarge", "r6i.12xlarge"},
+    "gpu": {"g4dn.4xlarge"},
+}
+
+
+def fits(item: InstanceType, size: InstanceClass, pool: NodePool) -> bool:
+    labels = item.labels
+    return (
+        labels["karpenter.k8s.aws/instance-category"] in pool.instance_categories
+        and size.cores <= item.cores - KUBELET_CORES
+        and size.memory_bytes <= item.usable_memory_mib * 1024**2
+        and size.gpus <= item.gpus
+    )
+
+
+def find_cheapest(size: InstanceClass, pool: NodePool) -> set[str]:
+    fitting = [item for item in TYPES.values() if fits(item, size, pool)]
+    least = min(item.price_per_hour for item in fitting)
+    return {item.name for item in fitting if item.price_per_hour == least}
+
+
+def test_file_is_what_the_published_data_give(programs: Programs) -> None:
+    table = (programs.data / pins.PRICES).read_text()
+
+    assert FILE.read_text() == build_file(table)
+
+
+def test_file_says_where_it_comes_from() -> None:
+    sources = json.loads(FILE.read_text())["sources"]
+
+    assert sources["sizes"].startswith("moto ")
+    assert sources["prices"].startswith("github.com/aws/karpenter-provider-aws v")
+    assert sources["prices_date"] == "2026-07-06"
+
+
+@pytest.mark.parametrize(("slug", "kind"), [*product(CHEAPEST, ("session", "job"))])
+def test_each_class_has_a_machine_in_its_pools(slug: str, kind: str) -> None:
+    size = CATALOGUE.classes[slug]
+    placement = size.session if kind == "session" else size.job
+
+    assert find_cheapest(size, CATALOGUE.node_pools[placement.node_pool]) == CHEAPEST[slug]
+
+
+def test_every_class_is_tried() -> None:
+    assert CATALOGUE.classes.keys() == CHEAPEST.keys()
+
+
+@pytest.mark.parametrize("slug", ["small", "standard"])
+def test_the_category_keeps_cheaper_machines_out(slug: str) -> None:
+    size = CATALOGUE.classes[slug]
+    wider = NodePool("any", "job", ("c", "m", "r"), "amd64", ("on-demand",), {})
+
+    assert all(name.startswith("c") for name in find_cheapest(size, wider))
+
+
+def test_prices_shown_are_those_of_the_machines() -> None:
+    # The catalogue says "r5.12xlarge", "half of m5.xlarge", "a quarter of m5.xlarge".
+    shares = {"half of ": 2, "a quarter of ": 4}
+    for size in CATALOGUE.classes.values():
+        assert size.price is not None
+        words, name = "", size.price.basis
+        for each in shares:
+            if name.startswith(each):
+                words, name = each, name.removeprefix(each)
+        price = TYPES[name].price_per_hour / shares.get(words, 1)
+        assert size.price.per_hour == pytest.approx(price), size.slug
+
+
+def test_scratch_fits_on_every_machine() -> None:
+    largest = max(size.scratch_bytes for size in CATALOGUE.classes.values())
+
+    # A tenth of the disk is the kubelet's.
+    assert largest <= int(EPHEMERAL_STORAGE.removesuffix("Gi")) * GIB * 0.9
+
+
+def test_usable_memory_is_what_karpenter_reckons() -> None:
+    # By hand, after types.go: 8192 - ceil(614.4) - (11 * 29 + 255) - 100.
+    assert TYPES["m5.large"].usable_memory_mib == 6903
+    assert TYPES["r5.8xlarge"].usable_memory_mib < 256 * 1024
+
+
+def test_labels_are_those_of_karpenters_aws_provider() -> None:
+    prefix = "karpenter.k8s.aws/instance-"
+    general = {
+        "category": "g",
+        "family": "g4dn",
+        "generation": "4",
+        "size": "12xlarge",
+        "cpu": "48",
+        "memory": "196608",
+    }
+    of_gpu = {
+        "gpu-name": "t4",
+        "gpu-manufacturer": "nvidia",
+        "gpu-count": "4",
+        "gpu-memory": "16384",
+    }
+
+    assert TYPES["g4dn.12xlarge"].labels == {
+        f"{prefix}{k}": v for k, v in (general | of_gpu).items()
+    }
+    assert f"{prefix}gpu-count" not in TYPES["m5.large"].labels
+
+
+def test_karpenter_reads_an_offer_for_each_zone_and_capacity_type(tmp_path: Path) -> None:
+    written = json.loads(write_karpenter_file(tmp_path / "types.json").read_text())
+
+    assert written == build_karpenter_types(load_types())
+    large = next(each for each in written if each["name"] == "g5.2xlarge")
+    assert large["architecture"] == "amd64"
+    assert large["operatingSystems"] == ["linux"]
+    assert large["resources"] == {
+        "cpu": "8",
+        "memory": f"{TYPES['g5.2xlarge'].usable_memory_mib + 10}Mi",
+        "ephemeral-storage": EPHEMERAL_STORAGE,
+        "pods": "58",
+        "nvidia.com/gpu": "1",
+    }
+    offers = {}
+    for offering in large["offerings"]:
+        labels = {each["key"]: each["values"] for each in offering["Requirements"]}
+        assert all(each["operator"] == "In" for each in offering["Requirements"])
+        (zone,), (capacity_type,) = (
+            labels.pop("topology.kubernetes.io/zone"),
+            labels.pop("karpenter.sh/capacity-type"),
+        )
+        assert labels == {key: [value] for key, value in TYPES["g5.2xlarge"].labels.items()}
+        offers[zone, capacity_type] = offering["Price"]
+    assert offers.keys() == set(product(ZONES, ("on-demand", "spot")))
+    assert {price for (_, kind), price in offers.items() if kind == "on-demand"} == {1.212}
+    assert {price for (_, kind), price in offers.items() if kind == "spot"} == {0.8484}

@@ -1,0 +1,86 @@
+"""Karpenter's node pools from the catalogue's."""
+
+from typing import Any
+
+import pytest
+
+from cluster.driver.node_pools import NodeClass, build_node_pools
+from hub_config.catalogue import GIB, GPU_RESOURCE, NodePool, Taint
+from tests.factories import make_catalogue, make_pool
+
+NODE_CLASS = NodeClass("example.org", "MachineClass", "machines")
+
+
+def build(pool: NodePool) -> dict[str, Any]:
+    (manifest,) = build_node_pools(make_catalogue(node_pools=(pool,)), NODE_CLASS)
+    return manifest
+
+
+def requirements(manifest: dict[str, Any]) -> dict[str, list[str]]:
+    found = manifest["spec"]["template"]["spec"]["requirements"]
+    assert all(each["operator"] == "In" for each in found)
+    return {each["key"]: each["values"] for each in found}
+
+
+def test_each_pool_becomes_one() -> None:
+    catalogue = make_catalogue()
+
+    manifests = build_node_pools(catalogue, NODE_CLASS)
+
+    assert [each["metadata"]["name"] for each in manifests] == list(catalogue.node_pools)
+    references = [each["spec"]["template"]["spec"]["nodeClassRef"] for each in manifests]
+    assert references == [{"group": "example.org", "kind": "MachineClass", "name": "machines"}] * 2
+
+
+def test_pools_are_apart_by_label_and_taint() -> None:
+    taints = (Taint("dedicated", "jobs"), Taint("gpu", "true", "NoExecute"))
+
+    template = build(make_pool(labels={"pool": "x"}, taints=taints))["spec"]["template"]
+
+    assert template["metadata"]["labels"] == {"pool": "x"}
+    assert template["spec"]["taints"] == [
+        {"key": "dedicated", "value": "jobs", "effect": "NoSchedule"},
+        {"key": "gpu", "value": "true", "effect": "NoExecute"},
+    ]
+
+
+def test_machines_are_those_that_the_pool_names() -> None:
+    pool = make_pool(
+        architecture="arm64", capacity_types=("spot", "on-demand"), instance_categories=("c", "x")
+    )
+
+    assert requirements(build(pool)) == {
+        "kubernetes.io/arch": ["arm64"],
+        "kubernetes.io/os": ["linux"],
+        "karpenter.sh/capacity-type": ["spot", "on-demand"],
+        "karpenter.k8s.aws/instance-category": ["c", "x"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "written"),
+    [
+        ({"cpu": 128.0, "memory": 1024.0 * GIB}, {"cpu": "128", "memory": "1024Gi"}),
+        ({"cpu": 0.5, "memory": 1536.0 * 1024**2}, {"cpu": "0.5", "memory": "1536Mi"}),
+        ({"cpu": 1_234_567, "memory": 1000}, {"cpu": "1234567", "memory": "1000"}),
+        (
+            {"cpu": 0, "memory": 0, GPU_RESOURCE: 4},
+            {"cpu": "0", "memory": "0", GPU_RESOURCE: "4"},
+        ),
+    ],
+)
+def test_limits_are_quantities(limits: dict[str, float], written: dict[str, str]) -> None:
+    assert build(make_pool(limits=limits))["spec"]["limits"] == written
+
+
+def test_only_empty_machines_go_and_all_of_them_after_the_pools_idle_time() -> None:
+    spec = build(make_pool(idle_seconds=90))["spec"]
+
+    assert spec["disruption"] == {
+        "consolidationPolicy": "WhenEmpty",
+        "consolidateAfter": "90s",
+        "budgets": [{"nodes": "100%"}],
+    }
+    assert spec["template"]["spec"]["expireAfter"] == "Never"
+    # It would be the time after which pods are ended although they say do-not-disrupt.
+    assert "terminationGracePeriod" not in spec["template"]["spec"]

@@ -1,0 +1,73 @@
+"""Volcano's values: what they say to its programs, and that the facts behind them still hold."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.bed import pins
+
+VALUES = Path(__file__).parents[3] / "helm-values"
+
+
+@pytest.fixture(scope="module")
+def values() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml.safe_load((VALUES / "volcano.yaml").read_text())
+    return parsed
+
+
+def read_versions() -> dict[str, str]:
+    lines = (VALUES / "versions.env").read_text().splitlines()
+    return dict(line.split("=") for line in lines if not line.startswith("#"))
+
+
+def test_scheduler_admits_by_the_queues_capability_alone(values: dict[str, Any]) -> None:
+    configuration = yaml.safe_load(values["custom"]["scheduler_config_override"])
+
+    assert configuration == {
+        "actions": "enqueue, allocate, backfill",
+        "tiers": [
+            {
+                "plugins": [
+                    {"name": "priority"},
+                    {"name": "gang", "enablePreemptable": False},
+                    {"name": "conformance"},
+                ]
+            },
+            {
+                "plugins": [
+                    {"name": "predicates"},
+                    {"name": "capacity", "enableHierarchy": True},
+                    {"name": "nodeorder"},
+                    {"name": "binpack"},
+                ]
+            },
+        ],
+    }
+
+
+def test_admissions(values: dict[str, Any]) -> None:
+    assert values["custom"]["enabled_admissions"].split(",") == [
+        "/jobs/mutate",
+        "/jobs/validate",
+        "/podgroups/validate",
+        "/queues/mutate",
+        "/queues/validate",
+    ]
+
+
+def test_images_are_of_the_pinned_version(values: dict[str, Any]) -> None:
+    assert values["basic"]["image_tag_version"] == f"v{read_versions()['VOLCANO_VERSION']}"
+
+
+def test_bed_runs_the_versions_that_are_deployed() -> None:
+    families = {family.name: pins.get_version(family) for family in pins.FAMILIES}
+    (kubernetes,) = re.findall(r"^\d+\.\d+", families["kubernetes"])
+
+    assert read_versions() == {
+        "KUBERNETES_VERSION": kubernetes,
+        "VOLCANO_VERSION": families["volcano"],
+        "KARPENTER_VERSION": families["karpenter"],
+    }
