@@ -12,14 +12,13 @@ one test).
 
 from __future__ import annotations
 
-import fcntl
+import functools
 import logging
 import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from images._tool.builds import Builds, build_python_mark
@@ -30,6 +29,7 @@ from images._tool.tools import (
     build_tool_environment,
     find_places,
     get_uv,
+    hold,
     run_program,
 )
 
@@ -194,19 +194,6 @@ def choose_steps(wanted: Sequence[str], steps: Sequence[Step]) -> list[str]:
     return chosen
 
 
-@contextmanager
-def hold_checkout(places: Places) -> Iterator[None]:
-    """Let one set-up at a time work in this cache, and so in this checkout."""
-    places.cache.mkdir(parents=True, exist_ok=True)
-    with (places.cache / "set-up.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("Another set-up is running; waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def main(arguments: Sequence[str]) -> int:
     """Make what is wanted and say so; return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -215,7 +202,9 @@ def main(arguments: Sequence[str]) -> int:
         places = find_places(os.environ)
         steps = build_steps(places)
         chosen = choose_steps(arguments, steps)
-        with hold_checkout(places):
+        # One set-up at a time works in this cache, and so in this checkout.
+        waiting = functools.partial(log.info, "Another set-up is running; waiting for it.")
+        with hold(places.cache / "set-up.lock", waiting):
             log.info("Setting up: %s", ", ".join(chosen))
             run_steps(select_steps(steps, chosen), workers=4)
     except StepFailed as error:

@@ -7,12 +7,14 @@ and `lock`.
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +53,24 @@ def find_places(environ: Mapping[str, str]) -> Places:
     """Find this checkout and the cache (`NOTEBOOK_HPC_CACHE` moves it)."""
     cache = environ.get("NOTEBOOK_HPC_CACHE") or "~/.cache/notebook-hpc"
     return Places(Path(__file__).resolve().parents[2], Path(cache).expanduser().resolve())
+
+
+@contextmanager
+def hold(path: Path, tell_waiting: Callable[[], object]) -> Iterator[None]:
+    """Let one process at a time hold a lock file; it goes with the process that has it.
+
+    Args:
+        path: of the file; its folder is made.
+        tell_waiting: called when another process has it, before it is waited for.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell_waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def build_tool_environment(places: Places, path_first: Sequence[Path] = ()) -> dict[str, str]:

@@ -20,7 +20,6 @@ from tests.bed.pki import MASTERS, Authority
 from tests.bed.processes import Daemons
 from tests.bed.programs import Programs
 
-VOLCANO_NAMESPACE = "volcano-system"
 #: Requests per second that a program may send; the default of 5 to 50 is the bottleneck of a burst.
 RATE = ("--kube-api-qps=200", "--kube-api-burst=300")
 #: Ended in this order, last of all, so that whoever goes before can still say goodbye.

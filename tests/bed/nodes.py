@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.bed import cgroups, network_services
-from tests.bed.client import NODE, POD
+from tests.bed.client import NODE, POD, is_true
 from tests.bed.namespace import NAME, Namespace
 from tests.bed.node_files import MOST_NODES, NodeFacts, Size
 from tests.bed.node_start import (
@@ -179,11 +179,8 @@ def wait_ready(bed: Bed, name: str) -> None:
 
     def is_ready() -> bool:
         node = bed.client.find(*NODE, name) or {}
-        conditions = node.get("status", {}).get("conditions", [])
         taints = {taint["key"] for taint in node.get("spec", {}).get("taints", [])}
-        return {"Ready": "True"}.items() <= {
-            each["type"]: each["status"] for each in conditions
-        }.items() and "node.kubernetes.io/not-ready" not in taints
+        return is_true(node, "Ready") and "node.kubernetes.io/not-ready" not in taints
 
     wait(bed, name, "the node to be ready", is_ready)
 

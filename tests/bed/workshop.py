@@ -7,18 +7,17 @@ has most of the others. Imported by `programs` and by tests.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from images._tool.stamps import hash_inputs
-from images._tool.tools import Places
+from images._tool.tools import Places, hold
 from tests.bed import pins
 from tests.bed.go_tool import Go, Say, find_go
 from tests.bed.pins import Family
@@ -153,18 +152,10 @@ class Workshop:
         """
         shutil.rmtree(self.places.cache / "go", ignore_errors=True)
 
-    @contextmanager
-    def _hold(self) -> Iterator[None]:
-        """Let one run at a time build in this cache; the lock goes with the process that has it."""
-        folder = self.places.cache / "bed"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.say("Another run prepares the test bed's programs; waiting for it.")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+    def _hold(self) -> AbstractContextManager[None]:
+        """Let one run at a time build in this cache."""
+        sentence = "Another run prepares the test bed's programs; waiting for it."
+        return hold(self.places.cache / "bed" / "lock", lambda: self.say(sentence))
 
 
 def copy_module(family: Family, go: Go, target: Path) -> Path:

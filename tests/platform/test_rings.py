@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.platform.checkout import ROOT
+from tests.nested import run_pytest
 
 TESTS = """
 import os, signal
@@ -45,17 +44,8 @@ def commit(folder: Path) -> None:
 
 def run_long(folder: Path, **variables: str) -> tuple[str, dict[str, Any]]:
     """Run pytest as `make test-long` does; what it said at the end, and its report."""
-    command = [sys.executable, "-m", "pytest", "-p", "tests.rings", "-c", "/dev/null", "--long"]
-    command += ["--import-mode=importlib", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     inherited = {k: v for k, v in os.environ.items() if k != "FRESH"}
-    done = subprocess.run(
-        [*command, str(folder)],
-        cwd=ROOT,
-        env=inherited | variables | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_pytest(folder, "tests.rings", "--long", environ=inherited | variables)
     file = folder / "build" / "test-long" / "report.json"
     report = json.loads(file.read_text()) if file.exists() else {}
     last = done.stdout.splitlines()[-1] if done.returncode >= 0 else ""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import skips
+from tests.nested import run_pytest
 from tests.platform.checkout import ROOT
 
 SKIPPING = """
@@ -30,7 +29,7 @@ skips.EXPECTED = (skips.ExpectedSkip("Chromium", lambda: {lacks}, "browser"),)
 """
 
 
-def run_pytest(
+def run_skipping(
     folder: Path, skip: str, *options: str, lacks: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest with our plugin on one test that passes and one that may skip itself."""
@@ -38,16 +37,7 @@ def run_pytest(
     ring.mkdir(parents=True, exist_ok=True)
     (ring / "test_it.py").write_text(SKIPPING.format(skip=skip))
     (folder / "conftest.py").write_text(MACHINE.format(lacks=lacks))
-    command = [sys.executable, "-m", "pytest", "-p", "tests.skips", "-c", "/dev/null", *options]
-    command += ["--import-mode=importlib", "-p", "no:cacheprovider"]
-    return subprocess.run(
-        [*command, "--rootdir", str(folder), str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_pytest(folder, "tests.skips", *options)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +56,7 @@ def run_pytest(
 def test_skips_and_lacks_go_together(
     tmp_path: Path, skip: str, lacks: bool, complaint: str
 ) -> None:
-    done = run_pytest(tmp_path, skip, "--expected-skips-only", lacks=lacks)
+    done = run_skipping(tmp_path, skip, "--expected-skips-only", lacks=lacks)
 
     assert done.returncode == bool(complaint), done.stdout
     assert complaint in done.stdout
@@ -74,7 +64,7 @@ def test_skips_and_lacks_go_together(
 
 
 def test_a_run_that_does_not_ask_only_says_so(tmp_path: Path) -> None:
-    done = run_pytest(tmp_path, "pytest.skip('did not feel like it')", lacks=False)
+    done = run_skipping(tmp_path, "pytest.skip('did not feel like it')", lacks=False)
 
     assert done.returncode == 0
     assert "test_skips: Skipped: did not feel like it" in done.stdout

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.nested import run_pytest
+
 # The bed's own fixtures would start one.
 TEST = """
 import pytest
@@ -28,20 +27,11 @@ def test_it(): pass
 """
 
 
-def run_pytest(folder: Path, ring: str, *fixtures: str) -> subprocess.CompletedProcess[str]:
+def run_test(folder: Path, ring: str, *fixtures: str) -> subprocess.CompletedProcess[str]:
     path = folder / "tests" / ring / "test_it.py"
     path.parent.mkdir(parents=True)
     path.write_text(TEST.format(fixtures=", ".join(map(repr, fixtures))))
-    command = [sys.executable, "-m", "pytest", "-p", "tests.bed.fixtures", "-c", "/dev/null"]
-    command += ["--import-mode=importlib", "-p", "no:cacheprovider", "--rootdir", str(folder)]
-    return subprocess.run(
-        [*command, str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_pytest(folder, "tests.bed.fixtures")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +48,7 @@ def run_pytest(folder: Path, ring: str, *fixtures: str) -> subprocess.CompletedP
 def test_a_test_takes_exactly_one_world(
     tmp_path: Path, ring: str, fixtures: list[str], complaint: str
 ) -> None:
-    done = run_pytest(tmp_path, ring, *fixtures)
+    done = run_test(tmp_path, ring, *fixtures)
 
     assert done.returncode == bool(complaint), done.stdout + done.stderr
     assert complaint in done.stdout
