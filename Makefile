@@ -23,7 +23,7 @@ JLPM := $(VENV)/python -m images._tool.jlpm
 BED = $(VENV)/python -m tests.bed --name "$(NAME)"
 MAKE_ENVIRONMENT := $(PYTHON) -m images._tool.environment
 
-.PHONY: help run setup environment build-lab lock system-packages test test-rings test-lab test-long bench \
+.PHONY: help run setup environment build-lab images lock system-packages test test-rings test-lab test-long bench \
 	bed bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -48,6 +48,9 @@ environment: python ## make the local environment of an image, IMAGE=notebook
 
 build-lab: python ## build the Lab extension alone
 	@$(MAKE_ENVIRONMENT) lab
+
+images: setup ## build container images with docker, podman or buildah and verify each: all, or IMAGE=notebook; BASE= ENGINE=
+	@$(VENV)/python -m images._tool.build --base "$(BASE)" --engine "$(ENGINE)" $(if $(filter command environment,$(origin IMAGE)),$(IMAGE))
 
 lock: python ## resolve all requirements*.txt anew from their .in files, UPGRADE=1 takes newer versions
 	@$(PYTHON) -m images._tool.lock $(if $(UPGRADE),--upgrade)

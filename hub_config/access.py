@@ -7,6 +7,7 @@ nothing. Pure; :mod:`hub_config.apply` writes the results.
 Source: https://jupyterhub.readthedocs.io/en/5.5.4/rbac/scopes.html
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 JOBS_SERVICE = "offline-jobs"
@@ -15,13 +16,15 @@ IDLE_CULLER = "idle-culler"
 ACCESS_JOBS = f"access:services!service={JOBS_SERVICE}"
 
 
-def build_services(jobs_url: str, jobs_token: str, culler_token: str) -> list[dict[str, Any]]:
-    """The hub's services. All are external: they outlive the hub, which only routes and knows them.
+def build_services(
+    jobs_url: str, jobs_token: str, culler: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The hub's services. The jobs service outlives the hub, which only routes to it and knows it.
 
     Args:
         jobs_url: where the proxy finds the jobs service.
         jobs_token: what the jobs service says to the hub.
-        culler_token: what the idle culler says to the hub.
+        culler: how the idle culler is started (``command``) or known (``api_token``).
     """
     return [
         {
@@ -33,7 +36,7 @@ def build_services(jobs_url: str, jobs_token: str, culler_token: str) -> list[di
             "oauth_no_confirm": True,
             "display": True,
         },
-        {"name": IDLE_CULLER, "api_token": culler_token, "display": False},
+        {"name": IDLE_CULLER, "display": False, **culler},
     ]
 
 

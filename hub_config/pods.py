@@ -12,14 +12,23 @@ from typing import Any
 from hub_config.catalogue import GPU_RESOURCE, Toleration
 from hub_config.people import home_slug
 from hub_config.quantities import quantity
-from hub_config.workspace import SCRATCH_PATH, Mount, Workspace
+from hub_config.workspace import HOME_PATH, SCRATCH_PATH, Mount, Workspace
 
 LABEL_PREFIX = "notebook-hpc"
 #: One claim per source in each namespace; a user's or group's part is a sub-path of it.
 HOMES_CLAIM = "homes"
 SHARED_CLAIM = "shared"
+#: Name of the volume of the homes' claim in a pod; it is the source's of its mount.
+HOME_VOLUME = "home"
 DATA_CLAIM_PREFIX = "data-"
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108  (the kernel's name, not a temporary file)
+#: Where Jupyter's own files go that must be on the node's disk: SQLite hangs on network storage.
+LOCAL_PATH = f"{SCRATCH_PATH}/.local"
+#: The container that a person's work is in, of sessions (KubeSpawner's name) and jobs alike.
+CONTAINER = "notebook"
+#: Where the first container sees the claims' roots.
+_CLAIMS_PATH = "/claims"
+_FOLDER_MODE = "0770"
 
 
 def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
@@ -33,16 +42,19 @@ def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
     container: dict[str, Any] = {
         "image": workspace.image_reference,
         "env": [
-            {"name": name, "value": value} for name, value in sorted(workspace.environment.items())
+            {"name": name, "value": value}
+            for name, value in sorted(build_environment(workspace).items())
         ],
         "resources": {"limits": build_resources(workspace), "requests": build_resources(workspace)},
         "securityContext": build_container_security(workspace),
         "volumeMounts": build_volume_mounts(workspace),
+        "workingDir": HOME_PATH,
     }
     spec: dict[str, Any] = {
         "automountServiceAccountToken": False,
         "containers": [container],
         "enableServiceLinks": False,
+        "initContainers": [build_folders_container(workspace)],
         "nodeSelector": dict(workspace.placement.selector),
         "restartPolicy": "Never",
         "securityContext": build_pod_security(),
@@ -57,6 +69,63 @@ def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
             "annotations": build_annotations(),
         },
         "spec": spec,
+    }
+
+
+def build_environment(workspace: Workspace) -> dict[str, str]:
+    """The workspace's variables, and where a pod has what :mod:`hub_config.processes` places.
+
+    The search path is the image's.
+    """
+    return {
+        **workspace.environment,
+        "HOME": HOME_PATH,
+        "USER": workspace.user,
+        "LOGNAME": workspace.user,
+        "SHELL": "/bin/bash",
+        "JUPYTER_RUNTIME_DIR": f"{LOCAL_PATH}/runtime",
+        "XDG_CACHE_HOME": f"{LOCAL_PATH}/cache",
+        "MPLCONFIGDIR": f"{LOCAL_PATH}/cache/matplotlib",
+    }
+
+
+def build_folders_container(workspace: Workspace, *more: str) -> dict[str, Any]:
+    """The first container: makes the folders behind the sub-paths, so that they have their owner.
+
+    The kubelet makes a sub-path that is missing as root, and nobody could write there. This one
+    runs as the user; the claims' roots belong to that user, too. It sees everybody's folders, so it
+    is told where to make a folder only below parents that nobody can have replaced by a link.
+
+    Args:
+        workspace: whose home and shared folder are made.
+        more: sub-paths of the homes' claim to be made as well, under a first name with a dot (a
+            home's never has one).
+
+    Source: https://kubernetes.io/docs/concepts/storage/volumes/#using-subpath (v1.35)
+    """
+    mounts = [mount for mount in workspace.mounts if mount.source != "data"]
+    resources = build_resources(workspace)
+    # A pod's request is the most of its first containers and the sum of the others, so this adds
+    # nothing; without any a namespace with a quota refuses the pod.
+    resources.pop(GPU_RESOURCE, None)
+    return {
+        "name": "folders",
+        "image": workspace.image_reference,
+        "command": [
+            "mkdir",
+            "-p",
+            "-m",
+            _FOLDER_MODE,
+            "--",
+            *(f"{_CLAIMS_PATH}/{mount.source}/{mount.name}" for mount in mounts),
+            *(f"{_CLAIMS_PATH}/home/{path}" for path in more),
+        ],
+        "resources": {"limits": resources, "requests": dict(resources)},
+        "securityContext": build_container_security(workspace),
+        "volumeMounts": [
+            {"name": mount.source, "mountPath": f"{_CLAIMS_PATH}/{mount.source}"}
+            for mount in mounts
+        ],
     }
 
 

@@ -1,9 +1,9 @@
-"""KubeSpawner's profile list, made from an offer, and the strict way back from user options.
+"""The KubeSpawner profile of a choice.
 
-Each thing that a person may start is one profile without options: its overrides are the translation
-of a workspace and nothing else. KubeSpawner 7 checks options loosely (a request without
-``profile`` skips the check), so :func:`choose_profile` decides first, and KubeSpawner is only ever
-handed what :func:`build_user_options` makes. Used by the spawner for Kubernetes. Pure, no hub
+KubeSpawner 7 checks options loosely (a request without ``profile`` skips the check), so
+:func:`hub_config.choices.choose` decides first, and KubeSpawner is only ever handed one profile
+without options, whose overrides are the translation of a workspace and nothing else, and the
+options that :func:`build_user_options` makes. Used by the spawner for Kubernetes. Pure, no hub
 library.
 """
 
@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice, Offer, choose
-from hub_config.errors import Refused
+from hub_config.choices import Choice
 from hub_config.people import Person
 from hub_config.pods import (
+    LOCAL_PATH,
     build_annotations,
     build_container_security,
+    build_environment,
+    build_folders_container,
     build_labels,
     build_pod_security,
     build_resources,
@@ -25,7 +27,13 @@ from hub_config.pods import (
     build_volumes,
 )
 from hub_config.quantities import format_size
-from hub_config.workspace import HOME_PATH, Kind, Workspace, build_workspace
+from hub_config.workspace import (
+    HOME_PATH,
+    Kind,
+    Workspace,
+    build_session_variables,
+    build_workspace,
+)
 
 PROFILE_KEY = "profile"
 #: Slugs have single hyphens only, so the parts of a profile's slug can be told apart.
@@ -42,61 +50,14 @@ def build_user_options(choice: Choice) -> dict[str, str]:
     return {PROFILE_KEY: profile_slug(choice)}
 
 
-def choose_profile(offered: Offer, submitted: Mapping[str, object]) -> Choice:
-    """The choice in untrusted options of a spawn.
-
-    Args:
-        offered: what this person may choose.
-        submitted: either the form's flat mapping (``group``, ``image``, ``class``) or exactly
-            ``{"profile": slug}``.
-
-    Raises:
-        Refused: as :func:`hub_config.choices.choose`; for a profile ``unknown-option`` (a key
-            beside it) or ``unknown-profile``.
-    """
-    if PROFILE_KEY not in submitted:
-        return choose(offered, submitted)
-    for key in submitted:
-        if key != PROFILE_KEY:
-            raise Refused(
-                "unknown-option",
-                "Nothing may be sent beside a profile.",
-                field=key[:64] if isinstance(key, str) else None,
-                allowed=(PROFILE_KEY,),
-            )
-    slug = submitted[PROFILE_KEY]
-    choices = {profile_slug(choice): choice for choice in _list_choices(offered)}
-    if type(slug) is not str or slug not in choices:
-        raise Refused(
-            "unknown-profile",
-            "There is no such profile for you. Choose one of: " + ", ".join(choices) + ".",
-            field=PROFILE_KEY,
-            allowed=tuple(choices),
-        )
-    return choices[slug]
-
-
-def build_profiles(catalogue: Catalogue, offered: Offer, person: Person) -> list[dict[str, Any]]:
-    """KubeSpawner's ``profile_list`` for one person: every choice that may be had, once.
-
-    Returns:
-        Profiles with ``slug``, ``display_name``, ``description``, ``default`` and
-        ``kubespawner_override``. Empty when nothing can be had; then the options were refused.
-    """
-    return [build_profile(catalogue, offered, person, choice) for choice in _list_choices(offered)]
-
-
-def build_profile(
-    catalogue: Catalogue, offered: Offer, person: Person, choice: Choice
-) -> dict[str, Any]:
-    """The profile of one choice."""
+def build_profile(catalogue: Catalogue, person: Person, choice: Choice) -> dict[str, Any]:
+    """The profile of one choice: the only entry of KubeSpawner's ``profile_list``."""
     item = choice.instance_class
     return {
         "slug": profile_slug(choice),
         "display_name": f"{choice.image.name} on {item.name} ({choice.group.name})",
         "description": format_size(item.cores, item.memory_bytes, item.gpus, item.gpu_model),
-        "default": (choice.group.slug, choice.image.slug, item.slug)
-        == (offered.default_group, offered.default_image, offered.default_class),
+        "default": True,
         "kubespawner_override": build_overrides(
             build_workspace(catalogue, person, choice, Kind.SESSION)
         ),
@@ -124,7 +85,15 @@ def build_overrides(workspace: Workspace) -> dict[str, Any]:
         "extra_resource_guarantees": dict(resources),
         "node_selector": dict(workspace.placement.selector),
         "tolerations": build_tolerations(workspace),
-        "environment": dict(workspace.environment),
+        "environment": _escape(
+            {
+                **build_environment(workspace),
+                **build_session_variables(
+                    HOME_PATH, f"{LOCAL_PATH}/configuration", workspace.longest_seconds
+                ),
+            }
+        ),
+        "init_containers": [build_folders_container(workspace)],
         "volumes": build_volumes(workspace),
         "volume_mounts": build_volume_mounts(workspace),
         "extra_labels": build_labels(workspace),
@@ -139,13 +108,11 @@ def build_overrides(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _list_choices(offered: Offer) -> list[Choice]:
-    """Every choice that may be had, in the offer's order."""
-    return [
-        Choice(group=group, image=image.image, instance_class=item.instance_class)
-        for group in offered.groups
-        for image in offered.images
-        for item in offered.classes
-        if group.slug in item.groups
-        and (image.image.slug, item.instance_class.slug) in offered.pairs
-    ]
+def _escape(environment: Mapping[str, str]) -> dict[str, str]:
+    """Values that KubeSpawner, for which they are templates, gives back as they are.
+
+    A user's name may have braces.
+    """
+    return {
+        name: value.replace("{", "{{").replace("}", "}}") for name, value in environment.items()
+    }

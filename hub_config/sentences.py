@@ -20,13 +20,27 @@ def describe_start(waiting: Waiting) -> str:
 def _describe_stage(waiting: Waiting) -> str:
     group = _name(waiting, "group", "its group")
     of_class = _name(waiting, "class", "", " of class ")
+    asking = waiting.facts.get("asking") is True
+    pulling = "Preparing the machine" if asking else f"Pulling the image{_image(waiting)}"
     sentences = {
         Stage.SERVICE: "Waiting for the jobs service",
         Stage.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
-        Stage.QUEUE_QUOTA: f"Waiting until {group} has room in its share{_ahead(waiting)}",
-        Stage.NO_NODE: f"No machine{of_class} can be had at the moment, still trying",
+        Stage.QUEUE_QUOTA: (
+            f"Asking for room in the share of {group}"
+            if asking
+            else f"Waiting until {group} has room in its share{_ahead(waiting)}"
+        ),
+        Stage.NO_NODE: (
+            f"Asking for a machine{of_class}"
+            if asking
+            else f"No machine{of_class} can be had at the moment, still trying"
+        ),
         Stage.NODE_STARTING: f"Starting a machine{of_class}",
-        Stage.IMAGE_PULL: f"Pulling the image{_name(waiting, 'image', '', ' ')}",
+        Stage.IMAGE_PULL: (
+            f"{pulling} fails at the moment, still trying"
+            if waiting.facts.get("failing") is True
+            else pulling
+        ),
         Stage.KERNEL_START: "Starting the kernel",
         Stage.CLUSTER_UNREACHABLE: "The cluster cannot be reached at the moment, still trying",
         Stage.JUPYTER_START: "Starting JupyterLab",
@@ -46,6 +60,10 @@ def _ahead(waiting: Waiting) -> str:
 def _name(waiting: Waiting, fact: str, missing: str, before: str = "") -> str:
     value = waiting.facts.get(fact)
     return f"{before}{value}" if isinstance(value, str) and value else missing
+
+
+def _image(waiting: Waiting) -> str:
+    return _name(waiting, "image", "", " ")
 
 
 def _round(seconds: float) -> int:

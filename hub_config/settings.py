@@ -1,14 +1,17 @@
 """What the hub is told from outside, parsed once.
 
-``parse_settings`` turns an environment into :class:`Settings` or says everything that is missing.
-:mod:`hub_config.embedded` writes that environment for the hub that it starts; ``apply`` reads the
-result. Standard library only; nobody below :mod:`hub_config.apply` reads it.
+:func:`parse_settings` turns an environment into :class:`Settings` of a hub on one machine, which
+:mod:`hub_config.embedded` writes; :mod:`hub_config.values` makes the same of a chart's values.
+Either says everything that is missing. ``apply`` reads the result; nobody below it does.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hub_config.catalogue import Catalogue
+from hub_config.catalogue_file import load_catalogue
 from hub_config.errors import ConfigurationError
 
 PREFIX = "NOTEBOOK_HPC_"
@@ -16,55 +19,90 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of a hub on one machine.
+class OneMachine:
+    """Sessions are processes of this machine.
 
     Attributes:
-        catalogue: the catalogue's file.
         state: folder that holds everything which must outlive a process.
         environments: folder of uv environments; an image's slug is its environment's name.
         examples: notebooks that every new home gets.
         cores: cores of this machine.
         memory_bytes: memory of this machine.
         gpus: GPUs of this machine.
-        host: address that the proxy listens on.
-        port: port that the proxy listens on.
-        hub_port: port of the hub itself, behind the proxy.
-        proxy_port: port of the proxy's own API.
-        service_port: public port of the jobs service, behind the proxy.
-        proxy_command: starts configurable-http-proxy.
-        activity_seconds: how often a server reports its activity.
-        proxy_token: what the hub says to the proxy's API.
-        service_token: what the jobs service says to the hub.
-        culler_token: what the idle culler says to the hub.
-        cookie_secret_file: signs the hub's cookies.
     """
 
-    catalogue: Path
     state: Path
     environments: Path
     examples: Path
     cores: int
     memory_bytes: int
     gpus: int
-    host: str
-    port: int
-    hub_port: int
-    proxy_port: int
-    service_port: int
-    proxy_command: tuple[str, ...]
-    activity_seconds: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Sessions are pods.
+
+    Attributes:
+        namespace: where they are made.
+        start_seconds: how long a start may take; a machine and a large image need minutes.
+        pull_policy: when the kubelet asks the registry for an image.
+    """
+
+    namespace: str
+    start_seconds: int
+    pull_policy: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a hub.
+
+    Attributes:
+        catalogue: what there is to choose from.
+        sessions: what sessions are.
+        demonstration_host: with it, the demonstration login serves under this name or address.
+        bind_url: where the proxy listens.
+        hub_bind_url: where the hub itself listens, behind the proxy.
+        hub_connect_url: where proxy and sessions find the hub; empty: where it listens.
+        proxy_api_url: the proxy's own API.
+        proxy_token: what the hub says to it.
+        proxy_command: starts configurable-http-proxy; empty: it runs already.
+        proxy_pid_file: where a proxy of ours leaves its number.
+        database_url: the hub's database.
+        cookie_secret: signs the hub's cookies.
+        ends_sessions: an orderly end of the hub ends all sessions.
+        jobs_url: the jobs service, for the proxy and for sessions.
+        jobs_token: what the jobs service says to the hub.
+        culler: the idle culler's entry among the services, beside its name.
+        activity_seconds: how often a server reports its activity.
+    """
+
+    catalogue: Catalogue
+    sessions: OneMachine | Cluster
+    demonstration_host: str | None
+    bind_url: str
+    hub_bind_url: str
+    hub_connect_url: str
+    proxy_api_url: str
     proxy_token: str
-    service_token: str
-    culler_token: str
-    cookie_secret_file: Path
+    proxy_command: tuple[str, ...]
+    proxy_pid_file: str
+    database_url: str
+    cookie_secret: bytes
+    ends_sessions: bool
+    jobs_url: str
+    jobs_token: str
+    culler: Mapping[str, Any]
+    activity_seconds: int
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
     """Settings from ``NOTEBOOK_HPC_*`` variables and from the secret files in the state folder.
 
     Raises:
-        ConfigurationError: naming every variable that is missing or not a number.
+        ConfigurationError: naming every variable that is missing or not a number, or every mistake
+            of the catalogue.
     """
     needed = (
         "CATALOGUE",
@@ -93,26 +131,34 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
             raise ConfigurationError(f"{PREFIX}{name} must be a whole number, not {text!r}.")
         return int(text)
 
-    secrets = path("STATE") / "secrets"
+    state = path("STATE")
+    secrets = state / "secrets"
+    host = environment.get(PREFIX + "HOST") or LOOPBACK
     return Settings(
-        catalogue=path("CATALOGUE"),
-        state=path("STATE"),
-        environments=path("ENVIRONMENTS"),
-        examples=path("EXAMPLES"),
-        cores=number("CORES"),
-        memory_bytes=number("MEMORY_BYTES"),
-        gpus=number("GPUS"),
-        host=environment.get(PREFIX + "HOST") or LOOPBACK,
-        port=number("PORT"),
-        hub_port=number("HUB_PORT"),
-        proxy_port=number("PROXY_API_PORT"),
-        service_port=number("SERVICE_PORT"),
-        proxy_command=tuple(environment[PREFIX + "PROXY_COMMAND"].split("\n")),
-        activity_seconds=number("ACTIVITY_SECONDS", 300),
+        catalogue=load_catalogue(path("CATALOGUE")),
+        sessions=OneMachine(
+            state=state,
+            environments=path("ENVIRONMENTS"),
+            examples=path("EXAMPLES"),
+            cores=number("CORES"),
+            memory_bytes=number("MEMORY_BYTES"),
+            gpus=number("GPUS"),
+        ),
+        demonstration_host=host,
+        bind_url=f"http://{host}:{number('PORT')}",
+        hub_bind_url=f"http://{LOOPBACK}:{number('HUB_PORT')}",
+        hub_connect_url="",
+        proxy_api_url=f"http://{LOOPBACK}:{number('PROXY_API_PORT')}",
         proxy_token=read_secret(secrets / "proxy-token"),
-        service_token=read_secret(secrets / "service-token"),
-        culler_token=read_secret(secrets / "culler-token"),
-        cookie_secret_file=secrets / "cookie-secret",
+        proxy_command=tuple(environment[PREFIX + "PROXY_COMMAND"].split("\n")),
+        proxy_pid_file=str(state / "hub" / "proxy.pid"),
+        database_url=f"sqlite:///{state / 'hub' / 'jupyterhub.sqlite'}",
+        cookie_secret=parse_cookie_secret(read_secret(secrets / "cookie-secret")),
+        ends_sessions=True,
+        jobs_url=f"http://{LOOPBACK}:{number('SERVICE_PORT')}",
+        jobs_token=read_secret(secrets / "service-token"),
+        culler={"api_token": read_secret(secrets / "culler-token")},
+        activity_seconds=number("ACTIVITY_SECONDS", 300),
     )
 
 
@@ -129,3 +175,15 @@ def read_secret(path: Path) -> str:
     if not secret:
         raise ConfigurationError(f"The secret {path} is empty.")
     return secret
+
+
+def parse_cookie_secret(text: str) -> bytes:
+    """The cookie secret in hexadecimal.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise ConfigurationError("The cookie secret is not hexadecimal.") from error

@@ -20,6 +20,8 @@ DATA_ROOT = "/data"
 USER_ID = 1000
 GROUP_ID = 100
 CAPACITY_LABEL = "karpenter.sh/capacity-type"
+#: For so long (seconds) a busy kernel keeps a session from being stopped as idle.
+LONGEST_SESSION = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
 
 
 class Kind(StrEnum):
@@ -136,6 +138,24 @@ def build_thread_variables(cores: float) -> dict[str, str]:
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"),
         threads,
     )
+
+
+def build_session_variables(home: str, configuration: str, longest_seconds: int) -> dict[str, str]:
+    """Variables that a session's server has beside the workspace's.
+
+    Args:
+        home: path of the home.
+        configuration: path of a folder outside of it. A configuration in the home could keep the
+            server from starting, so none is read there; what Lab itself remembers stays.
+        longest_seconds: the class's longest session.
+    """
+    return {
+        "JUPYTERHUB_ROOT_DIR": home,
+        LONGEST_SESSION: str(longest_seconds),
+        "JUPYTER_CONFIG_DIR": configuration,
+        "JUPYTERLAB_SETTINGS_DIR": f"{home}/.jupyter/lab/user-settings",
+        "JUPYTERLAB_WORKSPACES_DIR": f"{home}/.jupyter/lab/workspaces",
+    }
 
 
 def _build_environment(choice: Choice) -> dict[str, str]:

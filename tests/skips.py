@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.bed import nodes, programs
+from tests.images import building
 from tests.rings import get_ring
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -73,6 +74,11 @@ def lacks_real_nodes() -> bool:
     return not _is_in_ci() and (lacks_bed_programs() or nodes.why_not() is not None)
 
 
+def lacks_image_builder() -> bool:
+    """Tell whether this machine can build no image, as `building.why_not` says; not in CI."""
+    return not _is_in_ci() and building.why_not() is not None
+
+
 def _is_in_ci() -> bool:
     return os.environ.get("CI") == "true"
 
@@ -80,6 +86,7 @@ def _is_in_ci() -> bool:
 EXPECTED = (
     ExpectedSkip("the bed's programs", lacks_bed_programs, "control_plane"),
     ExpectedSkip("real nodes", lacks_real_nodes, "node"),
+    ExpectedSkip("a builder of images", lacks_image_builder, "images"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),
     ExpectedSkip("Linux", lacks_linux, "unit"),
 )

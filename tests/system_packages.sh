@@ -57,6 +57,15 @@ if [ "$(uname -s)" = Linux ]; then
         $(missing util-linux unshare)
 fi
 
+# Images are built with buildah upon a Debian that debootstrap makes: neither needs a registry of
+# images, and buildah no engine.
+if [ "$(uname -s)" = Linux ]; then
+    # shellcheck disable=SC2046 # each is one word or none
+    install "What builds images" "images ring" \
+        $(missing buildah buildah) \
+        $(missing debootstrap debootstrap)
+fi
+
 if [ -z "$failed" ]; then
     rm -f "$log"
 else

@@ -12,32 +12,26 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 from jupyterhub.spawner import LocalProcessSpawner
-from tornado.web import HTTPError
-from traitlets import Any as AnyTrait
 from traitlets import Instance, default
 
 from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice, Machine, Offer, choose, offer
-from hub_config.errors import Refused
-from hub_config.form.page import build_page, build_refusal, parse_form
-from hub_config.people import Person, build_person
+from hub_config.choices import Choice, Machine
 from hub_config.processes import Process, build_process
-from hub_config.quantities import format_size
 from hub_config.sentences import describe_start
 from hub_config.settings import LOOPBACK
+from hub_config.spawners.choosing import ChoosingSpawner, ShownError
 from hub_config.spawners.logs import bound_log
 from hub_config.waiting import Stage, Waiting
-from hub_config.workspace import Kind, build_workspace
+from hub_config.workspace import Kind, build_session_variables, build_workspace
 
 EXAMPLES = "examples"
-LONGEST_SESSION = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
 
 
 @dataclass(frozen=True)
@@ -91,91 +85,34 @@ def is_built(environment: Path) -> bool:
     return (environment / ".stamps" / "own").is_file()
 
 
-class ShownError(HTTPError):
-    """An answer of the hub whose sentence it shows, on its pages too."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(status, sentence)
-        self.jupyterhub_message = sentence
-
-
-class LocalSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub has no types
+class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc]  # no types
     """One jupyterhub-singleuser process per user."""
 
     site = Instance(Site, help="What all sessions on this machine share.").tag(config=True)
 
-    # JupyterHub's trait refuses all but a mapping, with an error 500; we refuse it with a sentence.
-    user_options = AnyTrait({})
-
     # Each start takes the next cores, so that two small sessions do not share one.
     _turns = itertools.count()
-    _choice: Choice | None = None
     _process: Process | None = None
     _longest_seconds = 0
     _started = 0.0
 
     # ---- what may be chosen, and what was
 
-    def build_person(self) -> Person:
-        """The user as the catalogue sees them, groups as the login gave them."""
-        groups = [group.name for group in self.user.groups]
-        return build_person(self.user.name, groups, admin=self.user.admin)
+    @property
+    def catalogue(self) -> Catalogue:
+        """What there is to choose from."""
+        return self.site.catalogue
 
-    def build_offer(self) -> Offer:
-        """What the user may choose now."""
-        return offer(self.site.catalogue, self.build_person(), self.site.measure())
+    def measure(self) -> Machine:
+        """What this machine can give now."""
+        return self.site.measure()
 
-    def check_options(self, options: object) -> Choice:
-        """The choice in untrusted options.
-
-        Raises:
-            ShownError: 400, with the sentence that says why.
-        """
-        try:
-            if not isinstance(options, Mapping):
-                raise Refused(
-                    "unknown-option", "The options must be an object of names and values."
-                )
-            return choose(self.build_offer(), options)
-        except Refused as refused:
-            raise ShownError(400, refused.message) from refused
-
-    @default("options_form")
-    def _default_options_form(self) -> Callable[["LocalSpawner"], str]:
-        return LocalSpawner.render_form
-
-    def render_form(self) -> str:
-        """The start form as HTML."""
-        try:
-            return build_page(self.build_offer(), self.orm_spawner.user_options)
-        except Refused as refused:
-            return build_refusal(refused)
-
-    @default("options_from_form")
-    def _default_options_from_form(self) -> Callable[..., dict[str, object]]:
-        return self.read_form
-
-    def read_form(self, form_data: Mapping[str, Sequence[object]]) -> dict[str, object]:
-        """The options of a submitted form, checked, so that the form can show what is wrong."""
-        try:
-            options = parse_form(form_data)
-        except Refused as refused:
-            raise ShownError(400, refused.message) from refused
-        self.check_options(options)
-        return options
-
-    @default("apply_user_options")
-    def _default_apply_user_options(self) -> Callable[["LocalSpawner", object], None]:
-        # The hub calls this on every way to a start, the REST API and stored options included.
-        return LocalSpawner.prepare_choice
-
-    def prepare_choice(self, options: object) -> None:
-        """Decide what process to start, from options that may have come from anywhere."""
-        choice = self._choice = self.check_options(options)
+    def prepare_choice(self, choice: Choice) -> None:
+        """Decide what process to start."""
         site = self.site
         workspace = build_workspace(site.catalogue, self.build_person(), choice, Kind.SESSION)
         self._process = build_process(
-            workspace, site.state, site.environments, site.measure(), os.environ
+            workspace, site.state, site.environments, self.measure(), os.environ
         )
         self._longest_seconds = workspace.longest_seconds
         self.cpu_limit = float(self._process.cores)
@@ -236,16 +173,8 @@ class LocalSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub has
         if self._process is None:
             return env
         home = self._process.home
-        own = {
-            "JUPYTERHUB_ROOT_DIR": str(home),
-            # For so long a busy kernel keeps the session from being stopped as idle.
-            LONGEST_SESSION: str(self._longest_seconds),
-            # A configuration in the home could keep the server from starting, so none is read
-            # there; what Lab itself remembers stays in the home.
-            "JUPYTER_CONFIG_DIR": str(self.site.state / "scratch" / home.name / "configuration"),
-            "JUPYTERLAB_SETTINGS_DIR": str(home / ".jupyter" / "lab" / "user-settings"),
-            "JUPYTERLAB_WORKSPACES_DIR": str(home / ".jupyter" / "lab" / "workspaces"),
-        }
+        configuration = self.site.state / "scratch" / home.name / "configuration"
+        own = build_session_variables(str(home), str(configuration), self._longest_seconds)
         return {**self._process.environment, **env, **own}
 
     def make_preexec_fn(self, name: str) -> Callable[[], None]:
@@ -260,13 +189,9 @@ class LocalSpawner(LocalProcessSpawner):  # type: ignore[misc]  # JupyterHub has
 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """The start in plain words."""
-        choice = self._choice
-        if choice is not None:
-            size = choice.instance_class
-            words = format_size(size.cores, size.memory_bytes, size.gpus, size.gpu_model)
-            where = f"{choice.image.name} on {size.name} ({words})"
+        if self._choice is not None:
             sentence = describe_start(Waiting(Stage.JUPYTER_START))
-            yield {"progress": 30, "message": f"{sentence}: {where}."}
+            yield {"progress": 30, "message": f"{sentence}: {self.describe_choice()}."}
 
     # ---- after a restart of the hub
 

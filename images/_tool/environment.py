@@ -34,6 +34,8 @@ from images._tool.tools import (
 )
 
 IMAGE_OF_TESTS = "notebook"
+# Users work in the other images; these are the platform's own, which the platform's environment is.
+IMAGES_OF_THE_PLATFORM = ("hub", "jobs-service")
 SHIM = """#!/bin/sh
 exec '{node}/node' '{proxy}/node_modules/configurable-http-proxy/bin/configurable-http-proxy' "$@"
 """
@@ -162,6 +164,8 @@ def build_steps(places: Places) -> list[Step]:
         steps.append(environments.make_platform_step(name, base, folder))
     for lock in sorted(places.root.glob("images/*/requirements.txt")):
         image = lock.parent.name
+        if image in IMAGES_OF_THE_PLATFORM:
+            continue
         base, folder = f"packages of image {image}", places.environments / image
         steps.append(environments.make_lock_step(base, folder, lock))
         steps.append(environments.make_image_step(f"image {image}", base, folder))

@@ -212,5 +212,7 @@ def _build_pod(
     spec["volumes"] = [each for each in spec["volumes"] if each["name"] not in claims]
     mounts = container["volumeMounts"]
     container["volumeMounts"] = [each for each in mounts if each["name"] not in claims]
+    # Without claims there are no folders to make.
+    spec.pop("initContainers", None)
     fields["metadata"]["annotations"].update(stages)
     return fields

@@ -1,6 +1,6 @@
-"""Whole pods as literals: KubeSpawner's session pod and the job's pod template of one choice.
+"""Whole manifests as literals: our spawner's session pod and the Volcano Job of one choice.
 
-The session's goes through KubeSpawner itself, without a cluster. Where a literal changes on
+The session's pod goes through KubeSpawner itself, without a cluster. Where a literal changes on
 purpose, ``NOTEBOOK_HPC_WRITE_GOLDEN=1`` writes it anew; read the difference before it is committed.
 """
 
@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,20 +18,22 @@ from kubernetes_asyncio.client import ApiClient
 from kubernetes_asyncio.config import kube_config
 from kubespawner import KubeSpawner
 from kubespawner.spawner import MockObject
+from traitlets.config import Config
 
+from hub_config.apply import update_kubernetes_spawner
 from hub_config.catalogue import GIB, GPU_RESOURCE, Catalogue, Queue
 from hub_config.catalogue_file import load_catalogue
-from hub_config.choices import Choice, Offer
-from hub_config.errors import Refused
+from hub_config.choices import Choice, choose
 from hub_config.people import Person
-from hub_config.pods import build_pod_fields
-from hub_config.profiles import (
-    build_profiles,
-    build_user_options,
-    choose_profile,
-    profile_slug,
-)
+from hub_config.profiles import build_profile, build_user_options, profile_slug
+from hub_config.settings import Cluster
+from hub_config.spawners.choosing import ShownError
+from hub_config.spawners.kubernetes import KubernetesSpawner
 from hub_config.workspace import Kind, build_workspace
+from offline_jobs.contract.names import object_name
+from offline_jobs.contract.run import Specification
+from offline_jobs.service.backends.backend import Launch
+from offline_jobs.service.backends.volcano.build import build_job
 from tests.factories import (
     make_catalogue,
     make_class,
@@ -96,24 +99,34 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
 
 
+def make_spawner(catalogue: Catalogue = CATALOGUE, person: Person = ADA) -> KubernetesSpawner:
+    """A spawner of ours as the hub makes it, but for the hub and the cluster."""
+    user = MockObject()
+    user.name, user.id, user.url, user.admin = person.name, 7, "/user/ada/", person.admin
+    user.groups = [SimpleNamespace(name=group) for group in sorted(person.groups)]
+    # What a careless administrator or a chart's defaults might have left.
+    config = Config()
+    apply_kubernetes_spawner(config, catalogue)
+    return KubernetesSpawner(_mock=True, user=user, config=config)
+
+
+def apply_kubernetes_spawner(config: Config, catalogue: Catalogue) -> None:
+    update_kubernetes_spawner(
+        config, catalogue, Cluster("jupyterhub", start_seconds=900, pull_policy="IfNotPresent")
+    )
+    config.Spawner.environment = {"OFFLINE_JOBS_URL": "http://offline-jobs:8080/services/x"}
+
+
 def session_pod(
-    options: Mapping[str, str], profiles: list[dict[str, Any]] | None = None
+    options: object, catalogue: Catalogue = CATALOGUE, person: Person = ADA
 ) -> dict[str, Any]:
-    """The pod that KubeSpawner makes of user options, as JSON."""
+    """The pod that our spawner makes of user options, as JSON."""
 
     async def make() -> dict[str, Any]:
-        user = MockObject()
-        user.name, user.id, user.url = ADA.name, 7, "/user/ada/"
-        spawner = KubeSpawner(
-            _mock=True,
-            user=user,
-            profile_list=profiles or build_profiles(CATALOGUE, make_offer(CATALOGUE, ADA), ADA),
-            cpu_limit=0.1,
-            mem_limit="256M",
-            image="registry.example/nothing-chosen:1",
-        )
-        spawner.user_options = dict(options)
+        spawner = make_spawner(catalogue, person)
+        spawner.user_options = options
         await spawner.load_user_options()
+        assert spawner.user_options == options
         async with ApiClient() as client:
             pod: dict[str, Any] = client.sanitize_for_serialization(
                 await spawner.get_pod_manifest()
@@ -131,14 +144,39 @@ def session_pod(
 
 
 def choose_strictly(options: Mapping[str, object]) -> Choice:
-    return choose_profile(make_offer(CATALOGUE, ADA), options)
+    return choose(make_offer(CATALOGUE, ADA), options)
 
 
-def job_template(name: str, *, interruptible: bool = False) -> dict[str, Any]:
+def make_launch(name: str, *, interruptible: bool = False) -> Launch:
+    job, attempt = "a1b2c3d4e5f6", 2
     workspace = build_workspace(
         CATALOGUE, ADA, choose_strictly(CHOICES[name]), Kind.JOB, interruptible=interruptible
     )
-    return build_pod_fields(workspace)
+    return Launch(
+        object_name=object_name(job, attempt),
+        specification=Specification(
+            job=job,
+            attempt=attempt,
+            name="Markers",
+            notebook={"nbformat": 4, "cells": []},
+            path="project/markers.ipynb",
+            output="offline-jobs/markers/2026-11-24T061500-a1b2c3d4e5f6",
+            kernel={"name": "python3", "source": "image"},
+        ),
+        workspace=workspace,
+        url=f"http://offline-jobs:8081/internal/v1/runs/{job}/{attempt}",
+        token="0123456789abcdef",
+    )
+
+
+def volcano_job(name: str, *, interruptible: bool = False) -> dict[str, Any]:
+    return build_job(make_launch(name, interruptible=interruptible), "offline-jobs")
+
+
+def job_template(name: str, *, interruptible: bool = False) -> dict[str, Any]:
+    (task,) = volcano_job(name, interruptible=interruptible)["spec"]["tasks"]
+    template: dict[str, Any] = task["template"]
+    return template
 
 
 def assert_literal(name: str, found: dict[str, Any]) -> None:
@@ -150,14 +188,12 @@ def assert_literal(name: str, found: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_session_pod(name: str) -> None:
-    options = build_user_options(choose_strictly(CHOICES[name]))
-
-    assert_literal(f"session-{name}", session_pod(options))
+    assert_literal(f"session-{name}", session_pod(CHOICES[name]))
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_job_template(name: str) -> None:
-    assert_literal(f"job-{name}", job_template(name))
+def test_volcano_job(name: str) -> None:
+    assert_literal(f"job-{name}", volcano_job(name))
 
 
 def test_interruptible_job_goes_to_spot_and_nothing_else_changes() -> None:
@@ -176,18 +212,46 @@ ALLOWED_DIFFERENCES = {
     "apiVersion": "a template has none",
     "kind": "a template has none",
     "metadata.annotations.hub.jupyter.org/username": "the hub's",
-    "metadata.labels": "the hub's, beside ours",
-    "metadata.name": "given by whoever makes the object",
-    "spec.containers.0.env": "the hub's, beside ours",
+    "metadata.labels": "the hub's and the job's, beside ours",
+    "metadata.name": "Volcano names the job's",
+    "spec.containers.0.args": "a session runs the image's own command",
+    "spec.containers.0.env": "the hub's and the run's, beside ours",
+    "spec.containers.0.imagePullPolicy": "the session's is the hub's, and what Kubernetes takes",
     "spec.containers.0.lifecycle": "empty",
-    "spec.containers.0.name": "given by whoever runs something in it",
     "spec.containers.0.ports": "a session is served",
-    "spec.containers.0.workingDir": "a job works in its notebook's folder",
+    "spec.containers.0.volumeMounts": "a job has checkpoints, beside what both have",
     "spec.imagePullSecrets": "empty",
+    "spec.initContainers.0.command": "a job's checkpoints are made, too",
     "spec.nodeSelector": "other pools",
     "spec.restartPolicy": "a session's server comes back, a job's runner must not",
+    "spec.terminationGracePeriodSeconds": "the hub gives a session's when it deletes the pod",
     "spec.tolerations": "other pools",
 }
+#: Variables and labels that only one of the two has, and only these.
+SESSION_VARIABLES = {
+    "JUPYTERLAB_SETTINGS_DIR",
+    "JUPYTERLAB_WORKSPACES_DIR",
+    "JUPYTER_CONFIG_DIR",
+    "JUPYTER_IMAGE",
+    "JUPYTER_IMAGE_SPEC",
+    "JPY_API_TOKEN",
+    "CPU_GUARANTEE",
+    "CPU_LIMIT",
+    "MEM_GUARANTEE",
+    "MEM_LIMIT",
+    "OFFLINE_JOBS_LONGEST_SESSION_SECONDS",
+    "OFFLINE_JOBS_URL",
+}
+JOB_VARIABLES = {
+    "CHECKPOINT_DIR",
+    "OFFLINE_JOB_ATTEMPT",
+    "OFFLINE_JOB_ID",
+    "OFFLINE_JOB_MEMORY_BYTES",
+    "OFFLINE_JOB_PATIENCE_SECONDS",
+    "OFFLINE_JOB_TOKEN",
+    "OFFLINE_JOB_URL",
+}
+JOB_LABELS = {"notebook-hpc/job-id", "notebook-hpc/attempt"}
 
 
 def differences(one: Any, other: Any, place: str = "") -> set[str]:
@@ -207,65 +271,102 @@ def differences(one: Any, other: Any, place: str = "") -> set[str]:
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_session_and_job_differ_where_they_may_only(name: str) -> None:
-    session = session_pod(build_user_options(choose_strictly(CHOICES[name])))
+    session = session_pod(CHOICES[name])
     job = job_template(name)
 
     assert differences(session, job) <= ALLOWED_DIFFERENCES.keys()
-    assert job["metadata"]["labels"].items() <= session["metadata"]["labels"].items()
-    variables = session["spec"]["containers"][0]["env"]
-    assert all(variable in variables for variable in job["spec"]["containers"][0]["env"])
+    labels = session["metadata"]["labels"]
+    ours_in_job = {
+        name: value for name, value in job["metadata"]["labels"].items() if name not in JOB_LABELS
+    }
+    assert ours_in_job == {
+        name: value for name, value in labels.items() if name.startswith("notebook-hpc/")
+    }
+    ours, theirs = read_variables(session), read_variables(job)
+    assert theirs.keys() - ours.keys() == JOB_VARIABLES
+    assert {
+        name for name in ours.keys() - theirs.keys() if not name.startswith("JUPYTERHUB_")
+    } == SESSION_VARIABLES
+    assert all(theirs[name] == ours[name] for name in ours.keys() & theirs.keys())
+    mounts = [pod["spec"]["containers"][0]["volumeMounts"] for pod in (session, job)]
+    assert mounts[0] == mounts[1][:-1]
+    folders = [pod["spec"]["initContainers"][0]["command"] for pod in (session, job)]
+    assert folders[0] == folders[1][:-1]
+
+
+def read_variables(pod: Mapping[str, Any]) -> dict[str, str]:
+    variables = pod["spec"]["containers"][0]["env"]
+    assert len({each["name"] for each in variables}) == len(variables)
+    return {each["name"]: each["value"] for each in variables}
 
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_both_satisfy_the_restricted_standard(name: str) -> None:
-    session = session_pod(build_user_options(choose_strictly(CHOICES[name])))
+    session = session_pod(CHOICES[name])
     for pod in (session, job_template(name)):
         spec = pod["spec"]
-        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC", "initContainers"}
+        assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC"}
         assert spec["automountServiceAccountToken"] is False
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         kinds = {key for volume in spec["volumes"] for key in volume} - {"name"}
         assert kinds <= {"persistentVolumeClaim", "emptyDir"}
-        (container,) = spec["containers"]
-        security = container["securityContext"]
-        assert security["allowPrivilegeEscalation"] is False
-        assert security["capabilities"] == {"drop": ["ALL"]}
-        assert security["privileged"] is False
-        assert (security["runAsUser"], security["runAsGroup"]) == (1000, 100)
+        for container in (*spec["initContainers"], *spec["containers"]):
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert security["privileged"] is False
+            assert (security["runAsUser"], security["runAsGroup"]) == (1000, 100)
+            assert security["runAsNonRoot"] is True
 
 
 # ---- options that KubeSpawner would let through
 
-SMUGGLED: dict[str, Mapping[str, object]] = {
+SMUGGLED: dict[str, object] = {
     "nothing": {},
+    "no object": ["small"],
     "an image without profile": {"img--unlisted-choice": "evil/image:1"},
     "an option without profile": {"res--unlisted-choice": "x"},
-    "an empty profile": {"profile": ""},
+    "a profile": {"profile": "notebook--small--lab"},
     "an empty profile and an image": {"profile": "", "image": "evil/image:1"},
-    "no text as profile": {"profile": ["notebook--small--lab"]},
-    "an unknown profile": {"profile": "notebook--huge--lab"},
-    "a profile of another group": {"profile": "cuda--gpu--lab"},
-    "a pair that cannot work": {"profile": "cuda--small--lab"},
-    "a profile and an image": {
-        "profile": "notebook--small--lab",
-        "image--unlisted-choice": "evil/image:1",
-    },
-    "a profile and a choice": {"profile": "notebook--small--lab", "class": "gpu"},
+    "a class of another group": {"group": "lab", "image": "cuda", "class": "gpu"},
+    "a pair that cannot work": {"group": "lab", "image": "cuda", "class": "small"},
+    "a choice and a profile": {**CHOICES["small"], "profile": "cuda--gpu--gpu-users"},
     "a choice and a limit": {**CHOICES["small"], "mem_limit": "1T"},
+    "a choice and an image": {**CHOICES["small"], "image--unlisted-choice": "evil/image:1"},
     "an unknown choice": {**CHOICES["small"], "class": "huge"},
     "a template": {**CHOICES["small"], "image": "{user.name}"},
 }
 
 
 @pytest.mark.parametrize("options", SMUGGLED.values(), ids=SMUGGLED.keys())
-def test_smuggled_options_are_refused(options: Mapping[str, object]) -> None:
-    with pytest.raises(Refused):
-        choose_strictly(options)
+def test_smuggled_options_are_refused_when_submitted_and_when_the_pod_is_made(
+    options: object,
+) -> None:
+    async def submit() -> None:
+        await make_spawner()._run_apply_user_options(options)
+
+    for attempt in (lambda: session_pod(options), lambda: asyncio.run(submit())):
+        with pytest.raises(ShownError) as refused:
+            attempt()
+        assert refused.value.status_code == 400
+
+
+def test_a_form_is_checked_when_it_is_submitted() -> None:
+    fields = {name: [slug] for name, slug in CHOICES["gpu"].items()}
+
+    async def submit(**changes: list[str]) -> object:
+        options: object = make_spawner().options_from_form({**fields, **changes})
+        return options
+
+    assert asyncio.run(submit()) == CHOICES["gpu"]
+    for wrong in (["huge"], ["gpu", "small"]):
+        with pytest.raises(ShownError):
+            asyncio.run(submit(**{"class": wrong}))
 
 
 def test_the_check_is_needed() -> None:
-    # KubeSpawner alone runs an image that nobody offered, and without ``profile`` its default.
+    # KubeSpawner alone runs an image that nobody offered, when ``profile`` is left out.
     open_list = [
         {
             "slug": "lab",
@@ -284,47 +385,43 @@ def test_the_check_is_needed() -> None:
         }
     ]
 
-    smuggled = session_pod({"img--unlisted-choice": "evil/image:1"}, open_list)
-    ours = session_pod({"img--unlisted-choice": "evil/image:1"})
+    async def load() -> str:
+        spawner = KubeSpawner(_mock=True, profile_list=open_list)
+        spawner.user_options = {"img--unlisted-choice": "evil/image:1"}
+        await spawner.load_user_options()
+        image: str = spawner.image
+        return image
 
-    assert smuggled["spec"]["containers"][0]["image"] == "evil/image:1"
-    # Our profiles have no options, so nothing foreign gets in even there; the check refuses it.
-    assert ours["spec"]["containers"][0]["image"] == "registry.example/notebook:1.0"
-
-
-@pytest.mark.parametrize("name", CHOICES)
-def test_a_profile_is_the_same_choice_as_the_form(name: str) -> None:
-    choice = choose_strictly(CHOICES[name])
-
-    assert choose_strictly(build_user_options(choice)) == choice
+    assert asyncio.run(load()) == "evil/image:1"
 
 
-def test_profiles_are_exactly_what_may_be_had() -> None:
-    profiles = build_profiles(CATALOGUE, make_offer(CATALOGUE, ADA), ADA)
+def test_a_name_with_braces_is_no_template() -> None:
+    # KubeSpawner expands templates in values of the environment.
+    person = make_person("{unescaped_username}x", ["lab"])
 
-    assert [profile["slug"] for profile in profiles] == [
-        "notebook--small--lab",
-        "notebook--gpu--gpu-users",
-        "cuda--gpu--gpu-users",
-    ]
-    assert [profile["slug"] for profile in profiles if profile["default"]] == [
-        "notebook--small--lab"
-    ]
-    assert profiles[2]["display_name"] == "Cuda on Gpu (Gpu-users)"
-    assert profiles[2]["description"] == "8 cores, 32 GiB and 1 GPU (T4)"
+    variables = read_variables(session_pod(CHOICES["small"], person=person))
+
+    assert variables["USER"] == "{unescaped_username}x"
 
 
-def test_every_profile_of_the_shipped_catalogue_makes_a_pod(shipped: Catalogue) -> None:
-    person: Person = make_person("ada", shipped.groups)
-    offered: Offer = make_offer(shipped, person)
-    profiles = build_profiles(shipped, offered, person)
-
-    assert len(profiles) == len({profile["slug"] for profile in profiles}) > 10
-    for profile in profiles:
-        pod = session_pod({"profile": profile["slug"]}, profiles)
-        choice = choose_profile(offered, {"profile": profile["slug"]})
-        assert profile_slug(choice) == profile["slug"]
-        assert pod["spec"]["containers"][0]["image"] == choice.image.reference
+def test_every_choice_of_the_shipped_catalogue_makes_a_pod(shipped: Catalogue) -> None:
+    person = make_person("ada", shipped.groups)
+    offered = make_offer(shipped, person)
+    made = set()
+    for group in offered.groups:
+        for image, size in offered.pairs:
+            options = {"group": group.slug, "image": image, "class": size}
+            if group.slug not in shipped.classes[size].groups:
+                continue
+            choice = choose(offered, options)
+            pod = session_pod(options, shipped, person)
+            assert build_user_options(choice) == {
+                "profile": build_profile(shipped, person, choice)["slug"]
+            }
+            made.add(profile_slug(choice))
+            assert pod["spec"]["containers"][0]["image"] == choice.image.reference
+            assert pod["metadata"]["labels"]["notebook-hpc/class"] == size
+    assert len(made) > 10
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -34,6 +34,12 @@ class Place:
         self.launch_errors: dict[str, Exception] = {}
         self.observe_errors: dict[str, Exception] = {}
         self.stop_errors: dict[str, Exception] = {}
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
     async def launch(self, launch: Launch) -> Mapping[str, Any]:
         self.launches.append(launch.object_name)

@@ -106,6 +106,18 @@ CAUSES: dict[str, tuple[dict[str, Any], dict[str, Any], State, Cause | None]] = 
     ),
     "vanished": ({"cell": 1}, {}, State.FAILED, Cause.INTERRUPTED),
     "removed from outside": ({}, {"removed": True}, State.FAILED, Cause.REMOVED),
+    "removed from outside, and the runner saw a signal only": (
+        {"result": make_record(outcome="interrupted", exit_code=13)},
+        {"removed": True},
+        State.FAILED,
+        Cause.REMOVED,
+    ),
+    "its kernel died, and the place says for memory": (
+        {"result": make_record(outcome="kernel-died", exit_code=11)},
+        {"killed_for_memory": True},
+        State.FAILED,
+        Cause.OUT_OF_MEMORY,
+    ),
     "exit code alone: success": ({}, {"exit_code": 0}, State.SUCCEEDED, None),
     "exit code alone: unknown": ({}, {"exit_code": 1}, State.FAILED, Cause.INTERNAL),
     "cancelled, by nobody's wish": ({}, {"exit_code": 16}, State.FAILED, Cause.INTERRUPTED),
@@ -372,6 +384,39 @@ def test_stopped_for_its_time_it_may_be_heard_again_before_it_ends() -> None:
     step = decide(view, after(170), PATIENCE)
     assert isinstance(step, Finish)
     assert (step.ending.state, step.ending.cause) == (State.FAILED, Cause.TIME_LIMIT)
+
+
+def test_time_in_the_line_and_until_a_machine_is_there_does_not_count() -> None:
+    """In a cluster an object may be there for days before its runner begins."""
+    attempt = make_attempt(launched=NOON)
+    late = after(10 * 24 * 3600)
+    in_line = Observation("waiting", Reason.QUEUE_QUOTA, {"group": "lab"})
+    just_begun = Observation("running", begun=late)
+    never_ran = ended()
+
+    assert decide(View(LIMITED, attempt, in_line), late, PATIENCE) == Stand(
+        Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"group": "lab"})
+    )
+    assert decide(View(LIMITED, attempt, just_begun), late, PATIENCE) == Stand(
+        Standing(State.STARTING, Reason.KERNEL_START)
+    )
+    assert isinstance(decide(View(LIMITED, attempt, never_ran), late, PATIENCE), TryAgain)
+    hung = after(10 * 24 * 3600 + 160)
+    assert decide(View(LIMITED, attempt, just_begun), hung, PATIENCE) == Stop(
+        force=False, overtime=True
+    )
+
+
+def test_what_waits_in_the_line_is_queued_and_what_waits_for_a_machine_is_starting() -> None:
+    attempt = make_attempt(**LAUNCHED)
+    for reason, state in (
+        (Reason.QUEUE_QUOTA, State.QUEUED),
+        (Reason.NO_NODE, State.STARTING),
+        (Reason.NODE_STARTING, State.STARTING),
+        (Reason.IMAGE_PULL, State.STARTING),
+    ):
+        step = decide(View(make_job(), attempt, Observation("waiting", reason)), NOON, PATIENCE)
+        assert step == Stand(Standing(state, reason))
 
 
 def test_what_was_stopped_for_its_time_ends_as_time_limit() -> None:

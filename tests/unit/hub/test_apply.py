@@ -42,10 +42,11 @@ def settings(environment: dict[str, str]) -> Settings:
 
 
 def test_settings_are_parsed_once(settings: Settings) -> None:
-    assert settings.hub_port == 8081
+    assert settings.hub_bind_url == "http://127.0.0.1:8081"
     assert settings.proxy_command == ("/a folder/proxy",)
-    assert settings.host == "127.0.0.1"
-    assert len({settings.proxy_token, settings.service_token, settings.culler_token}) == 3
+    assert settings.demonstration_host == "127.0.0.1"
+    tokens = {settings.proxy_token, settings.jobs_token, settings.culler["api_token"]}
+    assert len(tokens) == 3
 
 
 def test_every_missing_setting_is_named(environment: dict[str, str]) -> None:
@@ -92,7 +93,7 @@ def test_everything_listens_on_loopback(settings: Settings) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "hub.example", "127.0.0.1.x"])  # noqa: S104
 def test_the_demonstration_login_is_refused_elsewhere(settings: Settings, host: str) -> None:
     with pytest.raises(ConfigurationError, match="must listen on a loopback address"):
-        apply(Config(), dataclasses.replace(settings, host=host))
+        apply(Config(), dataclasses.replace(settings, demonstration_host=host))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "::1", "127.1.2.3"])
@@ -100,15 +101,17 @@ def test_loopback_has_many_names(host: str) -> None:
     assert is_loopback(host)
 
 
-def test_a_catalogue_with_mistakes_stops_the_hub(settings: Settings, tmp_path: Path) -> None:
+def test_a_catalogue_with_mistakes_stops_the_hub(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "catalogue.yaml").write_text("custom:\n  catalogue:\n    images: []\n")
 
     with pytest.raises(CatalogueError):
-        apply(Config(), dataclasses.replace(settings, catalogue=tmp_path / "catalogue.yaml"))
+        parse_settings(environment | {"NOTEBOOK_HPC_CATALOGUE": str(tmp_path / "catalogue.yaml")})
 
 
 def test_services_and_roles_name_each_other() -> None:
-    services = build_services("http://127.0.0.1:1", "one", "two")
+    services = build_services("http://127.0.0.1:1", "one", {"api_token": "two"})
     names = {service["name"] for service in services}
 
     assert all(set(role.get("services", [])) <= names for role in build_roles())

@@ -26,6 +26,14 @@ from offline_jobs.contract.states import Reason
         ),
         (Waiting(Stage.NODE_STARTING, {}, 171), "Starting a machine, usually about 3 min"),
         (Waiting(Stage.IMAGE_PULL, {"image": "stomics"}), "Pulling the image stomics"),
+        (
+            Waiting(Stage.IMAGE_PULL, {"image": "stomics", "failing": True}),
+            "Pulling the image stomics fails at the moment, still trying",
+        ),
+        # Nobody has said yet whether it can be had.
+        (Waiting(Stage.QUEUE_QUOTA, {"asking": True}), "Asking for room in the share of its group"),
+        (Waiting(Stage.NO_NODE, {"asking": True}), "Asking for a machine"),
+        (Waiting(Stage.IMAGE_PULL, {"image": "x", "asking": True}), "Preparing the machine"),
     ],
 )
 def test_sentence(waiting: Waiting, sentence: str) -> None:

@@ -20,6 +20,7 @@ from hub_config.catalogue import Catalogue
 from hub_config.catalogue_file import load_catalogue
 from hub_config.choices import Machine
 from hub_config.errors import CatalogueError
+from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import StartRefused
@@ -79,6 +80,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         objects = ObjectStore(settings.state / "objects")
         tokens = Tokens(key.encode())
         backend = _build_backend(settings, catalogue)
+        stack.callback(backend.close)
         host, port = sockets.runs.getsockname()[:2]
         reconciler = Reconciler(
             store,
@@ -88,6 +90,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             internal_url=settings.internal_url or f"http://{host}:{port}",
             changes=changes,
         )
+        backend.start(reconciler.wake)
         services = Services(
             store=store,
             objects=objects,
@@ -205,7 +208,27 @@ def _load_catalogue(settings: Settings) -> Catalogue:
         raise StartRefused("\n".join(e.lines())) from e
 
 
-def _build_backend(settings: Settings, catalogue: Catalogue) -> LocalBackend:
+def _build_backend(settings: Settings, catalogue: Catalogue) -> Backend:
+    match settings.backend:
+        case "local":
+            return _build_local_backend(settings, catalogue)
+        case "volcano":
+            return _build_volcano_backend(settings)
+
+
+def _build_volcano_backend(settings: Settings) -> Backend:
+    # Imported here: one machine needs no client of a cluster, whose import takes seconds.
+    from offline_jobs.service.backends.kubernetes.client import Client  # noqa: PLC0415
+    from offline_jobs.service.backends.volcano.backend import VolcanoBackend  # noqa: PLC0415
+
+    if settings.kubeconfig:
+        client = Client.from_kubeconfig(settings.kubeconfig)
+    else:
+        client = Client.in_cluster()
+    return VolcanoBackend(client, settings.kubernetes_namespace)
+
+
+def _build_local_backend(settings: Settings, catalogue: Catalogue) -> LocalBackend:
     state, environments = settings.local_state, settings.local_environments
     if state is None or environments is None:
         raise StartRefused(
@@ -215,12 +238,17 @@ def _build_backend(settings: Settings, catalogue: Catalogue) -> LocalBackend:
         slots=settings.local_slots,
         state=state,
         environments=environments,
-        machine=_measure(settings, catalogue),
+        machine=_measure_machine(settings, catalogue),
         patience_seconds=settings.local_patience_seconds,
     )
 
 
-def _measure(settings: Settings, catalogue: Catalogue) -> Machine:
+def _measure(settings: Settings, catalogue: Catalogue) -> Machine | None:
+    """What this machine can give, where jobs run on it."""
+    return _measure_machine(settings, catalogue) if settings.backend == "local" else None
+
+
+def _measure_machine(settings: Settings, catalogue: Catalogue) -> Machine:
     """What this machine can give; an image's environment may come while we run."""
     environments = settings.local_environments
     return Machine(

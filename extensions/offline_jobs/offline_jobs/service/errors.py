@@ -17,6 +17,8 @@ Drawn::
     StartRefused                  the service will not start; its one line is for the administrator
     └── StateInUse                another service works on the same state folder
     BackendError                  a backend could not do what the reconciler asked; for the log
+    ├── ClusterAway               the API server gave no answer, or cannot now; try again
+    └── ClusterRefused            it said no: not allowed, not of our shape, not there, too late
 
 Only :class:`ServiceError` is shown to people; the web layer turns it into JSON. Every room of the
 service may import this module; it imports nothing of ours.
@@ -181,3 +183,21 @@ class BackendError(Exception):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ClusterAway(BackendError):
+    """The cluster's API server cannot be reached, or cannot do it now; it may have been done."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "the cluster cannot be reached")
+
+
+class ClusterRefused(BackendError):
+    """The cluster's API server answered no.
+
+    ``status`` is HTTP's, ``word`` Kubernetes' (such as ``AlreadyExists``), ``said`` its sentence.
+    """
+
+    def __init__(self, message: str, status: int, word: str, said: str) -> None:
+        super().__init__(message, "the cluster refused it")
+        self.status, self.word, self.said = status, word, said

@@ -125,6 +125,7 @@ class Observation:
 
     ``phase`` is ``absent`` (no such object), ``waiting`` (exists, not running; ``reason`` says
     why), ``running``, ``ended`` (``evidence`` says how) or ``unknown`` (it cannot be looked at).
+    ``begun`` is when what runs began, where that may be long after the launch.
     """
 
     phase: str
@@ -132,6 +133,7 @@ class Observation:
     facts: Mapping[str, Any] = field(default_factory=dict)
     handle: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
+    begun: datetime | None = None
 
 
 @dataclass(frozen=True)

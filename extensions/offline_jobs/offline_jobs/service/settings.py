@@ -38,7 +38,11 @@ class Settings(BaseSettings):
     oauth_redirect_uri: str = ""
     #: Address of the runner's side as runners see it; empty: its host and port.
     internal_url: str = ""
-    backend: Literal["local"] = "local"
+    backend: Literal["local", "volcano"] = "local"
+    #: Of jobs and their pods, and nothing else.
+    kubernetes_namespace: str = Field("offline-jobs", pattern=r"^[a-z0-9][-a-z0-9]{0,62}$")
+    #: Credentials for the cluster; empty: those of the pod's ServiceAccount.
+    kubeconfig: Path | None = None
     local_slots: int = Field(2, ge=1, le=64)
     local_state: Path | None = None
     local_environments: Path | None = None

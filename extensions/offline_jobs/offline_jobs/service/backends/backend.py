@@ -6,7 +6,7 @@ again is :mod:`~offline_jobs.service.rules.steps`' business, why something ended
 :mod:`~offline_jobs.service.rules.causes`'.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,6 +35,14 @@ class Backend(Protocol):
     @property
     def slots(self) -> int | None:
         """How many objects may live at once; ``None``: the backend has its own queue."""
+        ...
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Begin to look; ``on_change``, called by any thread, tells that a look is worth it."""
+        ...
+
+    def close(self) -> None:
+        """End what :meth:`start` began; what was launched is left alone."""
         ...
 
     async def launch(self, launch: Launch) -> Mapping[str, Any]:

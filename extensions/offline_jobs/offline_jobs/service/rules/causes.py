@@ -42,12 +42,19 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     """
     record = attempt.result or evidence.result
     outcome = _outcome(attempt, evidence, record)
+    if outcome == Cause.KERNEL_DIED and evidence.killed_for_memory:
+        # The runner saw its kernel die; the place knows what killed it (cgroup v1 kills the process
+        # that asked for too much, v2 the whole container).
+        outcome = Cause.OUT_OF_MEMORY
+    if outcome == Cause.INTERRUPTED and evidence.removed:
+        # All that a runner sees is a signal.
+        outcome = Cause.REMOVED
     wanted = job.cancel_requested is not None
     if outcome == _SUCCEEDED:
         state, cause = State.SUCCEEDED, None
     elif wanted and outcome in (_CANCELLED, Cause.INTERRUPTED, Cause.REMOVED):
         state, cause = State.CANCELLED, None
-    elif overtime and outcome in (Cause.INTERRUPTED, _CANCELLED):
+    elif overtime and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, Cause.TIME_LIMIT
     else:
         # Cancelled without the owner's wish: somebody else ended it.

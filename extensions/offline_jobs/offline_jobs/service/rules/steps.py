@@ -183,7 +183,10 @@ def is_overtime(view: View, now: datetime, patience: Patience) -> bool:
     which the service could have heard it.
     """
     job, attempt = view.job, view.attempt
-    since = attempt.first_cell or attempt.launched
+    since = attempt.first_cell
+    if since is None and view.seen.phase == "running":
+        # What waits for its turn or its machine may have been launched long before.
+        since = view.seen.begun or attempt.launched
     if since is None or not job.time_limit_seconds:
         return False
     silent_since = max(filter(None, (since, attempt.last_contact, view.listening)))
@@ -204,7 +207,9 @@ def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
         said = attempt.last_contact or attempt.created
         return Stop(force=True) if _passed(said, patience.goodbye_seconds, now) else None
     if view.seen.phase == "waiting":
-        return _stand(job, Standing(State.STARTING, view.seen.reason, view.seen.facts))
+        in_line = view.seen.reason is Reason.QUEUE_QUOTA
+        state = State.QUEUED if in_line else State.STARTING
+        return _stand(job, Standing(state, view.seen.reason, view.seen.facts))
     if attempt.first_cell is not None:
         return _stand(job, Standing(State.RUNNING))
     return _stand(job, Standing(State.STARTING, Reason.KERNEL_START))

@@ -13,7 +13,7 @@ import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,12 @@ class LocalBackend:
         self._patience_seconds = patience_seconds
         self._cores: dict[str, list[int]] = {}
         self._asked: set[str] = set()
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Nothing to begin: processes are looked at, they tell nothing by themselves."""
+
+    def close(self) -> None:
+        """Nothing to end."""
 
     async def launch(self, launch: Launch) -> Mapping[str, Any]:
         """Start the attempt's runner, or adopt it."""

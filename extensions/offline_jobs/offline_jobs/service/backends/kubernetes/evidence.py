@@ -1,0 +1,79 @@
+"""How an attempt's pod ended, in neutral words.
+
+Place in the path: ``volcano/explain.py`` asks here when an attempt has ended;
+:mod:`~offline_jobs.service.rules.causes` judges. The kubelet's codes of signals (128 + n) become
+negative numbers, as processes' are. Pure.
+
+Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#PodStatus and
+https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions (v1.35)
+"""
+
+from typing import Any
+
+from hub_config.pods import CONTAINER
+from offline_jobs.contract.exits import Exit
+from offline_jobs.service.backends.kubernetes.objects import Object, has_condition
+from offline_jobs.service.model import Evidence
+from offline_jobs.service.rules.records import parse_termination
+
+_KILLED_FOR_MEMORY = "OOMKilled"
+#: The kubelet's last word when a node went while the container ran: nobody knows how it ended.
+_UNKNOWN_END = "ContainerStatusUnknown"
+#: Set on a pod that Kubernetes itself takes away: drained, evicted, its node lost, preempted.
+_DISRUPTED = "DisruptionTarget"
+_SIGNALS = range(129, 129 + 64)
+_FOLDERS_FAILED = "the home folder could not be made"
+
+
+def build_evidence(pod: Object | None, *, was_ours_to_end: bool = False) -> Evidence:
+    """What is known of the end.
+
+    Args:
+        pod: as it was seen last; ``None``: nobody saw one.
+        was_ours_to_end: the Job was deleted, by whomever, or Volcano was told to end it.
+    """
+    if pod is None:
+        return Evidence(removed=was_ours_to_end)
+    status = pod.get("status", {})
+    removed = was_ours_to_end or (
+        "deletionTimestamp" in pod["metadata"] and not has_condition(pod, _DISRUPTED)
+    )
+    end = _find_end(status.get("containerStatuses", []))
+    if end is None:
+        failed = [
+            each
+            for each in status.get("initContainerStatuses", [])
+            if each.get("state", {}).get("terminated", {}).get("exitCode")
+        ]
+        if failed and not removed:
+            return Evidence(exit_code=Exit.INFRASTRUCTURE, message=_FOLDERS_FAILED)
+        return Evidence(removed=removed, message=status.get("message") or "")
+    code = end.get("exitCode")
+    reason = end.get("reason")
+    return Evidence(
+        exit_code=None if reason == _UNKNOWN_END else to_process_code(code),
+        killed_for_memory=reason == _KILLED_FOR_MEMORY,
+        # It had ended by itself before somebody deleted it.
+        removed=removed and _was_stopped(code),
+        message=status.get("message") or "",
+        termination=parse_termination((end.get("message") or "").encode()),
+    )
+
+
+def to_process_code(code: int | None) -> int | None:
+    """A container's exit code as a process': negative for a signal."""
+    return 128 - code if code in _SIGNALS and code is not None else code
+
+
+def _was_stopped(code: int | None) -> bool:
+    """Whether the runner ended because it was told or forced to."""
+    return code is None or code in _SIGNALS or code == Exit.INTERRUPTED
+
+
+def _find_end(statuses: list[Any]) -> Object | None:
+    """The runner's ``terminated`` state, if it has ended."""
+    for each in statuses:
+        if each.get("name") == CONTAINER and (end := each.get("state", {}).get("terminated")):
+            found: Object = end
+            return found
+    return None

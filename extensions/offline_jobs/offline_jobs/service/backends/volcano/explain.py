@@ -1,0 +1,127 @@
+"""Where an attempt's Volcano Job stands, and what it waits for.
+
+Place in the path: ``volcano/backend.py`` asks :func:`observe` for each open attempt; what a pod
+waits for is :func:`hub_config.waiting.explain_pod`'s to say, for sessions and jobs alike. Here are
+the stages before there is a pod. Pure.
+
+Source: volcano.sh/volcano v1.15.1, pkg/scheduler/plugins/capacity/capacity.go (the event of a pod
+group over its queue's quota) and pkg/controllers/job/state/ (phases)
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from hub_config.pods import LABEL_PREFIX
+from hub_config.waiting import Stage, Waiting, explain_pod
+from offline_jobs.contract.states import Reason
+from offline_jobs.service.backends.kubernetes.evidence import build_evidence
+from offline_jobs.service.backends.kubernetes.objects import (
+    Object,
+    Seen,
+    get_begin,
+    get_name,
+    get_phase,
+)
+from offline_jobs.service.model import Observation
+
+#: Phases of a Job that nothing happens to any more.
+FINAL_PHASES = frozenset({"Completed", "Failed", "Terminated", "Aborted"})
+_ENDED_POD = frozenset({"Succeeded", "Failed"})
+_WAITING_GROUP = frozenset({"", "Pending"})
+_QUOTA = "quota insufficient"
+
+
+def observe(
+    seen: Seen | None,
+    *,
+    claims: Sequence[Object] | None,
+    pod_groups: Iterable[Object],
+    facts: Mapping[str, object],
+) -> Observation:
+    """What is seen of an attempt.
+
+    Args:
+        seen: its objects; ``None``: there are none.
+        claims: all node claims; ``None``: this cluster has none to look at.
+        pod_groups: all of the namespace, for the place in the line.
+        facts: slugs that sentences name: ``class``, ``image``, ``group``.
+    """
+    if seen is None or (seen.job is None and seen.pod is None):
+        return Observation("absent")
+    handle = {"uid": seen.job["metadata"]["uid"]} if seen.job else {}
+    if has_ended(seen):
+        evidence = build_evidence(seen.pod, was_ours_to_end=is_being_removed(seen))
+        return Observation("ended", handle=handle, evidence=evidence)
+    if get_phase(seen.pod) == "Running" or seen.job is None or is_stopping(seen):
+        return Observation("running", handle=handle, begun=get_begin(seen.pod))
+    waiting = explain(seen, claims=claims, pod_groups=pod_groups, facts=facts)
+    return Observation("waiting", Reason(waiting.stage.value), dict(waiting.facts), handle)
+
+
+def read_facts(seen: Seen | None) -> dict[str, object]:
+    """Slugs that sentences name, from the labels that an attempt's Job gives its pod."""
+    if seen is None or seen.job is None:
+        return {}
+    labels = seen.job["spec"]["tasks"][0]["template"]["metadata"]["labels"]
+    names = ("group", "image", "class")
+    return {name: labels[f"{LABEL_PREFIX}/{name}"] for name in names}
+
+
+def has_ended(seen: Seen) -> bool:
+    """Whether nothing of the attempt runs or will run."""
+    if get_phase(seen.pod) in _ENDED_POD or seen.is_pod_gone:
+        return True
+    # A Job that ended may still have a pod on its way out, which has its last words to say.
+    return seen.pod is None and get_phase(seen.job) in FINAL_PHASES
+
+
+def is_stopping(seen: Seen) -> bool:
+    """Whether the pod is being taken away while it has not ended."""
+    return seen.pod is not None and "deletionTimestamp" in seen.pod["metadata"]
+
+
+def is_being_removed(seen: Seen) -> bool:
+    """Whether the Job was deleted, or is being deleted."""
+    return seen.job is None or "deletionTimestamp" in seen.job["metadata"]
+
+
+def explain(
+    seen: Seen,
+    *,
+    claims: Sequence[Object] | None,
+    pod_groups: Iterable[Object],
+    facts: Mapping[str, object],
+) -> Waiting:
+    """What an attempt that does not run yet waits for."""
+    if seen.pod is None and get_phase(seen.pod_group) in _WAITING_GROUP:
+        return _explain_line(seen, pod_groups, facts)
+    return explain_pod(
+        seen.pod,
+        seen.events_of(seen.pod),
+        claims,
+        facts=facts,
+        started=Stage.KERNEL_START,
+    )
+
+
+def _explain_line(seen: Seen, pod_groups: Iterable[Object], facts: Mapping[str, object]) -> Waiting:
+    group = seen.pod_group
+    if group is None:
+        return Waiting(Stage.QUEUE_QUOTA, {**facts, "asking": True})
+    told = {**facts, "object": f"podgroup/{get_name(group)}"}
+    if not any(_QUOTA in (event.get("message") or "") for event in seen.events_of(group)):
+        return Waiting(Stage.QUEUE_QUOTA, {**told, "asking": True})
+    return Waiting(Stage.QUEUE_QUOTA, {**told, "ahead": count_ahead(group, pod_groups)})
+
+
+def count_ahead(group: Object, pod_groups: Iterable[Object]) -> int:
+    """How many of the same queue have waited longer."""
+
+    def place(found: Object) -> tuple[str, str]:
+        return str(found["metadata"].get("creationTimestamp", "")), get_name(found)
+
+    return sum(
+        get_phase(other) in _WAITING_GROUP
+        and other["spec"].get("queue") == group["spec"].get("queue")
+        and place(other) < place(group)
+        for other in pod_groups
+    )

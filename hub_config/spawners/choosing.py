@@ -1,0 +1,123 @@
+"""What both spawners do before a start: show the form, and check what came back.
+
+Place in the path: the hub asks here for the form and hands over what was submitted, by form, link
+or REST API; :mod:`hub_config.choices` decides. :mod:`~hub_config.spawners.local` and
+:mod:`~hub_config.spawners.kubernetes` go on with the choice. Nobody else imports it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tornado.web import HTTPError
+from traitlets import Any as AnyTrait
+from traitlets import HasTraits, default
+
+from hub_config.catalogue import Catalogue
+from hub_config.choices import Choice, Machine, Offer, choose, offer
+from hub_config.errors import Refused
+from hub_config.form.page import build_page, build_refusal, parse_form
+from hub_config.people import Person, build_person
+from hub_config.quantities import format_size
+
+
+class ShownError(HTTPError):
+    """An answer of the hub whose sentence it shows, on its pages too."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(status, sentence)
+        self.jupyterhub_message = sentence
+
+
+class ChoosingSpawner(HasTraits):
+    """What a spawner inherits, before JupyterHub's, to have just a group, an image and a class."""
+
+    #: JupyterHub's, of the spawner.
+    user: Any
+    orm_spawner: Any
+
+    # JupyterHub's trait refuses all but a mapping, with an error 500; we refuse it with a sentence.
+    user_options = AnyTrait({})
+
+    _choice: Choice | None = None
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What there is to choose from."""
+        raise NotImplementedError
+
+    def measure(self) -> Machine | None:
+        """What this one machine can give; ``None`` in a cluster."""
+        raise NotImplementedError
+
+    def prepare_choice(self, choice: Choice) -> None:
+        """Take up a checked choice, before the start."""
+
+    def build_person(self) -> Person:
+        """The user as the catalogue sees them, groups as the login gave them."""
+        groups = [group.name for group in self.user.groups]
+        return build_person(self.user.name, groups, admin=self.user.admin)
+
+    def build_offer(self) -> Offer:
+        """What the user may choose now."""
+        return offer(self.catalogue, self.build_person(), self.measure())
+
+    def check_options(self, options: object) -> Choice:
+        """The choice in untrusted options.
+
+        Raises:
+            ShownError: 400, with the sentence that says why.
+        """
+        try:
+            if not isinstance(options, Mapping):
+                raise Refused(
+                    "unknown-option", "The options must be an object of names and values."
+                )
+            return choose(self.build_offer(), options)
+        except Refused as refused:
+            raise ShownError(400, refused.message) from refused
+
+    @default("options_form")
+    def _default_options_form(self) -> Callable[["ChoosingSpawner"], str]:
+        return type(self).render_form
+
+    def render_form(self) -> str:
+        """The start form as HTML."""
+        try:
+            return build_page(self.build_offer(), self.orm_spawner.user_options)
+        except Refused as refused:
+            return build_refusal(refused)
+
+    @default("options_from_form")
+    def _default_options_from_form(self) -> Callable[..., dict[str, object]]:
+        return self.read_form
+
+    def read_form(self, form_data: Mapping[str, Sequence[object]]) -> dict[str, object]:
+        """The options of a submitted form, checked, so that the form can show what is wrong."""
+        try:
+            options = parse_form(form_data)
+        except Refused as refused:
+            raise ShownError(400, refused.message) from refused
+        self.check_options(options)
+        return options
+
+    @default("apply_user_options")
+    def _default_apply_user_options(self) -> Callable[["ChoosingSpawner", object], None]:
+        # The hub calls this on every way to a start, the REST API and stored options included.
+        return type(self).apply_options
+
+    def apply_options(self, options: object) -> None:
+        """Decide what to start, from options that may have come from anywhere.
+
+        Raises:
+            ShownError: 400, with the sentence that says why not.
+        """
+        self._choice = self.check_options(options)
+        self.prepare_choice(self._choice)
+
+    def describe_choice(self) -> str:
+        """What is being started, in words: ``Python notebook on Small (1 core and 2 GiB)``."""
+        if self._choice is None:
+            return ""
+        size = self._choice.instance_class
+        words = format_size(size.cores, size.memory_bytes, size.gpus, size.gpu_model)
+        return f"{self._choice.image.name} on {size.name} ({words})"

@@ -1,0 +1,199 @@
+"""What every image of ours must be: checks that its `verify.py` runs inside the built image.
+
+Place in the path: `images/_tool/build.py` has an image's `verify.py` run in the image, by its own
+Python, as its user. Standard library only, but for what a check of packages imports. Imported by
+`images/*/verify.py`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+LOCK = Path(__file__).resolve().parents[2] / "requirements.txt"
+USER, UID, GID = "jovyan", 1000, 100
+TINI = "/usr/bin/tini"
+PRUNED = {"/dev", "/proc", "/sys", "/verify"}
+SECRETS = Path("/run/secrets")
+VARIABLES_OF_A_BUILD = re.compile(r"(?i)(PIP_|UV_|.*_proxy$|.*CA_BUNDLE$|SSL_CERT|APT_)")
+MARK = "kept-by-the-init-process"
+
+
+class Wrong(Exception):
+    """The image is not as it must be; the message says what is wrong."""
+
+
+def run_checks(checks: Iterable[Callable[[], str]]) -> int:
+    """Run all checks and say what each found; return the exit code."""
+    failed = 0
+    for check in checks:
+        try:
+            line = check()
+        except Wrong as wrong:
+            failed += 1
+            line = f"WRONG {check.__name__}: {wrong}"
+        sys.stdout.write(line + "\n")
+    return 1 if failed else 0
+
+
+def check_user() -> str:
+    """Everything runs as 1000:100, named jovyan, with a home that is its own."""
+    if (os.getuid(), os.getgid()) != (UID, GID):
+        raise Wrong(f"runs as {os.getuid()}:{os.getgid()}")
+    entry = pwd.getpwuid(UID)
+    if (entry.pw_name, entry.pw_gid, entry.pw_dir) != (USER, GID, f"/home/{USER}"):
+        raise Wrong(f"user {UID} is {entry}")
+    if not os.access(entry.pw_dir, os.W_OK):
+        raise Wrong(f"{entry.pw_dir} cannot be written")
+    return f"runs as {USER}, {UID}:{GID}"
+
+
+def check_rights() -> str:
+    """No file gives its caller another's rights, and the environment cannot be changed."""
+    found = []
+    for path, status in walk(Path("/")):
+        if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_ISUID | stat.S_ISGID):
+            found.append(f"{path} is setuid or setgid")
+        elif path.is_relative_to(sys.prefix) and os.access(path, os.W_OK) and not path.is_symlink():
+            found.append(f"{path} can be changed by its users")
+    if found:
+        raise Wrong("; ".join(found[:5]))
+    return "no setuid or setgid file, nothing of the environment can be changed"
+
+
+def check_init() -> str:
+    """The init process hides its variables from the user that it runs as."""
+    read = f"cat /proc/$PPID/environ | tr '\\0' '\\n' | grep -c {MARK}; cat /proc/$PPID/comm"
+    said = subprocess.run(
+        [TINI, "-s", "--", "sh", "-c", read],
+        env={**os.environ, "SECRET": MARK},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if said.stdout.split() != ["0", "tini"] or "Permission denied" not in said.stderr:
+        raise Wrong(f"a process under it reads its variables ({said.stdout} {said.stderr})")
+    return "init process hides its variables"
+
+
+def check_nothing_of_the_build() -> str:
+    """No secret, variable or cache of the build is left."""
+    left = [str(path) for path in SECRETS.glob("*")] if SECRETS.is_dir() else []
+    left += [name for name in os.environ if VARIABLES_OF_A_BUILD.match(name)]
+    left += [str(p) for p in (Path("/etc/pip.conf"), Path("/var/cache/uv")) if p.exists()]
+    left += [str(p) for p in Path("/var/lib/apt/lists").glob("*")]
+    if left:
+        raise Wrong(f"left over: {', '.join(left)}")
+    return "nothing of the build is left"
+
+
+def check_packages() -> str:
+    """What is installed is what the lock names, and our own."""
+    lock = LOCK.read_text(encoding="utf-8")
+    pins = dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", lock, re.MULTILINE))
+    installed = importlib.metadata.distributions()
+    found = {normalize(each.metadata["Name"]): each.version for each in installed}
+    wrong = {name: version for name, version in found.items() if pins.get(name) != version}
+    own = {name for name in wrong if name in ("offline-jobs", "notebook-hpc")}
+    if wrong.keys() - own:
+        raise Wrong(f"not as the lock says: {sorted(wrong.keys() - own)}")
+    return f"{len(found)} packages as locked, own: {', '.join(sorted(own))}"
+
+
+def check_compiled() -> str:
+    """Every module has its bytecode, since users cannot write it."""
+    modules = missing = 0
+    for folder in (path for path in sys.path if path.startswith(sys.prefix)):
+        for source in Path(folder).rglob("*.py"):
+            modules += 1
+            missing += not is_compiled(source)
+    # Templates and test data that are no Python of this version cannot be compiled.
+    if not modules or missing > modules // 200:
+        raise Wrong(f"{missing} of {modules} modules are not compiled")
+    return f"{modules - missing} of {modules} modules are compiled"
+
+
+def is_compiled(source: Path) -> bool:
+    """Whether Python takes the bytecode of a module: it names the source's time and size."""
+    cached = Path(importlib.util.cache_from_source(str(source)))
+    if not cached.is_file():
+        return False
+    with cached.open("rb") as file:
+        head = file.read(16)
+    status = source.stat()
+    return (
+        head[:4] == importlib.util.MAGIC_NUMBER
+        and int.from_bytes(head[8:12], "little") == int(status.st_mtime) & 0xFFFFFFFF
+        and int.from_bytes(head[12:16], "little") == status.st_size & 0xFFFFFFFF
+    )
+
+
+def import_all(modules: Iterable[str]) -> None:
+    """Import modules.
+
+    Raises:
+        Wrong: naming the first that cannot be imported.
+    """
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            raise Wrong(f"{name} cannot be imported: {error}") from error
+
+
+def check_absent(modules: Iterable[str]) -> None:
+    """See that the image does without some modules."""
+    if found := [name for name in modules if importlib.util.find_spec(name) is not None]:
+        raise Wrong(f"does not belong here: {', '.join(found)}")
+
+
+def run(*command: str, environ: Mapping[str, str] | None = None) -> str:
+    """Run a program of the image and return what it printed.
+
+    Raises:
+        Wrong: it failed.
+    """
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise Wrong(f"{' '.join(command)} ended with {done.returncode}: {done.stdout[-2000:]}")
+    return done.stdout
+
+
+def walk(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Walk over all files of the image that its user can see."""
+    for folder, folders, files in os.walk(top):
+        folders[:] = [name for name in folders if str(Path(folder) / name) not in PRUNED]
+        for name in [*folders, *files]:
+            path = Path(folder) / name
+            yield path, path.lstat()
+
+
+def normalize(name: str) -> str:
+    """Write a package's name as locks do."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+COMMON = (
+    check_user,
+    check_rights,
+    check_init,
+    check_nothing_of_the_build,
+    check_packages,
+    check_compiled,
+)

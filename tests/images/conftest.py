@@ -1,0 +1,29 @@
+"""Fixtures of the ring of images: each image, built and verified once, kept in the cache."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.images.building import get_archive, why_not
+from tests.images.saved import SavedImage
+
+IMAGES = ("hub", "jobs-service", "notebook")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def needs_a_builder() -> None:
+    """Skip the ring where no image can be built; `.ci/run` accepts no such skip."""
+    if reason := why_not():
+        pytest.skip(f"needs a builder of images: {reason}")
+
+
+@pytest.fixture(scope="session", params=IMAGES)
+def saved(request: pytest.FixtureRequest) -> SavedImage:
+    """Each of our images in turn."""
+    return SavedImage(get_archive(request.param))
+
+
+@pytest.fixture(scope="session")
+def service() -> SavedImage:
+    """The image of the jobs service."""
+    return SavedImage(get_archive("jobs-service"))
