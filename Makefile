@@ -24,7 +24,7 @@ BED = $(VENV)/python -m tests.bed --name "$(NAME)"
 MAKE_ENVIRONMENT := $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images lock system-packages test test-rings test-lab test-long bench \
-	bed bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
+	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
 	@echo "make TARGET [NAME=value ...]"
@@ -73,6 +73,9 @@ test-long: setup system-packages try-bed-programs test-lab ## run all rings at f
 
 bed: setup system-packages ## start the test bed, a real Kubernetes of plain processes, NAME=main; last line KUBECONFIG=PATH
 	@$(BED) up
+
+bed-hub: setup system-packages ## start the platform on a test bed, as pods of real nodes, NAME=main PORT=8000
+	@$(BED) hub --port "$(PORT)"
 
 bed-down: ## end a test bed, or what a crash left of it, NAME=main
 	@test ! -d build/bed || $(BED) down

@@ -8,8 +8,8 @@ The hub and browser rings import it::
         ada.start_session({"group": "spatial-lab", "image": "notebook", "class": "small"})
         ada.client.get("/user/ada/api/status")
 
-Everything waits on conditions with a deadline (:func:`wait_until`); nothing sleeps for a time that
-is hoped to be enough. On failure ``platform.logs()`` is what the processes wrote.
+Everything waits on conditions with a deadline; nothing sleeps for a time that is hoped to be
+enough. On failure ``platform.logs()`` is what the processes wrote.
 """
 
 from __future__ import annotations
@@ -19,31 +19,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
-import httpx
 import psutil
 
+from tests.site import Site, wait_until
+
 ROOT = Path(__file__).resolve().parents[1]
-PASSWORD = "demonstration"
-T = TypeVar("T")
-
-
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
-    """What ``condition`` returns as soon as it is true; fails with ``what`` after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain for: {what}")
-        time.sleep(0.1)
 
 
 def find_free_port() -> int:
@@ -70,59 +55,7 @@ def find_processes(state: Path) -> list[psutil.Process]:
 
 
 @dataclass
-class User:
-    """A signed-in user: ``client`` has the browser's cookies, ``api`` a token of the user's."""
-
-    name: str
-    client: httpx.Client
-    api: httpx.Client
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.client.close()
-        self.api.close()
-
-    def post_form(self, fields: Mapping[str, str | list[str]]) -> httpx.Response:
-        """Send the start form as a browser does."""
-        page = self.client.get("/hub/spawn")
-        assert page.status_code == 200, page.text
-        token = self.client.cookies.get("_xsrf", path="/hub/")
-        return self.client.post("/hub/spawn", params={"_xsrf": token or ""}, data=dict(fields))
-
-    def post_server(self, options: object) -> httpx.Response:
-        """Ask for a session by the REST API, with any options at all."""
-        return self.api.post(f"/hub/api/users/{self.name}/server", json=options)
-
-    def start_session(self, options: Mapping[str, str]) -> None:
-        """Start a session and wait until Lab's page is served."""
-        answer = self.post_server(dict(options))
-        assert answer.status_code in (201, 202), answer.text
-        self.wait_for_lab()
-
-    def wait_for_lab(self, seconds: float = 60) -> None:
-        """Wait until the session answers ``/lab``."""
-
-        def is_served() -> bool:
-            answer = self.client.get(f"/user/{self.name}/lab", follow_redirects=True)
-            return answer.status_code == 200 and "jupyter-config-data" in answer.text
-
-        wait_until(is_served, f"JupyterLab of {self.name}", seconds)
-
-    def stop_session(self) -> None:
-        """Stop the session and wait until it is gone."""
-        answer = self.api.delete(f"/hub/api/users/{self.name}/server")
-        assert answer.status_code in (202, 204, 404), answer.text
-        wait_until(lambda: not self.server(), f"the session of {self.name} to stop")
-
-    def server(self) -> dict[str, Any]:
-        """The hub's record of the session; empty without one."""
-        user = self.api.get(f"/hub/api/users/{self.name}").json()
-        server: dict[str, Any] = user["servers"].get("", {})
-        return server
-
-
-@dataclass
-class Platform:
+class Platform(Site):
     """One ``make run``, without make. See the module's text."""
 
     state: Path
@@ -132,12 +65,16 @@ class Platform:
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
-    users: list[User] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Where the platform is served, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def homes(self) -> Path:
+        """The folder of the homes."""
+        return self.state / "homes"
 
     @property
     def output(self) -> str:
@@ -170,13 +107,6 @@ class Platform:
 
         wait_until(is_served, f"the login page; so far:\n{self.output}", seconds)
 
-    def answers(self, path: str) -> bool:
-        """Whether a page answers 200 now."""
-        try:
-            return httpx.get(self.url + path, timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
-
     def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 60) -> int:
         """Send a signal to the supervisor and wait for its end; the exit code."""
         assert self.process is not None
@@ -185,8 +115,7 @@ class Platform:
 
     def kill_all(self) -> None:
         """Kill whatever is left and close the users' connections; for the end of a test."""
-        for user in self.users:
-            user.close()
+        self.close_users()
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -229,46 +158,6 @@ class Platform:
         found = wait_until(find, f"a process with {words!r}", 20)
         assert found is not None
         return found
-
-    def sign_in(self, name: str, password: str = PASSWORD) -> User:
-        """Sign in through the login page; fails when refused. The platform closes the user."""
-        client = httpx.Client(base_url=self.url, timeout=30)
-        answer = self.post_login(client, name, password)
-        assert answer.status_code == 302, answer.text
-        token = client.cookies.get("_xsrf", path="/hub/") or ""
-        made = client.post(
-            f"/hub/api/users/{name}/tokens", json={"note": "test"}, headers={"X-XSRFToken": token}
-        )
-        if made.status_code == 403:  # signing in changed the token; a page shows the new one
-            client.get("/hub/home")
-            token = client.cookies.get("_xsrf", path="/hub/") or ""
-            made = client.post(
-                f"/hub/api/users/{name}/tokens",
-                json={"note": "test"},
-                headers={"X-XSRFToken": token},
-            )
-        assert made.status_code == 201, made.text
-        api = httpx.Client(
-            base_url=self.url,
-            timeout=30,
-            headers={"Authorization": f"token {made.json()['token']}"},
-        )
-        user = User(name, client, api)
-        self.users.append(user)
-        return user
-
-    def post_login(
-        self, client: httpx.Client, name: str, password: str, host: str | None = None
-    ) -> httpx.Response:
-        """Send the login form; ``host`` is the name that the browser believes it speaks to."""
-        headers = {"Host": host} if host else {}
-        client.get("/hub/login", headers=headers)
-        token = client.cookies.get("_xsrf", path="/hub/") or ""
-        return client.post(
-            "/hub/login",
-            data={"username": name, "password": password, "_xsrf": token},
-            headers=headers,
-        )
 
     def logs(self) -> str:
         """Everything that the processes wrote, for a failed test."""

@@ -6,6 +6,7 @@ Place in the path: run by `images/_tool/build.py` in the built image. Nobody imp
 from __future__ import annotations
 
 import os
+import runpy
 import sys
 
 from images._inside.checks import COMMON, Wrong, check_absent, import_all, run, run_checks
@@ -13,6 +14,7 @@ from images._inside.checks import COMMON, Wrong, check_absent, import_all, run, 
 LIBRARIES = ("jupyterhub.app", "kubespawner", "oauthenticator.generic", "jupyterhub_idle_culler")
 OURS = ("hub_config.apply", "hub_config.catalogue_file")
 CURL = "tornado.curl_httpclient"
+CONFIGURATION = "/usr/local/etc/jupyterhub/jupyterhub_config.d/notebook_hpc.py"
 NOT_OURS = ("jupyterlab", "notebook", "ipykernel", "offline_jobs", "papermill")
 
 
@@ -30,5 +32,16 @@ def check_hub() -> str:
     return f"jupyterhub {run('jupyterhub', '--version').strip()}"
 
 
+def check_configuration() -> str:
+    """The chart finds our configuration, and it gets as far as the values that only a pod has."""
+    try:
+        runpy.run_path(CONFIGURATION, {"c": None})
+    except Exception as error:
+        if type(error).__name__ != "ConfigurationError":
+            raise Wrong(f"{CONFIGURATION}: {error!r}") from error
+        return f"the configuration asks for the chart's values: {error}"
+    raise Wrong(f"{CONFIGURATION} found values in an image")
+
+
 if __name__ == "__main__":
-    sys.exit(run_checks([*COMMON, check_libraries, check_hub]))
+    sys.exit(run_checks([*COMMON, check_libraries, check_hub, check_configuration]))

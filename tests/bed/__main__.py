@@ -1,4 +1,4 @@
-"""`make bed`, `make bed-down`, `make bed-status`: the test bed from the command line.
+"""`make bed`, `make bed-hub`, `make bed-down`, `make bed-status`: the test bed at a command line.
 
 `manifests` prints the queues and node pools as YAML, for another cluster.
 
@@ -13,10 +13,14 @@ import sys
 
 import yaml
 
+from hub_config.logins.demonstration import PASSWORD, USERS
 from tests.bed import bed as beds
 from tests.bed import nodes
 from tests.bed.bed import Bed
+from tests.bed.hub import stand_in
 from tests.bed.overlay import load_catalogue
+from tests.bed.worlds import close_pools
+from tests.images import building
 
 CHEAT_SHEET = """\
 Look inside (kubectl is at {kubectl}):
@@ -27,17 +31,28 @@ Look inside (kubectl is at {kubectl}):
   kubectl get events -A --sort-by=.lastTimestamp  what happened
   ls {logs}   every program's log
 End it with: make bed-down"""
+HUB = """\
+Sessions run on the real node real-sessions, jobs on real-jobs. Neither has a GPU: what asks for one
+waits for a machine, and nobody starts it.
+  export KUBECONFIG={kubeconfig}
+  kubectl get pods -n jupyterhub                  hub, proxy, jobs service, sessions
+  kubectl get vcjobs,pods -n offline-jobs         jobs
+  ls {homes}   the homes
+End it, homes and all, with: make bed-down. Sign in as"""
 
 
 def main() -> int:
     """Run one command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bed", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "status", "manifests"))
+    parser.add_argument("command", choices=("up", "hub", "down", "status", "manifests"))
     parser.add_argument("--name", type=_check_name, default="main", help="name of the bed")
     parser.add_argument(
         "--without-nodes", action="store_true", help="no real nodes, also where they could be had"
     )
+    parser.add_argument("--port", type=int, default=0, help="of loopback, for `hub`; 0 for any")
     options = parser.parse_args()
+    if options.command == "hub":
+        return _start_hub(options.name, options.port)
     commands = {"up": _up, "down": _down, "status": _status, "manifests": _print_manifests}
     return commands[options.command](options.name, not options.without_nodes)
 
@@ -60,6 +75,27 @@ def _up(name: str, wants_nodes: bool) -> int:
     kubectl = bed.programs.path("kubectl")
     _say(CHEAT_SHEET.format(kubectl=kubectl, kubeconfig=bed.kubeconfig, logs=bed.folder / "logs"))
     _say(f"KUBECONFIG={bed.kubeconfig}")
+    return 0
+
+
+def _start_hub(name: str, port: int) -> int:
+    """Start the platform on the bed's real nodes; Karpenter may start no others."""
+    if reason := nodes.why_not() or building.why_not():
+        _say(f"No hub on this machine: {reason}.")
+        return 1
+    try:
+        bed = beds.up(name, with_nodes=True, say=_say)
+        close_pools(bed.client)
+        hub = stand_in.start(bed, port=port, say=_say)
+    except (*beds.FAILURES, *stand_in.FAILURES) as error:
+        _say("\n".join([str(error), *getattr(error, "__notes__", [])]))
+        return 1
+    _say(HUB.format(kubeconfig=bed.kubeconfig, homes=hub.homes))
+    width = max(len(user.name) for user in USERS)
+    for user in USERS:
+        _say(f"  {user.name:{width}}  {user.purpose} ({', '.join(user.groups)})")
+    _say(f"Password of all: {PASSWORD}")
+    _say(hub.url)
     return 0
 
 

@@ -145,10 +145,20 @@ def _run_inside(bed: Bed, node: NodeFacts, program: str, *options: str) -> None:
 
 def load_image(bed: Bed, name: str, image: Path) -> None:
     """Put an image (a docker archive) where the node's pods find it."""
-    words = ("ctr", f"--address={_get_socket(bed, name)}", "--namespace=k8s.io", "images", "import")
-    done = subprocess.run([*words, str(image)], capture_output=True, text=True, check=False)
+    _run_ctr(bed, name, "images", "import", str(image))
+
+
+def list_images(bed: Bed, name: str) -> list[str]:
+    """What containerd of a node calls its images: names, and ids as pods' states have them."""
+    return _run_ctr(bed, name, "images", "list", "--quiet").split()
+
+
+def _run_ctr(bed: Bed, name: str, *words: str) -> str:
+    command = ("ctr", f"--address={_get_socket(bed, name)}", "--namespace=k8s.io", *words)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise NodeFailed(f"{image} was not taken by {name}: {done.stderr.strip()}")
+        raise NodeFailed(f"{' '.join(words)} failed in {name}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def wait(bed: Bed, name: str, what: str, probe: Callable[[], bool]) -> None:

@@ -28,6 +28,7 @@ from tests.bed.node_start import (
     get_folder,
     get_network,
     list_daemons,
+    list_images,
     load_image,
     name_cgroup,
     prepare,
@@ -39,7 +40,7 @@ from tests.bed.node_start import (
 if TYPE_CHECKING:
     from tests.bed.bed import Bed
 
-__all__ = ["NodeFailed", "Size", "load_image"]
+__all__ = ["NodeFailed", "Size", "list_images", "load_image"]
 
 #: The two nodes of a bed: for sessions and the platform's own pods, and for jobs.
 SESSIONS, JOBS = "real-sessions", "real-jobs"

@@ -31,7 +31,12 @@ def load_catalogue(*, real: bool) -> Catalogue:
         CatalogueError: the two together break a rule of catalogues.
         ValueError: the values change an entry that the catalogue does not have.
     """
-    return parse_catalogue(_lay_all_over(_read(CATALOGUE), real=real), str(VALUES))
+    return parse_catalogue(load_values(real=real), str(VALUES))
+
+
+def load_values(*, real: bool) -> dict[str, Any]:
+    """What :func:`load_catalogue` parses, as a chart gets it."""
+    return _lay_all_over(_read(CATALOGUE), real=real)
 
 
 def get_node_class() -> NodeClass:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,29 @@ from typing import Any
 from tests.bed import bed as beds
 from tests.bed import pins
 from tests.bed.bed import Bed
-from tests.bed.client import Client
 from tests.bed.jobs import Jobs
 from tests.bed.overlay import load_catalogue
-from tests.bed.real_situations import load_probe, record_pods
+from tests.bed.real_situations import REAL_SITUATIONS, load_probe
 from tests.bed.situations import SITUATIONS, Objects
 from tests.bed.worlds import create_namespace, only_pretended, only_real, remove_namespace
 
 FOLDER = Path(__file__).parents[1] / "recorded"
+ALL: Mapping[str, Callable[[Jobs], Objects]] = {**SITUATIONS, **REAL_SITUATIONS}
 VERSIONED = ("kubernetes", "volcano", "karpenter", "kwok")
+
+_POD_GROUP = (
+    ("metadata", "name"),
+    ("metadata", "uid"),
+    ("metadata", "creationTimestamp"),
+    ("metadata", "ownerReferences", "*", "kind"),
+    ("metadata", "ownerReferences", "*", "name"),
+    ("spec", "queue"),
+    ("status", "phase"),
+    ("status", "conditions", "*", "type"),
+    ("status", "conditions", "*", "status"),
+    ("status", "conditions", "*", "reason"),
+    ("status", "conditions", "*", "message"),
+)
 
 #: What readers of these objects look at, by role; a star stands for each item of a list.
 READ: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -42,13 +55,8 @@ READ: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("status", "retryCount"),
         ("status", "version"),
     ),
-    "pod_group": (
-        ("status", "phase"),
-        ("status", "conditions", "*", "type"),
-        ("status", "conditions", "*", "status"),
-        ("status", "conditions", "*", "reason"),
-        ("status", "conditions", "*", "message"),
-    ),
+    "pod_group": _POD_GROUP,
+    "pod_groups": tuple(("*", *place) for place in _POD_GROUP),
     "pod": (
         ("metadata", "name"),
         ("metadata", "uid"),
@@ -71,8 +79,13 @@ READ: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("status", "containerStatuses", "*", "state", "terminated", "reason"),
         ("status", "containerStatuses", "*", "state", "terminated", "message"),
         ("status", "containerStatuses", "*", "state", "terminated", "finishedAt"),
+        ("status", "initContainerStatuses", "*", "state", "waiting", "reason"),
+        ("status", "initContainerStatuses", "*", "state", "running", "startedAt"),
+        ("status", "initContainerStatuses", "*", "state", "terminated", "exitCode"),
     ),
     "node_claim": (
+        ("metadata", "name"),
+        ("metadata", "creationTimestamp"),
         ("metadata", "labels", "karpenter.sh/nodepool"),
         ("status", "nodeName"),
         ("status", "conditions", "*", "type"),
@@ -86,13 +99,13 @@ READ: Mapping[str, tuple[tuple[str, ...], ...]] = {
         ("status", "conditions", "*", "status"),
     ),
     "queue": (("spec", "capability", "cpu"), ("status", "allocated"), ("status", "state")),
-    "event": (
-        ("type",),
-        ("reason",),
-        ("message",),
-        ("count",),
-        ("involvedObject", "kind"),
-        ("involvedObject", "name"),
+    "events": (
+        ("*", "type"),
+        ("*", "reason"),
+        ("*", "message"),
+        ("*", "involvedObject", "kind"),
+        ("*", "involvedObject", "name"),
+        ("*", "involvedObject", "uid"),
     ),
     "status": (("kind",), ("code",), ("message",), ("status",)),
 }
@@ -107,7 +120,7 @@ def load(situation: str) -> Objects:
 
 def record(jobs: Jobs, situation: str) -> Objects:
     """Bring a situation about in an empty namespace, and return its objects."""
-    return SITUATIONS[situation](jobs)
+    return ALL[situation](jobs)
 
 
 def describe_shape(objects: Objects) -> dict[str, list[str]]:
@@ -147,32 +160,31 @@ def write(situation: str, about: str, objects: Objects) -> None:
     (FOLDER / f"{situation}.json").write_text(f"{text}\n", encoding="utf-8")
 
 
-def record_all(bed: Bed, say: Callable[[str], None], only: str = "") -> None:
-    """Record every situation that the bed can bring about, or only one on pretended nodes."""
-    client = bed.client
-    with only_pretended(client):
-        for situation, bring_about in SITUATIONS.items():
-            if only not in {"", situation}:
-                continue
-            say(situation)
-            with _jobs(client, situation) as jobs:
-                write(situation, _get_first_line(bring_about), record(jobs, situation))
-    if only:
-        return
-    if not bed.has_nodes:
+def record_all(bed: Bed, say: Callable[[str], None], only: Collection[str] = ()) -> None:
+    """Record every situation that the bed can bring about, or only some."""
+    pretended, real = _choose(SITUATIONS, only), _choose(REAL_SITUATIONS, only)
+    with only_pretended(bed.client):
+        for situation in pretended:
+            _record(bed, situation, say)
+    if real and not bed.has_nodes:
         say("The bed has no real nodes: the files of real pods stay as they are.")
-        return
-    with only_real(client), load_probe(bed):
-        for situation, about, objects in record_pods(client):
-            say(situation)
-            write(situation, about, objects)
+    elif real:
+        with only_real(bed.client), load_probe(bed):
+            for situation in real:
+                _record(bed, situation, say)
 
 
-@contextmanager
-def _jobs(client: Client, situation: str) -> Iterator[Jobs]:
+def _choose(situations: Iterable[str], only: Collection[str]) -> list[str]:
+    return [each for each in situations if not only or each in only]
+
+
+def _record(bed: Bed, situation: str, say: Callable[[str], None]) -> None:
+    say(situation)
+    client = bed.client
     name = create_namespace(client, situation)
     try:
-        yield Jobs(client, name, load_catalogue(real=False))
+        jobs = Jobs(client, name, load_catalogue(real=situation in REAL_SITUATIONS))
+        write(situation, _get_first_line(ALL[situation]), record(jobs, situation))
     finally:
         remove_namespace(client, name)
 
@@ -185,7 +197,7 @@ def main() -> int:
     """Record from the bed of that name; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.bed.record", description=__doc__)
     parser.add_argument("--name", default="main", help="name of the bed")
-    parser.add_argument("--only", default="", choices=list(SITUATIONS), help="one situation")
+    parser.add_argument("--only", nargs="*", default=(), choices=list(ALL), help="some of them")
     options = parser.parse_args()
     bed = beds.load(options.name)
     if bed is None:

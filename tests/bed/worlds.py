@@ -43,15 +43,29 @@ def only_pretended(client: Client) -> Iterator[None]:
 @contextmanager
 def only_real(client: Client) -> Iterator[None]:
     """Let Karpenter start nothing meanwhile, and remove what it has started."""
-    limits = {pool["metadata"]["name"]: pool["spec"]["limits"] for pool in client.list(*NODE_POOL)}
-    for name, each in limits.items():
-        client.patch(*NODE_POOL, name, {"spec": {"limits": dict.fromkeys(each, "0")}})
-    try:
+    with closed_pools(client):
         remove_pretended_nodes(client)
+        yield
+
+
+@contextmanager
+def closed_pools(client: Client) -> Iterator[None]:
+    """Let Karpenter start nothing meanwhile."""
+    limits = close_pools(client)
+    try:
         yield
     finally:
         for name, each in limits.items():
             client.patch(*NODE_POOL, name, {"spec": {"limits": each}})
+
+
+def close_pools(client: Client) -> dict[str, dict[str, str]]:
+    """Let Karpenter start nothing any more; the pools' limits before, by name."""
+    pools = client.list(*NODE_POOL)
+    limits = {pool["metadata"]["name"]: pool["spec"]["limits"] for pool in pools}
+    for name, each in limits.items():
+        client.patch(*NODE_POOL, name, {"spec": {"limits": dict.fromkeys(each, "0")}})
+    return limits
 
 
 def remove_pretended_nodes(client: Client, seconds: float = 60.0) -> None:

@@ -1,49 +1,24 @@
 """Fixtures of the browser ring: one platform, one Chromium, and a person's window on request."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.browser.people import Visitor, Window
-from tests.browser.pictures import take_failure_picture, target_folder
+from tests.browser.people import Visitor
+from tests.browser.pictures import target_folder
+from tests.browser.windows import (
+    OpenWindow,
+    browser,
+    opening_windows,
+    pytest_runtest_makereport,
+)
 from tests.platform_fixture import Platform
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-FAILED: pytest.StashKey[bool] = pytest.StashKey()
-OpenWindow = Callable[..., Window]
+__all__ = ["OpenWindow", "browser", "pytest_runtest_makereport"]
 
 # Some pictures need a home with a story of its own, and minutes: taken when they are asked for.
 collect_ignore = [] if target_folder() else ["test_pictures.py"]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report: pytest.TestReport = yield  # type: ignore[assignment]
-    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
-    return report  # type: ignore[return-value]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """One Chromium for the whole ring."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip("needs Chromium: none of " + ", ".join(PROGRAMS) + " is on the path")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")
@@ -74,19 +49,5 @@ def open_window(
     request: pytest.FixtureRequest, browser: Browser, platform: Platform
 ) -> Iterator[OpenWindow]:
     """Opens a browser window of one's own, signed in as a visitor when one is named."""
-    contexts: list[BrowserContext] = []
-
-    def open_one(visitor: Visitor | None = None, **options: object) -> Window:
-        sizes = {"viewport": {"width": 1200, "height": 800}, **options}
-        context = browser.new_context(base_url=platform.url, **sizes)  # type: ignore[arg-type]
-        contexts.append(context)
-        if visitor:
-            context.add_cookies(visitor.cookies())
-        return Window(context.new_page(), platform)
-
-    yield open_one
-    if request.node.stash.get(FAILED, False):
-        for number, context in enumerate(contexts):
-            take_failure_picture(context, f"{request.node.name}-{number}")
-    for context in contexts:
-        context.close()
+    with opening_windows(request, browser, platform) as open_one:
+        yield open_one

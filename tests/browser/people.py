@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import httpx
 import nbformat
 from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.lab import Lab
-from tests.platform_fixture import PASSWORD, Platform, User, wait_until
+from tests.site import PASSWORD, Site, User, wait_until
 
 JOBS = "/services/offline-jobs/api/v1/jobs"
 PAGE = "/services/offline-jobs/"
 #: Longest wait for a start or a job of moderate size on a busy machine, seconds and milliseconds.
 PATIENCE_SECONDS = 180
 PATIENCE = PATIENCE_SECONDS * 1000
+# Whether the button that stops a session does something.
+HAS_STOP = """() => window.require?.defined?.("jquery")
+  && require("jquery")._data(document.querySelector("#stop"), "events")?.click"""
 _keys = itertools.count()
 
 
@@ -44,22 +49,26 @@ def wait_for_file(path: Path) -> str:
 
 
 class Visitor:
-    """A demonstration user; ``user`` speaks REST in their name."""
+    """A demonstration user; ``user`` speaks REST in their name.
 
-    def __init__(self, platform: Platform, name: str, group: str) -> None:
-        self.platform = platform
+    Jobs are charged to ``group`` and ask for ``instance_class``.
+    """
+
+    def __init__(self, site: Site, name: str, group: str, instance_class: str = "small") -> None:
+        self.site = site
         self.name = name
         self.group = group
+        self.instance_class = instance_class
 
     @cached_property
     def user(self) -> User:
         """Signed in once, by the login form."""
-        return self.platform.sign_in(self.name)
+        return self.site.sign_in(self.name)
 
     @property
     def home(self) -> Path:
         """The home folder."""
-        return self.platform.state / "homes" / self.name
+        return self.site.homes / self.name
 
     def cookies(self) -> list[SetCookieParam]:
         """The cookies of the signed-in user, for a window."""
@@ -74,31 +83,36 @@ class Visitor:
             for each in self.user.client.cookies.jar
         ]
 
-    def submit(
+    def post_job(
         self,
         notebook: Mapping[str, Any],
         *,
         name: str,
         parameters: Mapping[str, object] | None = None,
         path: str | None = None,
-    ) -> str:
-        """Submit a job by REST; its id."""
-        answer = self.user.api.post(
+        time_limit_seconds: int = 3600,
+    ) -> httpx.Response:
+        """Ask for a job by REST; what the service answers."""
+        return self.user.api.post(
             JOBS,
-            headers={"Idempotency-Key": f"browser-{next(_keys):06}"},
+            headers={"Idempotency-Key": uuid.uuid4().hex},
             json={
                 "name": name,
                 "notebook": notebook,
                 "path": path or "test.ipynb",
                 "group": self.group,
                 "image": "notebook",
-                "class": "small",
+                "class": self.instance_class,
                 "kernel": {"name": "python3", "source": "image"},
                 "parameters": dict(parameters or {}),
-                "time_limit_seconds": 3600,
+                "time_limit_seconds": time_limit_seconds,
                 "interruptible": False,
             },
         )
+
+    def submit(self, notebook: Mapping[str, Any], *, name: str, **options: Any) -> str:
+        """Submit a job as :meth:`post_job` does; its id."""
+        answer = self.post_job(notebook, name=name, **options)
         assert answer.status_code == 202, answer.text
         job: str = answer.json()["id"]
         return job
@@ -130,9 +144,9 @@ class Visitor:
 class Window:
     """A browser window with the ways that every test goes."""
 
-    def __init__(self, page: Page, platform: Platform) -> None:
+    def __init__(self, page: Page, site: Site) -> None:
         self.page = page
-        self.platform = platform
+        self.site = site
         page.set_default_timeout(60_000)
 
     def sign_in(self, name: str) -> None:
@@ -148,6 +162,15 @@ class Window:
         lab = Lab(self.page)
         lab.wait_until_ready()
         return lab
+
+    def stop_session(self) -> None:
+        """Stop one's session on the hub's home page."""
+        self.page.goto("/hub/home")
+        # The page's script comes after the page, and a click before it is lost.
+        self.page.wait_for_function(HAS_STOP)
+        self.page.get_by_role("button", name="Stop My Server").click()
+        start = self.page.get_by_role("button", name="Start My Server")
+        expect(start).to_be_visible(timeout=PATIENCE)
 
     def open_jobs(self) -> Page:
         """The list of the Offline Jobs page."""

@@ -52,9 +52,7 @@ def test_a_job_goes_on_without_a_server_and_its_result_is_had_there(
     expect(item).to_contain_text("Running", timeout=PATIENCE)
     job = ada.newest_job()["id"]
 
-    page.goto("/hub/home")
-    page.get_by_role("button", name="Stop My Server").click()
-    expect(page.get_by_role("button", name="Start My Server")).to_be_visible(timeout=PATIENCE)
+    window.stop_session()
     assert not ada.user.server()
     assert ada.job(job)["state"] == "running"
 

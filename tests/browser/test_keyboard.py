@@ -5,7 +5,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.lab import Lab
-from tests.platform_fixture import PASSWORD, Platform
+from tests.platform_fixture import Platform
+from tests.site import PASSWORD
 
 FOCUSED = "(selector) => document.activeElement.matches(selector)"
 

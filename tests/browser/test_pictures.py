@@ -76,7 +76,7 @@ def test_pictures_of_jobs_in_several_states(story: Platform, browser: Browser) -
 def open_page(browser: Browser, visitor: Visitor, scheme: str) -> Page:
     """A window of a visitor to the story's platform."""
     context = browser.new_context(
-        base_url=visitor.platform.url,
+        base_url=visitor.site.url,
         viewport={"width": 1200, "height": 800},
         color_scheme=scheme,  # type: ignore[arg-type]
     )

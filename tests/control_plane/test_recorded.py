@@ -9,7 +9,7 @@ from tests.bed.record import describe_shape, load, record
 
 
 @pytest.mark.usefixtures("pretended")
-@pytest.mark.parametrize("situation", ["over-quota", "evicted", "image-missing"])
+@pytest.mark.parametrize("situation", ["over-quota", "no-machine", "evicted", "image-missing"])
 def test_what_is_read_has_the_recorded_shape(jobs: Jobs, situation: str) -> None:
     """Another type, a field that went away or a new one, at a place that somebody reads.
 

@@ -1,7 +1,7 @@
 """The platform's own Job on a real API server with Volcano and Karpenter: what is said on its way.
 
-No machine is there at the start. The pod is ended by an annotation, as its pretended kubelet reads
-them; all else is as the jobs service makes it.
+A pod is ended by an annotation, as its pretended kubelet reads them; all else is as the jobs
+service makes it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ from offline_jobs.service.backends.volcano.build import build_job, pod_name
 from offline_jobs.service.errors import BackendError
 from offline_jobs.service.model import Observation
 from tests.bed.bed import Bed
-from tests.bed.client import NODE_CLAIM, POD, wait
+from tests.bed.client import NODE, NODE_CLAIM, POD, wait
 from tests.bed.client import Client as BedClient
+from tests.bed.worlds import POOL_LABEL
 from tests.control_plane.claims import bound_claims
 
-pytestmark = pytest.mark.usefixtures("pretended", "no_nodes")
+pytestmark = pytest.mark.usefixtures("pretended")
 JOB = "a1b2c3d4e5f6"
 
 
@@ -115,16 +116,33 @@ def make_launch(catalogue: Catalogue, group: str, instance_class: str, job: str 
     )
 
 
+@pytest.mark.usefixtures("no_nodes")
 @pytest.mark.parametrize(
-    ("group", "instance_class"), [("spatial-lab", "standard"), ("gpu-users", "gpu")]
+    ("group", "instance_class"),
+    [
+        ("teaching", "small"),
+        ("spatial-lab", "standard"),
+        ("spatial-lab", "large-memory"),
+        ("gpu-users", "gpu"),
+    ],
 )
-def test_a_job_says_what_it_waits_for_until_it_runs(
+def test_from_no_machine_a_job_brings_one_of_its_class_and_says_what_it_waits_for(
     world: World, client: BedClient, catalogue: Catalogue, group: str, instance_class: str
 ) -> None:
     launch = make_launch(catalogue, group, instance_class)
+    assert client.list(*NODE_CLAIM) == []
 
     world.launch(launch)
     told = world.follow(launch, until="running")
+
+    (claim,) = client.list(*NODE_CLAIM)
+    (pod,) = world.read_all(PODS)
+    labels = client.get(*NODE, pod["spec"]["nodeName"])["metadata"]["labels"]
+    pool = catalogue.node_pools[catalogue.classes[instance_class].job.node_pool]
+    assert claim["status"]["nodeName"] == pod["spec"]["nodeName"]
+    assert labels[POOL_LABEL] == pool.slug
+    assert pool.labels.items() <= labels.items()
+    assert labels["karpenter.k8s.aws/instance-category"] in pool.instance_categories
 
     expected = [
         f"Asking for room in the share of {group} []",

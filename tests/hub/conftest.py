@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.platform_fixture import Platform, User
+from tests.platform_fixture import Platform
+from tests.site import User
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 
 import websocket
 
-from tests.platform_fixture import User
+from tests.site import User
 
 
 class Kernel:

@@ -2,7 +2,8 @@
 
 import re
 
-from tests.platform_fixture import Platform, User
+from tests.platform_fixture import Platform
+from tests.site import User
 
 
 def list_choices(page: str, kind: str) -> dict[str, bool]:

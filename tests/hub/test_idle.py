@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.hub.kernel import Kernel
-from tests.platform_fixture import Platform, wait_until
+from tests.platform_fixture import Platform
+from tests.site import wait_until
 
 IDLE_SECONDS = 10
 # The server extension looks at its kernels each half minute, for idle times of an hour. Read by the

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.platform_fixture import Platform, User, wait_until
+from tests.platform_fixture import Platform
+from tests.site import User, wait_until
 
 JOBS = "/services/offline-jobs/api/v1/jobs"
 

@@ -10,7 +10,8 @@ import pytest
 
 from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
 from tests.hub.kernel import Kernel
-from tests.platform_fixture import ROOT, Platform, User, wait_until
+from tests.platform_fixture import ROOT, Platform
+from tests.site import User, wait_until
 
 SMALL = {"group": "spatial-lab", "image": "notebook", "class": "small"}
 

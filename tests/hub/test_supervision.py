@@ -10,13 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.platform_fixture import (
-    ROOT,
-    Platform,
-    find_free_port,
-    find_processes,
-    wait_until,
-)
+from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
+from tests.site import wait_until
 
 SMALL = {"group": "spatial-lab", "image": "notebook", "class": "small"}
 

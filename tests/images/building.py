@@ -111,8 +111,8 @@ class Workshop:
                 self.run("buildah", "commit", "--quiet", "--rm", container, name)
         return name
 
-    def build_folder(self, folder: Path) -> Path:
-        """Build a test's own Dockerfile with the secrets of every build; return the archive."""
+    def build_folder(self, folder: Path, name: str = TRIAL) -> Path:
+        """Build a Dockerfile of the tests with the secrets of every build; return the archive."""
         base = self.make_base()
         inside = Path(build.__file__).parents[1] / "_inside"
         shutil.copytree(inside, folder / "inside", dirs_exist_ok=True)
@@ -124,15 +124,15 @@ class Workshop:
             "buildah",
             "build",
             "--tag",
-            TRIAL,
+            name,
             "--build-arg",
             f"BASE={base}",
         ]
         command += [f"--secret=id={name},src={path}" for name, path in secrets.items()]
         self.run(*command, folder)
         archive = folder / "image.tar"
-        self.run("buildah", "push", "--quiet", TRIAL, f"docker-archive:{archive}:{TRIAL}")
-        self.run("buildah", "rmi", "--force", TRIAL)
+        self.run("buildah", "push", "--quiet", name, f"docker-archive:{archive}:{name}")
+        self.run("buildah", "rmi", "--force", name)
         return archive
 
     def _build(self, image: str, archive: Path) -> None:

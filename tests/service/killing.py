@@ -30,8 +30,9 @@ from offline_jobs.service.backends.local.tree import kill_processes, list_proces
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.store.store import Store
-from tests.platform_fixture import ROOT, Platform, wait_until
+from tests.platform_fixture import ROOT, Platform
 from tests.service.core.factories import make_notebook
+from tests.site import wait_until
 
 API = f"{SERVICE_PREFIX}api/v1/"
 APPEND = """\

@@ -18,8 +18,9 @@ import psutil
 import pytest
 
 from offline_jobs.service.crash import CRASH_POINTS
-from tests.platform_fixture import Platform, wait_until
+from tests.platform_fixture import Platform
 from tests.service.killing import GATED, HOLD, PHASES, Account, Target, target, wait_at_random
+from tests.site import wait_until
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -12,7 +12,7 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import BackendError
-from offline_jobs.service.model import Job, Observation
+from offline_jobs.service.model import Evidence, Job, Observation
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.sentences import describe
 from offline_jobs.service.store.store import Store
@@ -71,13 +71,17 @@ class World:
 
     def __init__(self, store: Store, changes: Changes) -> None:
         self.store, self.place, self.clock, self.seconds = store, Place(), Clock(), 0.0
-        self.reconciler = Reconciler(
-            store,
+        self.changes = changes
+        self.reconciler = self.make_reconciler()
+
+    def make_reconciler(self) -> Reconciler:
+        return Reconciler(
+            self.store,
             self.place,
             Tokens(b"k" * 32),
             make_catalogue(),
             internal_url="http://127.0.0.1:9",
-            changes=changes,
+            changes=self.changes,
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
@@ -216,3 +220,25 @@ def test_a_runner_that_slept_with_the_machine_is_not_stopped(world: World) -> No
     for _ in range(70):
         world.reconcile(1)
     assert world.place.stops
+
+
+def test_how_long_no_machine_can_be_had_is_known_to_the_next_service(world: World) -> None:
+    job = world.submit()
+    world.reconcile()
+    world.place.seen[name_of(job)] = Observation("waiting", Reason.NO_NODE)
+    world.reconcile()
+    world.reconcile(1700)
+    world.reconciler = world.make_reconciler()
+    world.reconcile(50)
+    world.reconcile()
+    assert not world.place.stops
+    assert world.job(job).reason is Reason.NO_NODE
+    world.reconcile(50)
+    world.reconcile()
+    assert world.place.stops == [(name_of(job), True)]
+    world.place.seen[name_of(job)] = Observation("ended", evidence=Evidence(removed=True))
+    world.reconcile()
+    ended = world.job(job)
+    assert (ended.state, ended.cause, ended.attempt) == (State.FAILED, Cause.NO_CAPACITY, 1)
+    assert describe(ended).sentence == "No machine of class small could be had for 30 min"
+    assert world.place.launches == [name_of(job)]

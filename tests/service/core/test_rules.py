@@ -249,6 +249,7 @@ def test_trying_again(name: str) -> None:
 LAUNCHED = {"launched": NOON}
 BEGUN = {"launched": NOON, "contacted": NOON, "first_cell": NOON, "last_contact": NOON}
 STARTING = {"state": State.STARTING, "reason": Reason.KERNEL_START}
+SINCE_NOON = {"since": "2026-11-24T12:00:00+00:00"}
 CANCELLING = {"state": State.CANCELLING, "reason": None, "cancel_requested": NOON}
 STANDING_CANCELLING = Standing(State.CANCELLING)
 
@@ -272,7 +273,7 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], Observation, float, Step 
         LAUNCHED,
         Observation("waiting", Reason.NO_NODE, {"pool": "jobs"}),
         0,
-        Stand(Standing(State.STARTING, Reason.NO_NODE, {"pool": "jobs"})),
+        Stand(Standing(State.STARTING, Reason.NO_NODE, {"pool": "jobs", **SINCE_NOON})),
     ),
     "cancelled in the line": (
         {"cancel_requested": NOON},
@@ -416,7 +417,126 @@ def test_what_waits_in_the_line_is_queued_and_what_waits_for_a_machine_is_starti
         (Reason.IMAGE_PULL, State.STARTING),
     ):
         step = decide(View(make_job(), attempt, Observation("waiting", reason)), NOON, PATIENCE)
-        assert step == Stand(Standing(state, reason))
+        assert isinstance(step, Stand)
+        assert (step.standing.state, step.standing.reason) == (state, reason)
+
+
+# Hindrances.
+
+NO_MACHINE = Observation("waiting", Reason.NO_NODE, {"class": "gpu"})
+MACHINE_COMES = Observation("waiting", Reason.NODE_STARTING, {"class": "gpu"})
+NO_IMAGE = Observation("waiting", Reason.IMAGE_PULL, {"failing": True})
+PULLING = Observation("waiting", Reason.IMAGE_PULL)
+IN_LINE = Observation("waiting", Reason.QUEUE_QUOTA, {"ahead": 0})
+
+#: name: what is seen at which second after noon, in order; at which a job is given up, why, and
+#: after how many seconds of hindrance.
+GIVEN_UP: dict[str, tuple[list[tuple[int, Observation]], int, Cause, int]] = {
+    "no machine": ([(0, NO_MACHINE)], 1800, Cause.NO_CAPACITY, 1800),
+    "a machine never gets ready": ([(0, MACHINE_COMES)], 1800, Cause.NO_CAPACITY, 1800),
+    "machines come and go": (
+        [(0, NO_MACHINE), (600, MACHINE_COMES), (900, NO_MACHINE), (1200, MACHINE_COMES)],
+        1800,
+        Cause.NO_CAPACITY,
+        1800,
+    ),
+    "a machine came, and went with a pod on it that had no image": (
+        [(0, NO_MACHINE), (1000, PULLING), (1100, NO_MACHINE)],
+        2900,
+        Cause.NO_CAPACITY,
+        1800,
+    ),
+    "its turn comes late": ([(0, IN_LINE), (90_000, NO_MACHINE)], 91_800, Cause.NO_CAPACITY, 1800),
+    "nobody could look meanwhile": (
+        [(0, NO_MACHINE), (10, Observation("unknown")), (4000, NO_MACHINE)],
+        4000,
+        Cause.NO_CAPACITY,
+        4000,
+    ),
+    "the image cannot be pulled": ([(0, NO_MACHINE), (60, NO_IMAGE)], 660, Cause.IMAGE_PULL, 600),
+    "the image can be pulled again": (
+        [(0, NO_IMAGE), (590, PULLING), (595, NO_IMAGE)],
+        1195,
+        Cause.IMAGE_PULL,
+        600,
+    ),
+}
+
+NOT_GIVEN_UP: dict[str, list[tuple[int, Observation]]] = {
+    "a large image": [(0, PULLING)],
+    "the line": [(0, IN_LINE)],
+    "the kernel": [(0, Observation("waiting", Reason.KERNEL_START))],
+    "nobody could look meanwhile, and it runs": [
+        (0, NO_MACHINE),
+        (10, Observation("unknown")),
+        (4000, RUNNING),
+    ],
+}
+
+
+def stand(job: Job, step: Step | None) -> Job:
+    """The job as the store has it after a step."""
+    if not isinstance(step, Stand):
+        return job
+    standing = step.standing
+    return replace(job, state=standing.state, reason=standing.reason, facts=standing.facts)
+
+
+def follow(seen: list[tuple[int, Observation]]) -> tuple[Job, int | None]:
+    """A job after passes every 5 s, and at which second it was stopped."""
+    job, attempt = make_job(time_limit_seconds=10**6), make_attempt(**LAUNCHED)
+    for begin, observed in seen:
+        end = next((each for each, _ in seen if each > begin), begin + 4000)
+        for second in range(begin, end, 5):
+            step = decide(View(job, attempt, observed), after(second), PATIENCE)
+            if isinstance(step, Stop):
+                assert step == Stop(force=True)
+                return job, second
+            job = stand(job, step)
+    return job, None
+
+
+@pytest.mark.parametrize("name", GIVEN_UP)
+def test_what_cannot_start_is_given_up_in_time(name: str) -> None:
+    seen, second, cause, waited = GIVEN_UP[name]
+
+    job, stopped = follow(seen)
+
+    # It is stored in one pass and done in the next.
+    assert stopped == second + 5
+    # It is on its way out: whatever is seen of it now does not count any more.
+    attempt = make_attempt(**LAUNCHED)
+    assert decide(View(job, attempt, RUNNING), after(10**6), PATIENCE) == Stop(force=True)
+    for last in (ended(removed=True), ended(exit_code=13), ended(), ABSENT):
+        step = decide(View(job, attempt, last), after(10**6), PATIENCE)
+        assert step == Finish(Ending(State.FAILED, cause, {"waited_seconds": waited}))
+
+
+@pytest.mark.parametrize("name", NOT_GIVEN_UP)
+def test_what_only_takes_long_is_not_given_up(name: str) -> None:
+    assert follow(NOT_GIVEN_UP[name])[1] is None
+
+
+def test_a_job_that_was_given_up_and_did_its_work_all_the_same_succeeded() -> None:
+    job, _ = follow([(0, NO_MACHINE)])
+    attempt = make_attempt(**BEGUN, result=make_record())
+
+    step = decide(View(job, attempt, ended(exit_code=0)), after(2000), PATIENCE)
+
+    assert isinstance(step, Finish)
+    assert (step.ending.state, step.ending.facts) == (State.SUCCEEDED, {})
+
+
+def test_an_owner_s_wish_counts_more_than_that_it_was_given_up() -> None:
+    job, _ = follow([(0, NO_MACHINE)])
+    job = replace(job, cancel_requested=after(2000))
+    attempt = make_attempt(**LAUNCHED)
+
+    assert decide(View(job, attempt, NO_MACHINE), after(2001), PATIENCE) == Stand(
+        STANDING_CANCELLING
+    )
+    step = decide(View(job, attempt, ended(removed=True)), after(2001), PATIENCE)
+    assert step == Finish(Ending(State.CANCELLED))
 
 
 def test_what_was_stopped_for_its_time_ends_as_time_limit() -> None:

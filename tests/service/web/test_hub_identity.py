@@ -8,8 +8,9 @@ import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.web.login import SESSION_COOKIE
-from tests.platform_fixture import PASSWORD, Platform, User, wait_until
+from tests.platform_fixture import Platform
 from tests.service.web.factories import API, make_notebook
+from tests.site import PASSWORD, User, wait_until
 
 REFUSED_SECONDS = 45  # an answer of the hub counts for 30 s
 

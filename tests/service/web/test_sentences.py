@@ -28,10 +28,25 @@ REASONS: list[tuple[Reason | None, dict[str, Any], str]] = [
     (Reason.LOCAL_SLOTS, {"ahead": 3}, "Waiting for a free slot, 3 jobs ahead"),
     (Reason.LOCAL_SLOTS, {"ahead": 1}, "Waiting for a free slot, 1 job ahead"),
     (Reason.LOCAL_SLOTS, {"ahead": 0}, "Waiting for a free slot, next in line"),
-    (Reason.QUEUE_QUOTA, {"ahead": 2}, "The share of group spatial-lab is in use, 2 jobs ahead"),
-    (Reason.NO_NODE, {}, "Waiting for a machine of class small"),
+    (
+        Reason.QUEUE_QUOTA,
+        {"ahead": 2},
+        "Waiting until spatial-lab has room in its share, 2 jobs ahead",
+    ),
+    (Reason.QUEUE_QUOTA, {"asking": True}, "Asking for room in the share of spatial-lab"),
+    (
+        Reason.NO_NODE,
+        {},
+        "No machine of class small can be had at the moment, still trying",
+    ),
+    (Reason.NO_NODE, {"asking": True}, "Asking for a machine of class small"),
     (Reason.NODE_STARTING, {}, "Starting a machine of class small"),
     (Reason.IMAGE_PULL, {}, "Pulling the image notebook"),
+    (
+        Reason.IMAGE_PULL,
+        {"failing": True},
+        "Pulling the image notebook fails at the moment, still trying",
+    ),
     (Reason.KERNEL_START, {}, "Starting the kernel"),
     (
         Reason.CLUSTER_UNREACHABLE,

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.factories import make_file
-from tests.platform_fixture import wait_until
+from tests.site import wait_until
 
 SECRET = "a-secret-that-nobody-may-see-0123456789"
 

@@ -1,20 +1,18 @@
 """Objects that `make record` kept, put together as the watches have them."""
 
 import copy
-import json
-from pathlib import Path
 from typing import Any
 
 from offline_jobs.service.backends.kubernetes.objects import Seen, sort_out
-
-FOLDER = Path(__file__).parents[2] / "recorded"
+from offline_jobs.service.backends.volcano.explain import observe, read_facts
+from offline_jobs.service.model import Observation
+from tests.bed.record import load as load_recorded
+from tests.bed.situations import NAME
 
 
 def load(situation: str) -> dict[str, Any]:
     """The recorded objects of a situation, by role; each test gets its own."""
-    text = (FOLDER / f"{situation}.json").read_text(encoding="utf-8")
-    objects: dict[str, Any] = json.loads(text)["objects"]
-    return copy.deepcopy(objects)
+    return copy.deepcopy(dict(load_recorded(situation)))
 
 
 def as_list(found: Any) -> list[Any]:
@@ -27,9 +25,27 @@ def see(objects: dict[str, Any], *, is_pod_gone: bool = False) -> Seen:
     pods = as_list(objects.get("pod"))
     found = sort_out(
         jobs=as_list(objects.get("job")),
-        pod_groups=as_list(objects.get("pod_group")),
+        pod_groups=list_groups(objects),
         pods=[] if is_pod_gone else pods,
         gone_pods=pods if is_pod_gone else [],
-        events=as_list(objects.get("event")) + as_list(objects.get("events")),
+        events=as_list(objects.get("events")),
     )
-    return found["analysis"]
+    return found[NAME]
+
+
+def look(
+    objects: dict[str, Any], *, is_pod_gone: bool = False, claims: list[Any] | None = None
+) -> Observation:
+    """What the backend sees of a situation; the recorded node claim is the only one."""
+    seen = see(objects, is_pod_gone=is_pod_gone)
+    return observe(
+        seen,
+        claims=as_list(objects.get("node_claim")) if claims is None else claims,
+        pod_groups=list_groups(objects),
+        facts=read_facts(seen),
+    )
+
+
+def list_groups(objects: dict[str, Any]) -> list[Any]:
+    """All pod groups of a situation."""
+    return as_list(objects.get("pod_groups")) or as_list(objects.get("pod_group"))

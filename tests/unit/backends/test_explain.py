@@ -1,4 +1,7 @@
-"""Where an attempt stands, from objects that a real API server had; a test says what it changes."""
+"""Where an attempt stands, from objects that a real API server had; a test says what it changes.
+
+The situations as they were recorded are in `test_situations.py`.
+"""
 
 import copy
 from datetime import datetime
@@ -12,20 +15,7 @@ from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.objects import Seen, get_attempt, sort_out
 from offline_jobs.service.backends.volcano.explain import count_ahead, observe
 from offline_jobs.service.model import Observation
-from tests.unit.backends.recorded import as_list, load, see
-
-FACTS = {"class": "gpu", "image": "notebook", "group": "lab"}
-
-
-def look(
-    objects: dict[str, Any], *, is_pod_gone: bool = False, claims: list[Any] | None = None
-) -> Observation:
-    return observe(
-        see(objects, is_pod_gone=is_pod_gone),
-        claims=as_list(objects.get("node_claim")) if claims is None else claims,
-        pod_groups=as_list(objects.get("pod_group")),
-        facts=FACTS,
-    )
+from tests.unit.backends.recorded import load, look, see
 
 
 def say(found: Observation) -> str:
@@ -33,19 +23,13 @@ def say(found: Observation) -> str:
     return describe_start(Waiting(Stage(found.reason.value), found.facts))
 
 
-def make_event(reason: str, message: str, about: dict[str, Any], component: str) -> dict[str, Any]:
-    """An event as the API has it, of what no pretended kubelet says."""
-    metadata = about["metadata"]
-    return {
-        "reason": reason,
-        "message": message,
-        "type": "Normal",
-        "involvedObject": {"kind": about["kind"], "name": metadata["name"], "uid": metadata["uid"]},
-        "lastTimestamp": "2026-11-24T10:52:36Z",
-        "eventTime": None,
-        "source": {"component": component},
-        "reportingComponent": component,
-    }
+def keep_events(objects: dict[str, Any], *reasons: str, by: str = "") -> None:
+    """Leave only events of these reasons, of one reporter if it is named."""
+    objects["events"] = [
+        each
+        for each in objects["events"]
+        if each["reason"] in reasons and by in ("", each["source"]["component"])
+    ]
 
 
 # ---- phases
@@ -67,23 +51,9 @@ def test_a_running_pod_runs_and_its_job_is_known_again() -> None:
     )
 
 
-@pytest.mark.parametrize("situation", ["completed", "failed", "out-of-memory", "refused"])
-def test_a_pod_that_ended_has_ended(situation: str) -> None:
-    found = look(load(situation))
-
-    assert found.phase == "ended"
-    assert found.evidence is not None
-
-
-@pytest.mark.parametrize("situation", ["evicted", "node-lost"])
-def test_a_pod_that_went_has_ended(situation: str) -> None:
-    assert look(load(situation), is_pod_gone=True).phase == "ended"
-
-
-def test_a_pod_on_its_way_out_still_runs() -> None:
-    objects = load("running")
-    del objects["job"], objects["pod_group"]
-    objects["pod"]["metadata"]["deletionTimestamp"] = "2026-11-24T11:00:00Z"
+@pytest.mark.parametrize("situation", ["job-being-deleted", "job-deleted-unscheduled"])
+def test_a_pod_on_its_way_out_still_runs_and_waits_for_nothing(situation: str) -> None:
+    objects = load(situation)
 
     assert look(objects).phase == "running"
     gone = look(objects, is_pod_gone=True)
@@ -93,7 +63,7 @@ def test_a_pod_on_its_way_out_still_runs() -> None:
 
 
 def test_a_pod_that_is_deleted_before_it_ran_waits_for_nothing() -> None:
-    objects = load("waiting-for-machine")
+    objects = load("real-pulling")
     objects["pod"]["metadata"]["deletionTimestamp"] = "2026-11-24T11:00:00Z"
 
     assert look(objects).phase == "running"
@@ -120,21 +90,13 @@ def test_a_job_that_ended_without_a_pod_has_ended() -> None:
 # ---- reasons
 
 
-def test_over_the_quota() -> None:
-    found = look(load("over-quota"))
-
-    assert (found.phase, found.reason) == ("waiting", Reason.QUEUE_QUOTA)
-    assert say(found) == "Waiting until lab has room in its share, next in line"
-    assert str(found.facts["object"]).startswith("podgroup/analysis-")
-
-
 def test_before_anybody_answered() -> None:
     objects = load("over-quota")
-    del objects["event"]
+    objects["events"] = []
 
-    assert say(look(objects)) == "Asking for room in the share of lab"
+    assert say(look(objects)) == "Asking for room in the share of teaching"
     del objects["pod_group"]
-    assert say(look(objects)) == "Asking for room in the share of lab"
+    assert say(look(objects)) == "Asking for room in the share of teaching"
 
 
 def test_the_place_in_the_line() -> None:
@@ -160,20 +122,10 @@ def test_the_place_in_the_line() -> None:
     assert count_ahead(mine, [*groups, elsewhere]) == 2
 
 
-def test_a_machine_is_on_its_way() -> None:
-    objects = load("waiting-for-machine")
-    claim = objects["node_claim"]["metadata"]["name"]
-
-    found = look(objects)
-
-    assert found.reason is Reason.NODE_STARTING
-    assert found.facts["object"] == f"nodeclaim/{claim}"
-    assert say(found) == "Starting a machine of class gpu"
-
-
 def test_a_machine_of_another_pool_is_not_meant() -> None:
     objects = load("waiting-for-machine")
     objects["node_claim"]["metadata"]["labels"]["notebook-hpc/pool"] = "jobs-general"
+    objects["events"] = []
 
     assert say(look(objects)) == "Asking for a machine of class gpu"
 
@@ -185,6 +137,7 @@ def test_a_machine_of_the_other_capacity_type_is_not_meant() -> None:
             each["values"] = ["spot"]
     # Once the machine is chosen, labels say it too.
     objects["node_claim"]["metadata"]["labels"]["karpenter.sh/capacity-type"] = "spot"
+    objects["events"] = []
 
     assert look(objects).reason is Reason.NO_NODE
 
@@ -192,6 +145,7 @@ def test_a_machine_of_the_other_capacity_type_is_not_meant() -> None:
 def test_a_machine_that_is_given_up_is_not_on_its_way() -> None:
     objects = load("waiting-for-machine")
     objects["node_claim"]["metadata"]["deletionTimestamp"] = "2026-11-24T11:00:00Z"
+    objects["events"] = []
 
     assert look(objects).reason is Reason.NO_NODE
 
@@ -206,68 +160,56 @@ def test_a_machine_that_is_there_is_not_on_its_way() -> None:
 
 def test_the_machine_that_was_meant_for_it_counts_more_than_another() -> None:
     objects = load("waiting-for-machine")
-    first = objects["node_claim"]
-    second = copy.deepcopy(first)
-    second["metadata"]["name"] = "jobs-gpu-second"
-    objects["events"] = [
-        make_event(
-            "Nominated",
-            "Pod should schedule on: nodeclaim/jobs-gpu-second",
-            objects["pod"],
-            "karpenter",
-        )
-    ]
+    meant = objects["node_claim"]
+    earlier = copy.deepcopy(meant)
+    earlier["metadata"] |= {"name": "earlier", "creationTimestamp": "2026-11-24T01:00:00Z"}
+    both = [earlier, meant]
 
-    assert look(objects, claims=[first, second]).facts["object"] == "nodeclaim/jobs-gpu-second"
+    assert look(objects, claims=both).facts["object"] == f"nodeclaim/{meant['metadata']['name']}"
     # It could not be launched after all, and went.
-    objects["node_claim"] = None
+    assert look(objects, claims=[earlier]).facts["object"] == "nodeclaim/earlier"
     assert look(objects, claims=[]).reason is Reason.NO_NODE
+    # Karpenter does not say it of each pod.
+    objects["events"] = []
+    assert look(objects, claims=both).facts["object"] == "nodeclaim/earlier"
 
 
 def test_no_machine_can_be_had_when_karpenter_says_so() -> None:
-    objects = load("waiting-for-machine")
-    said = make_event("FailedScheduling", "Failed to schedule pod", objects["pod"], "karpenter")
-    other = make_event("FailedScheduling", "0/1 nodes", objects["pod"], "default-scheduler")
+    objects = load("no-machine")
+    keep_events(objects, "FailedScheduling", by="volcano")
 
-    objects["events"] = [other]
-    assert say(look(objects, claims=[])) == "Asking for a machine of class gpu"
-    objects["events"] = [other, said]
-    assert say(look(objects, claims=[])) == (
-        "No machine of class gpu can be had at the moment, still trying"
-    )
+    assert objects["events"]
+    assert say(look(objects)) == "Asking for a machine of class gpu"
 
 
-def test_an_image_that_is_not_there() -> None:
-    found = look(load("image-missing"))
-
-    assert found.reason is Reason.IMAGE_PULL
-    assert say(found) == "Pulling the image notebook fails at the moment, still trying"
-
-
-def test_an_image_that_is_pulled_and_then_there() -> None:
-    objects = load("image-missing")
-    (status,) = objects["pod"]["status"]["containerStatuses"]
-    status["state"] = {"waiting": {"reason": "ContainerCreating"}}
-    pulling = make_event("Pulling", "Pulling image", objects["pod"], "kubelet")
-    pulled = make_event("Pulled", "Successfully pulled", objects["pod"], "kubelet")
-    pulled["lastTimestamp"] = "2026-11-24T10:52:40Z"
+def test_before_and_after_an_image_is_pulled() -> None:
+    objects = load("real-pulling")
+    keep_events(objects, "Scheduled")
 
     assert say(look(objects)) == "Preparing the machine"
-    objects["events"] = [pulling]
-    assert say(look(objects)) == "Pulling the image notebook"
-    # Whatever the order in which they come.
+
+    objects = load("real-making-folders")
+    del objects["pod"]["status"]["initContainerStatuses"]
+    keep_events(objects, "Pulled")
+    assert look(objects).reason is Reason.KERNEL_START
+
+
+def test_events_count_by_their_times() -> None:
+    objects = load("real-making-folders")
+    del objects["pod"]["status"]["initContainerStatuses"]
+    pulled = next(each for each in objects["events"] if each["reason"] == "Pulled")
+    pulling = {**copy.deepcopy(pulled), "reason": "Pulling"}
+    pulling["lastTimestamp"] = "2026-11-24T01:00:00Z"
+
     objects["events"] = [pulled, pulling]
-    assert (look(objects).reason, say(look(objects))) == (
-        Reason.KERNEL_START,
-        "Starting the kernel",
-    )
+    assert look(objects).reason is Reason.KERNEL_START
+    pulled["lastTimestamp"] = "2026-11-24T00:00:00Z"
+    assert look(objects).reason is Reason.IMAGE_PULL
 
 
 def test_a_first_container_that_began_tells_that_the_image_is_there() -> None:
-    objects = load("image-missing")
-    status = objects["pod"]["status"]
-    status["containerStatuses"][0]["state"] = {"waiting": {"reason": "PodInitializing"}}
-    status["initContainerStatuses"] = [{"name": "folders", "state": {"terminated": {}}}]
+    objects = load("real-making-folders")
+    objects["events"] = []
 
     assert look(objects).reason is Reason.KERNEL_START
 
@@ -290,7 +232,8 @@ def test_a_pod_that_is_there_counts_more_than_one_that_went() -> None:
 
 def test_events_of_others_are_not_of_it() -> None:
     objects = load("over-quota")
-    objects["event"]["involvedObject"]["uid"] = "another"
+    for each in objects["events"]:
+        each["involvedObject"]["uid"] = "another"
 
     assert see(objects).events == ()
 

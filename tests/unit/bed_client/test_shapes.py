@@ -8,8 +8,7 @@ import json
 import pytest
 
 from tests.bed.client import Object
-from tests.bed.record import FOLDER, READ, describe_shape, load
-from tests.bed.situations import SITUATIONS
+from tests.bed.record import ALL, FOLDER, READ, describe_shape, load
 
 PHASE = "pod status phase"
 EXIT_CODE = "pod status containerStatuses * state terminated exitCode"
@@ -46,7 +45,7 @@ def test_what_goes_away_and_what_nobody_reads() -> None:
     assert describe_shape({"pod": more}) == describe_shape({"pod": build_pod()})
 
 
-@pytest.mark.parametrize("situation", sorted(SITUATIONS))
+@pytest.mark.parametrize("situation", sorted(ALL))
 def test_each_situation_is_recorded_whole_with_versions(situation: str) -> None:
     content = json.loads((FOLDER / f"{situation}.json").read_text(encoding="utf-8"))
 

@@ -33,7 +33,7 @@ from hub_config.embedded.state import (
 )
 from hub_config.errors import ConfigurationError
 from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
-from tests.platform_fixture import wait_until
+from tests.site import wait_until
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         store.migrate()
         objects = ObjectStore(settings.state / "objects")
         tokens = Tokens(key.encode())
-        backend = _build_backend(settings, catalogue)
+        backend, measure = _build_backend(settings, catalogue)
         stack.callback(backend.close)
         host, port = sockets.runs.getsockname()[:2]
         reconciler = Reconciler(
@@ -97,7 +97,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             tokens=tokens,
             changes=changes,
             catalogue=catalogue,
-            measure=lambda: _measure(settings, catalogue),
+            measure=measure,
             site=Site(settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri),
             open_limit=settings.open_jobs_per_user,
             wake=reconciler.wake,
@@ -208,12 +208,19 @@ def _load_catalogue(settings: Settings) -> Catalogue:
         raise StartRefused("\n".join(e.lines())) from e
 
 
-def _build_backend(settings: Settings, catalogue: Catalogue) -> Backend:
+def _build_backend(
+    settings: Settings, catalogue: Catalogue
+) -> tuple[Backend, Callable[[], Machine | None]]:
+    """What runs jobs, and what the machine can give that they run on, where it is only one.
+
+    The only place of the service that asks in which world it is.
+    """
     match settings.backend:
         case "local":
-            return _build_local_backend(settings, catalogue)
+            backend = _build_local_backend(settings, catalogue)
+            return backend, lambda: _measure_machine(settings, catalogue)
         case "volcano":
-            return _build_volcano_backend(settings)
+            return _build_volcano_backend(settings), lambda: None
 
 
 def _build_volcano_backend(settings: Settings) -> Backend:
@@ -241,11 +248,6 @@ def _build_local_backend(settings: Settings, catalogue: Catalogue) -> LocalBacke
         machine=_measure_machine(settings, catalogue),
         patience_seconds=settings.local_patience_seconds,
     )
-
-
-def _measure(settings: Settings, catalogue: Catalogue) -> Machine | None:
-    """What this machine can give, where jobs run on it."""
-    return _measure_machine(settings, catalogue) if settings.backend == "local" else None
 
 
 def _measure_machine(settings: Settings, catalogue: Catalogue) -> Machine:

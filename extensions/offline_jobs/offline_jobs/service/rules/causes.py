@@ -12,6 +12,7 @@ from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.run import ResultRecord, Termination
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job
+from offline_jobs.service.rules.deadlines import WAITED_SECONDS, why_given_up
 
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
@@ -50,12 +51,17 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
         # All that a runner sees is a signal.
         outcome = Cause.REMOVED
     wanted = job.cancel_requested is not None
+    given_up = why_given_up(job)
+    facts = _facts(record, evidence)
     if outcome == _SUCCEEDED:
         state, cause = State.SUCCEEDED, None
     elif wanted and outcome in (_CANCELLED, Cause.INTERRUPTED, Cause.REMOVED):
         state, cause = State.CANCELLED, None
     elif overtime and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, Cause.TIME_LIMIT
+    elif given_up and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
+        state, cause = State.FAILED, given_up
+        facts[WAITED_SECONDS] = job.facts[WAITED_SECONDS]
     else:
         # Cancelled without the owner's wish: somebody else ended it.
         state, cause = State.FAILED, _CAUSES.get(outcome, Cause.INTERRUPTED)
@@ -63,7 +69,7 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     return Ending(
         state=state,
         cause=cause,
-        facts=_facts(record, evidence) if state is State.FAILED else {},
+        facts=facts if state is State.FAILED else {},
         cell=last_cell(attempt, evidence),
         total=(record.total if record else 0) or termination.total or attempt.total,
         memory_bytes=termination.memory_bytes or attempt.memory_bytes,
@@ -87,10 +93,12 @@ def last_cell(attempt: Attempt, evidence: Evidence) -> int:
 def may_try_again(job: Job, attempt: Attempt, evidence: Evidence, ending: Ending) -> bool:
     """Whether another attempt is harmless and useful.
 
-    That is: the first cell never began, nobody wants an end, and the runner vanished or met a fault
-    of the infrastructure.
+    That is: the first cell never began, nobody wants an end, it was not given up (it would only
+    wait again), and the runner vanished or met a fault of the infrastructure.
     """
     if attempt.first_cell is not None or ending.cell or job.cancel_requested is not None:
+        return False
+    if why_given_up(job):
         return False
     if evidence.removed or ending.state is not State.FAILED:
         return False

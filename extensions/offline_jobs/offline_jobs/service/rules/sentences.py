@@ -2,7 +2,8 @@
 
 The store keeps state, reason, cause and facts; :mod:`~offline_jobs.service.web.answers` calls
 :func:`describe` on the way out, so words can be mended without touching a record. Elapsed time is
-added by the page. Each state, reason and cause has its entry here (a test walks all of them). Pure.
+added by the page. What any start waits for is :mod:`hub_config.sentences`' to say. A test walks all
+states, reasons and causes. Pure.
 """
 
 import re
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hub_config.catalogue import InstanceClass
+from hub_config.sentences import describe_start
+from hub_config.waiting import Stage, Waiting
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
@@ -59,23 +62,20 @@ def quote(text: object) -> str:
 
 
 def _waiting(job: Job) -> str:
-    ahead = job.facts.get("ahead")
-    line = ""
-    if isinstance(ahead, int):
-        line = f", {amounts.count(ahead, 'job')} ahead" if ahead > 0 else ", next in line"
     again = f" (try {job.attempt})" if job.attempt > 1 else ""
-    words = {
-        Reason.SERVICE: f"Accepted, about to be started{line}",
-        Reason.LOCAL_SLOTS: f"Waiting for a free slot{line}",
-        Reason.QUEUE_QUOTA: f"The share of group {job.group} is in use{line}",
-        Reason.NO_NODE: f"Waiting for a machine of class {job.machine_class}",
-        Reason.NODE_STARTING: f"Starting a machine of class {job.machine_class}",
-        Reason.IMAGE_PULL: f"Pulling the image {job.image}",
-        Reason.KERNEL_START: "Starting the kernel",
-        Reason.CLUSTER_UNREACHABLE: "The cluster cannot be reached now; the job keeps its place",
-        None: "Starting" if job.state is State.STARTING else f"Waiting{line}",
-    }[job.reason]
-    return words + again
+    return _describe_reason(job) + again
+
+
+def _describe_reason(job: Job) -> str:
+    match job.reason:
+        case None:
+            return "Starting" if job.state is State.STARTING else "Waiting"
+        case Reason.SERVICE:
+            return "Accepted, about to be started"
+        case Reason.CLUSTER_UNREACHABLE:
+            return "The cluster cannot be reached now; the job keeps its place"
+    names = {"class": job.machine_class, "group": job.group, "image": job.image}
+    return describe_start(Waiting(Stage(job.reason.value), {**job.facts, **names}))
 
 
 def _place(job: Job) -> str:

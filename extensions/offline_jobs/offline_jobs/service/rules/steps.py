@@ -1,7 +1,8 @@
 """What now: from jobs, their attempts, what is seen of them and the time, to one step each.
 
 The reconciler asks here at every pass and does exactly what it is told. Deadlines are kept here:
-the patience with a runner that was asked to end, and the backstop behind its own time limit. Pure.
+the patience with a runner that was asked to end, the backstop behind its own time limit, and (with
+:mod:`~offline_jobs.service.rules.deadlines`) how long a start may be hindered. Pure.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +12,7 @@ from datetime import datetime, timedelta
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
 from offline_jobs.service.rules.causes import judge, may_try_again
+from offline_jobs.service.rules.deadlines import measure, why_given_up
 from offline_jobs.service.rules.line import form_line
 
 MAX_ATTEMPTS = 3
@@ -18,12 +20,12 @@ MAX_ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class Patience:
-    """How long the runner's own endings are waited for, in seconds.
+    """How long the runner's own endings, and what its start needs, are waited for, in seconds.
 
     ``cancel``: for its answer to a cancel; ``stop``: from there until it is killed;
     ``overtime``: beyond the job's time limit; ``silent``: without a word of it, before time is
     counted against it at all; ``goodbye``: of its process after its result record; ``launch``: for
-    an object that cannot be made.
+    an object that cannot be made; ``machine`` and ``image``: for one that cannot be had.
     """
 
     cancel_seconds: float = 15
@@ -32,6 +34,13 @@ class Patience:
     silent_seconds: float = 60
     goodbye_seconds: float = 60
     launch_seconds: float = 300
+    machine_seconds: float = 1800
+    image_seconds: float = 600
+
+    @property
+    def hindrances(self) -> Mapping[Cause, float]:
+        """Seconds after which a job is given up that something keeps from starting."""
+        return {Cause.NO_CAPACITY: self.machine_seconds, Cause.IMAGE_PULL: self.image_seconds}
 
 
 @dataclass(frozen=True)
@@ -199,6 +208,8 @@ def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
     job, attempt = view.job, view.attempt
     if job.cancel_requested is not None:
         return _while_cancelling(job, job.cancel_requested, now, patience)
+    if why_given_up(job):
+        return Stop(force=True)
     if is_overtime(view, now, patience):
         stopped = view.stopped
         force = stopped is not None and _passed(stopped, patience.stop_seconds, now)
@@ -206,13 +217,18 @@ def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
     if attempt.result is not None:
         said = attempt.last_contact or attempt.created
         return Stop(force=True) if _passed(said, patience.goodbye_seconds, now) else None
+    return _stand(job, measure(job, _find_standing(view), now, patience.hindrances))
+
+
+def _find_standing(view: View) -> Standing:
+    """Where a job stands whose object is there and shall be."""
     if view.seen.phase == "waiting":
         in_line = view.seen.reason is Reason.QUEUE_QUOTA
         state = State.QUEUED if in_line else State.STARTING
-        return _stand(job, Standing(state, view.seen.reason, view.seen.facts))
-    if attempt.first_cell is not None:
-        return _stand(job, Standing(State.RUNNING))
-    return _stand(job, Standing(State.STARTING, Reason.KERNEL_START))
+        return Standing(state, view.seen.reason, view.seen.facts)
+    if view.attempt.first_cell is not None:
+        return Standing(State.RUNNING)
+    return Standing(State.STARTING, Reason.KERNEL_START)
 
 
 def _while_cancelling(job: Job, since: datetime, now: datetime, patience: Patience) -> Step | None:

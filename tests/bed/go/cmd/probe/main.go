@@ -12,11 +12,12 @@ import (
 const usage = `usage: probe COMMAND [ARGUMENT ...]
   exit CODE                     end with this code
   message TEXT CODE             leave a termination message, end with this code
-  allocate MIB                  use that much memory, then hold it
+  allocate MIB [TEXT]           leave a termination message, use that much memory, then hold it
+  outlive MIB TEXT CODE         have a child use that much memory; killed, leave a message and end with CODE
   serve PORT TEXT               answer every HTTP request with this text
   get [-retry SECONDS] URL      print what a URL answers; 1 when it does not answer with 200
   lookup NAME [SERVER]          print the addresses of a name, as SERVER (HOST[:PORT]) knows it
-  term SECONDS CODE             wait for SIGTERM, leave the message "terminated", end with CODE so much later
+  term SECONDS CODE [TEXT]      wait for SIGTERM, leave the message TEXT or "terminated", end with CODE so much later
   wait FILE                     wait until a file is there`
 
 // usageCode is the exit code for a command line that is not understood.
@@ -31,11 +32,12 @@ type command struct {
 var commands = map[string]command{
 	"exit":     {1, 1, exit},
 	"message":  {2, 2, message},
-	"allocate": {1, 1, allocate},
+	"allocate": {1, 2, allocate},
+	"outlive":  {3, 3, outlive},
 	"serve":    {2, 2, serve},
 	"get":      {1, 3, get},
 	"lookup":   {1, 2, lookup},
-	"term":     {2, 2, term},
+	"term":     {2, 3, term},
 	"wait":     {1, 1, wait},
 }
 

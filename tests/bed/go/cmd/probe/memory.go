@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"syscall"
 	"time"
@@ -12,6 +14,12 @@ func allocate(arguments []string) (int, error) {
 	count, err := parse(arguments[0])
 	if err != nil {
 		return usageCode, err
+	}
+	if len(arguments) > 1 {
+		// Who is killed for memory has no time for last words.
+		if err := leave(arguments[1]); err != nil {
+			return 1, err
+		}
 	}
 	signals := listen()
 	const mebibyte = 1 << 20
@@ -31,6 +39,19 @@ func allocate(arguments []string) (int, error) {
 	return 0, nil
 }
 
+// outlive does what a runner does whose kernel is killed: it says so, and ends by itself.
+func outlive(arguments []string) (int, error) {
+	code, err := parse(arguments[2])
+	if err != nil {
+		return usageCode, err
+	}
+	child := exec.Command(os.Args[0], "allocate", arguments[0])
+	if err := child.Run(); err == nil {
+		return 1, errors.New("the child was not killed")
+	}
+	return code, leave(arguments[1])
+}
+
 func term(arguments []string) (int, error) {
 	seconds, err := parse(arguments[0])
 	if err != nil {
@@ -40,10 +61,14 @@ func term(arguments []string) (int, error) {
 	if err != nil {
 		return usageCode, err
 	}
+	words := "terminated"
+	if len(arguments) > 2 {
+		words = arguments[2]
+	}
 	signals := listen()
 	fmt.Println("waiting for SIGTERM")
 	<-signals
-	if err := leave("terminated"); err != nil {
+	if err := leave(words); err != nil {
 		return 1, err
 	}
 	time.Sleep(time.Duration(seconds) * time.Second)

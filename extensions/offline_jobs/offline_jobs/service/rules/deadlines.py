@@ -1,0 +1,56 @@
+"""How long a start may be hindered: by a machine that cannot be had, by an image that cannot be.
+
+Place in the path: :mod:`~offline_jobs.service.rules.steps` stores where a job stands with
+:func:`measure`'s facts, so the clock is in the store and outlives the service; once a hindrance has
+stood too long, that is stored first, and then acted on: what was given up stays given up, whatever
+is seen of its object on its way out. :mod:`~offline_jobs.service.rules.causes` reads
+:func:`why_given_up`. Time in the line of a queue is nobody's fault and has no deadline. Pure.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from offline_jobs.contract.states import Cause, Reason
+from offline_jobs.service.model import Job, Standing
+
+#: Facts of a hindered job: since when (ISO 8601); how long it was, once that was too long.
+SINCE, WAITED_SECONDS = "since", "waited_seconds"
+
+
+def measure(job: Job, standing: Standing, now: datetime, limits: Mapping[Cause, float]) -> Standing:
+    """``standing`` with since when what hinders the start does, if something does.
+
+    Args:
+        job: as stored; while the same hindrance stands, its clock goes on.
+        standing: where the job is seen to stand now.
+        now: the time.
+        limits: seconds after which a job is given up, by cause.
+    """
+    cause = _find_hindrance(standing.reason, standing.facts)
+    if cause is None:
+        return standing
+    since = now
+    if _find_hindrance(job.reason, job.facts) is cause and SINCE in job.facts:
+        since = datetime.fromisoformat(job.facts[SINCE])
+    facts = {**standing.facts, SINCE: since.isoformat()}
+    waited = (now - since).total_seconds()
+    if waited >= limits[cause]:
+        facts[WAITED_SECONDS] = int(waited)
+    return replace(standing, facts=facts)
+
+
+def why_given_up(job: Job) -> Cause | None:
+    """The cause for which a job that has not ended was given up; ``None``: it was not."""
+    return _find_hindrance(job.reason, job.facts) if WAITED_SECONDS in job.facts else None
+
+
+def _find_hindrance(reason: Reason | None, facts: Mapping[str, Any]) -> Cause | None:
+    """What a job fails for if this lasts; a machine that comes and goes is none all the while."""
+    match reason:
+        case Reason.NO_NODE | Reason.NODE_STARTING:
+            return Cause.NO_CAPACITY
+        case Reason.IMAGE_PULL if facts.get("failing") is True:
+            return Cause.IMAGE_PULL
+    return None

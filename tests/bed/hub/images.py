@@ -1,0 +1,65 @@
+"""The images of the platform's pods on the bed's nodes, the proxy's too.
+
+Ours are built as everywhere (`tests/images/building.py`); the proxy's is made here of what
+`make setup` fetched from npm. Used by :mod:`tests.bed.hub.stand_in`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from images._tool.build import name_image
+from images._tool.builds import Builds
+from images._tool.stamps import hash_inputs
+from images._tool.tools import find_places
+from tests.bed import nodes
+from tests.bed.bed import ROOT, Bed
+from tests.images.building import Workshop, get_archive
+
+PROXY = "localhost/notebook-hpc/proxy:stand-in"
+DOCKERFILE = Path(__file__).parent / "proxy" / "Dockerfile"
+#: Which image each node's pods need; `proxy` is no folder of `images/`.
+WANTED = {
+    nodes.SESSIONS: ("proxy", "hub", "jobs-service", "notebook"),
+    nodes.JOBS: ("notebook",),
+}
+
+
+def name_of(image: str) -> str:
+    """What an image is called in a pod."""
+    return PROXY if image == "proxy" else name_image(ROOT, image)
+
+
+def load_all(bed: Bed, say: Callable[[str], None]) -> None:
+    """Build what is not built yet, and put each image where its pods are."""
+    for image in dict.fromkeys(image for images in WANTED.values() for image in images):
+        archive = get_proxy_archive() if image == "proxy" else get_archive(image)
+        for node, images in WANTED.items():
+            mark = bed.folder / "images" / f"{node}-{archive.stem}"
+            if image in images and not mark.exists():
+                say(f"Loading image {image} into {node} ({archive.stat().st_size >> 20} MiB) ...")
+                nodes.load_image(bed, node, archive)
+                mark.parent.mkdir(exist_ok=True)
+                mark.touch()
+
+
+def get_proxy_archive() -> Path:
+    """The proxy's image, built once for each of its lock's states."""
+    workshop = Workshop(find_places(os.environ))
+    builds = Builds(find_places(os.environ))
+    with workshop.hold():
+        parts = (DOCKERFILE, builds.proxy / "yarn.lock", str(builds.node), workshop.name_base())
+        archive = workshop.folder / f"proxy-{hash_inputs(*parts)[:16]}.tar"
+        if not archive.exists():
+            with tempfile.TemporaryDirectory(dir=workshop.folder, prefix="new-") as folder:
+                shutil.copy(DOCKERFILE, folder)
+                shutil.copy(builds.node / "node", folder)
+                shutil.copytree(builds.proxy, Path(folder) / "proxy", symlinks=True)
+                # The cache's folder is its owner's alone.
+                (Path(folder) / "proxy").chmod(0o755)
+                workshop.build_folder(Path(folder), PROXY).replace(archive)
+        return archive

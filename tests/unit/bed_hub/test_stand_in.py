@@ -1,0 +1,91 @@
+"""The stand-in for the hub's chart: its values and objects, and the port into the bed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from pathlib import Path
+
+import pytest
+
+from hub_config.pods import HOMES_CLAIM
+from hub_config.settings import Cluster
+from hub_config.values import parse_values
+from tests.bed.hub import forward, objects, stand_in
+from tests.bed.overlay import load_catalogue
+from tests.bed.processes import Daemons
+from tests.platform_fixture import find_free_port
+
+URL = "http://127.0.0.1:8000"
+
+
+def test_the_hub_reads_what_its_chart_would_get() -> None:
+    settings = parse_values(
+        stand_in.build_values(URL),
+        secrets=dict.fromkeys(objects.RANDOM_KEYS, "ab" * 32),
+        namespace=objects.NAMESPACE,
+    )
+
+    assert settings.catalogue == load_catalogue(real=True)
+    assert settings.demonstration_host == "127.0.0.1"
+    assert settings.sessions == Cluster("jupyterhub", 1200, "IfNotPresent")
+
+
+def test_sessions_and_jobs_share_the_folders_of_homes_and_buckets() -> None:
+    made = list(objects.build_storage(load_catalogue(real=True), Path("/volumes")))
+
+    volumes = [each for each in made if each["kind"] == "PersistentVolume"]
+    paths = {
+        (each["spec"]["claimRef"]["namespace"], each["spec"]["claimRef"]["name"]): each["spec"][
+            "hostPath"
+        ]["path"]
+        for each in volumes
+    }
+    for claim in (HOMES_CLAIM, "shared", "data-spatial-lab-raw"):
+        assert paths["jupyterhub", claim] == paths["offline-jobs", claim] == f"/volumes/{claim}"
+    # The state of hub and service is of no use to anybody else.
+    assert paths.keys() - {
+        (namespace, claim)
+        for namespace in ("jupyterhub", "offline-jobs")
+        for claim in (HOMES_CLAIM, "shared", "data-spatial-lab-raw")
+    } == {("jupyterhub", "hub-db-dir"), ("jupyterhub", "offline-jobs")}
+
+
+def test_a_port_leads_to_the_other_side_and_says_when_nobody_is_there() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    async def ask(port: int) -> bytes:
+        reader, writer = await asyncio.open_connection(forward.LOOPBACK, port)
+        writer.write(b"hello\n")
+        said = await reader.read()
+        writer.close()
+        return said
+
+    async def run() -> tuple[bytes, bytes]:
+        behind = await asyncio.start_server(answer, forward.LOOPBACK, 0)
+        target = behind.sockets[0].getsockname()[1]
+        port = find_free_port()
+        serving = asyncio.create_task(forward.serve(port, forward.LOOPBACK, target))
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                first = await ask(port)
+                break
+            await asyncio.sleep(0.01)
+        behind.close()
+        await behind.wait_closed()
+        second = await ask(port)
+        serving.cancel()
+        return first, second
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == (b"HELLO\n", b"")
+
+
+def test_a_port_that_somebody_else_has_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with socket.create_server((forward.LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(stand_in.PortTaken, match="make bed-hub PORT="):
+            stand_in.choose_port(Daemons(tmp_path), port)
