@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 
 import yaml
 
@@ -51,10 +52,14 @@ def main() -> int:
     )
     parser.add_argument("--port", type=int, default=0, help="of loopback, for `hub`; 0 for any")
     options = parser.parse_args()
-    if options.command == "hub":
-        return _start_hub(options.name, options.port)
-    commands = {"up": _up, "down": _down, "status": _status, "manifests": _print_manifests}
-    return commands[options.command](options.name, not options.without_nodes)
+    commands: dict[str, Callable[[], int]] = {
+        "up": lambda: _up(options.name, wants_nodes=not options.without_nodes),
+        "hub": lambda: _start_hub(options.name, options.port),
+        "down": lambda: _down(options.name),
+        "status": lambda: _status(options.name),
+        "manifests": _print_manifests,
+    }
+    return commands[options.command]()
 
 
 def _check_name(name: str) -> str:
@@ -63,7 +68,7 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _up(name: str, wants_nodes: bool) -> int:
+def _up(name: str, *, wants_nodes: bool) -> int:
     if wants_nodes and (reason := nodes.why_not()):
         _say(f"Without real nodes: {reason}.")
         wants_nodes = False
@@ -99,12 +104,12 @@ def _start_hub(name: str, port: int) -> int:
     return 0
 
 
-def _down(name: str, _: bool) -> int:
+def _down(name: str) -> int:
     beds.down(name)
     return 0
 
 
-def _status(name: str, _: bool) -> int:
+def _status(name: str) -> int:
     bed = beds.find(name)
     if bed is None:
         _say(f"No bed {name} runs; start it with: make bed")
@@ -113,7 +118,7 @@ def _status(name: str, _: bool) -> int:
     return 0 if beds.load(name) else 1
 
 
-def _print_manifests(_name: str, _: bool) -> int:
+def _print_manifests() -> int:
     _say(yaml.safe_dump_all(beds.build_manifests(load_catalogue(real=False)), sort_keys=False))
     return 0
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+from tests.skips import BROWSERS
+
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -24,9 +25,9 @@ ARGUMENTS = (
 @contextmanager
 def running_chromium() -> Iterator[Browser]:
     """One Chromium; skips the test where there is none."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
-        pytest.skip("needs Chromium: none of " + ", ".join(PROGRAMS) + " is on the path")
+        pytest.skip("needs Chromium: none of " + ", ".join(BROWSERS) + " is on the path")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield chromium

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import yaml
 
 from tests.bed.bed import Bed
 from tests.bed.client import Object
+from tests.bed.hub.stand_in import CHART
 from tests.bed.overlay import CATALOGUE
-
-CHART = Path(__file__).parents[2] / "extensions" / "offline_jobs" / "chart"
 
 
 def render(bed: Bed, namespace: str) -> list[Object]:

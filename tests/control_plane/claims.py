@@ -4,58 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from tests.bed.client import Client, wait
+from hub_config.pods import HOMES_CLAIM, SHARED_CLAIM
+from tests.bed.claims import VOLUME, build_pairs, name_volume, wait_until_bound
+from tests.bed.client import Client
 
-CLAIMS = ("homes", "shared")
+CLAIMS = (HOMES_CLAIM, SHARED_CLAIM)
 
 
 @contextmanager
 def bound_claims(client: Client, namespace: str) -> Iterator[None]:
-    """Make volumes and claims; pretended nodes mount nothing, but schedulers look at them.
-
-    Karpenter says that a pod cannot be scheduled as long as its claim is not bound.
-    """
-    for name in CLAIMS:
-        volume = f"{name}-{namespace}"
-        shape = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-        claimed = {"namespace": namespace, "name": name}
-        client.create(
-            {
-                "apiVersion": "v1",
-                "kind": "PersistentVolume",
-                "metadata": {"name": volume},
-                "spec": {
-                    **shape,
-                    "capacity": {"storage": "1Gi"},
-                    "hostPath": {"path": "/nowhere"},
-                    "claimRef": claimed,
-                },
-            }
-        )
-        client.create(
-            {
-                "apiVersion": "v1",
-                "kind": "PersistentVolumeClaim",
-                "metadata": {"name": name},
-                "spec": {
-                    **shape,
-                    "volumeName": volume,
-                    "resources": {"requests": {"storage": "1Gi"}},
-                },
-            },
-            namespace,
-        )
-    wait(
-        "the claims to be bound",
-        lambda: client.list("v1", "PersistentVolumeClaim", namespace),
-        until=lambda claims: all(
-            each["status"].get("phase") == "Bound" and "annotations" in each["metadata"]
-            for each in claims
-        ),
-    )
+    """Make volumes and claims; pretended nodes mount nothing, but schedulers look at them."""
+    for each in build_pairs(CLAIMS, namespace, Path("/nowhere"), mode="ReadWriteMany"):
+        client.create(each)
+    wait_until_bound(client, namespace)
     try:
         yield
     finally:
-        for name in CLAIMS:
-            client.delete("v1", "PersistentVolume", f"{name}-{namespace}")
+        for claim in CLAIMS:
+            client.delete(*VOLUME, name_volume(claim, namespace))

@@ -21,6 +21,7 @@ from hub_config.catalogue import Catalogue
 from hub_config.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
 from hub_config.values import VALUES
 from tests.bed import nodes
+from tests.bed.claims import build_pairs, build_volume
 from tests.bed.client import Object
 
 #: Sessions are beside the hub; jobs have a namespace of their own.
@@ -69,11 +70,12 @@ def build_storage(catalogue: Catalogue, folder: Path) -> Iterator[Object]:
         catalogue: for the groups' buckets.
         folder: with a folder for each volume (:func:`list_folders`).
     """
-    for claim in list_shared_claims(catalogue):
-        for namespace in (NAMESPACE, JOBS_NAMESPACE):
-            yield from _build_claim(claim, namespace, folder / claim, mode="ReadWriteMany")
-    for claim in (SERVICE_CLAIM, HUB_CLAIM):
-        yield from _build_claim(claim, NAMESPACE, folder / claim, mode="ReadWriteOnce")
+    shared = list_shared_claims(catalogue)
+    for namespace in (NAMESPACE, JOBS_NAMESPACE):
+        yield from build_pairs(shared, namespace, folder, mode="ReadWriteMany")
+    yield from build_pairs([HUB_CLAIM], NAMESPACE, folder, mode="ReadWriteOnce")
+    # The service's chart makes its own claim.
+    yield build_volume(SERVICE_CLAIM, NAMESPACE, folder / SERVICE_CLAIM, mode="ReadWriteOnce")
 
 
 def list_folders(catalogue: Catalogue) -> list[str]:
@@ -173,36 +175,6 @@ def build_proxy(image: str) -> Iterator[Object]:
         automountServiceAccountToken=False,
         volumes=[{"name": "temporary", "emptyDir": {}}],
     )
-
-
-def _build_claim(claim: str, namespace: str, folder: Path, *, mode: str) -> Iterator[Object]:
-    shape = {"accessModes": [mode], "storageClassName": ""}
-    volume = f"{namespace}-{claim}"
-    yield _build(
-        "v1",
-        "PersistentVolume",
-        volume,
-        spec={
-            **shape,
-            "capacity": {"storage": "100Gi"},
-            "persistentVolumeReclaimPolicy": "Retain",
-            "hostPath": {"path": str(folder), "type": "Directory"},
-            "claimRef": {"namespace": namespace, "name": claim},
-        },
-    )
-    if claim != SERVICE_CLAIM:
-        # The service's chart makes its own.
-        yield _build(
-            "v1",
-            "PersistentVolumeClaim",
-            claim,
-            namespace,
-            spec={
-                **shape,
-                "volumeName": volume,
-                "resources": {"requests": {"storage": "100Gi"}},
-            },
-        )
 
 
 def _build_service(name: str, component: str, ports: Mapping[int, int]) -> Object:

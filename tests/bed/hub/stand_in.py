@@ -23,21 +23,20 @@ import httpx
 import yaml
 
 from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import parse_catalogue
 from hub_config.pods import HOMES_CLAIM
 from images._tool.steps import StepFailed
 from tests.bed import nodes
 from tests.bed.bed import ROOT, Bed
+from tests.bed.claims import wait_until_bound
 from tests.bed.client import POD, SERVICE, Kind, Object, wait
 from tests.bed.hub import images, objects
 from tests.bed.hub.forward import LOOPBACK
-from tests.bed.overlay import lay_over, load_values
+from tests.bed.overlay import lay_over, load_catalogue, load_values
 from tests.bed.processes import Daemons
 
 CHART = ROOT / "extensions" / "offline_jobs" / "chart"
 VALUES = ROOT / "helm-values" / "jupyterhub.yaml"
 DEPLOYMENT, SECRET = Kind("apps/v1", "Deployment"), Kind("v1", "Secret")
-CLAIM = Kind("v1", "PersistentVolumeClaim")
 FORWARD = "hub-forward"
 #: Seconds within which a pod whose image is there has to answer.
 PATIENCE = 120.0
@@ -67,7 +66,7 @@ class Hub:
     @cached_property
     def catalogue(self) -> Catalogue:
         """What hub and jobs service offer."""
-        return parse_catalogue(load_values(real=True), "the bed's values")
+        return load_catalogue(real=True)
 
     @property
     def homes(self) -> Path:
@@ -83,13 +82,13 @@ class Hub:
     def wait_until_available(self, *components: str) -> None:
         """Wait until the pods of these Deployments answer."""
         for name in components:
-            wait_until_available(self.bed, name)
+            _wait_until_available(self.bed, name)
 
     def set_chart(self, **values: object) -> None:
         """Install the jobs service's chart with other values, and wait until it answers."""
         install_service(self.bed, values)
-        wait_until_available(self.bed, "offline-jobs")
-        wait_until_reached(self.url)
+        self.wait_until_available("offline-jobs")
+        _wait_until_reached(self.url)
 
 
 def start(bed: Bed, *, port: int = 0, say: Callable[[str], None] = lambda line: None) -> Hub:
@@ -109,7 +108,7 @@ def start(bed: Bed, *, port: int = 0, say: Callable[[str], None] = lambda line: 
     client = bed.client
     url = f"http://{LOOPBACK}:{choose_port(bed.daemons, port)}"
     images.load_all(bed, say)
-    catalogue = parse_catalogue(load_values(real=True), "the bed's values")
+    catalogue = load_catalogue(real=True)
     make_folders(bed, catalogue)
     secret = objects.build_secret(build_values(url), _make_secrets(bed))
     client.apply_all(
@@ -122,8 +121,8 @@ def start(bed: Bed, *, port: int = 0, say: Callable[[str], None] = lambda line: 
             *objects.build_accounts(catalogue),
         ]
     )
-    # A pod whose claim is not bound yet is told that no machine can be had.
-    wait("the claims of homes and folders", lambda: _are_claims_bound(bed), PATIENCE)
+    for namespace in (objects.NAMESPACE, objects.JOBS_NAMESPACE):
+        wait_until_bound(client, namespace, PATIENCE)
     say("Starting proxy, hub and jobs service ...")
     install_service(bed, {})
     client.apply_all(
@@ -132,11 +131,11 @@ def start(bed: Bed, *, port: int = 0, say: Callable[[str], None] = lambda line: 
             *objects.build_proxy(images.name_of("proxy")),
         ]
     )
-    for name in ("proxy", "hub", "offline-jobs"):
-        wait_until_available(bed, name)
+    hub = Hub(bed, url)
+    hub.wait_until_available("proxy", "hub", "offline-jobs")
     _start_forward(bed, url)
-    wait_until_reached(url)
-    return Hub(bed, url)
+    _wait_until_reached(url)
+    return hub
 
 
 def get_folder(bed: Bed) -> Path:
@@ -220,7 +219,7 @@ def install_service(bed: Bed, values: Mapping[str, object]) -> None:
         raise error
 
 
-def wait_until_available(bed: Bed, name: str) -> None:
+def _wait_until_available(bed: Bed, name: str) -> None:
     """Wait until the newest pod of a Deployment, and no other, answers."""
 
     def is_available(found: Object) -> bool:
@@ -239,7 +238,7 @@ def wait_until_available(bed: Bed, name: str) -> None:
     )
 
 
-def wait_until_reached(url: str) -> None:
+def _wait_until_reached(url: str) -> None:
     """Wait until a browser reaches the jobs service: the way to a pod comes after its readiness."""
 
     def answers() -> bool:
@@ -249,15 +248,6 @@ def wait_until_reached(url: str) -> None:
             return False
 
     wait(f"the jobs service at {url}", answers, PATIENCE)
-
-
-def _are_claims_bound(bed: Bed) -> bool:
-    claims = [
-        claim
-        for namespace in (objects.NAMESPACE, objects.JOBS_NAMESPACE)
-        for claim in bed.client.list(*CLAIM, namespace)
-    ]
-    return all(claim.get("status", {}).get("phase") == "Bound" for claim in claims)
 
 
 def _make_secrets(bed: Bed) -> dict[str, str]:

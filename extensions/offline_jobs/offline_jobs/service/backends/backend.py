@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hub_config.workspace import Workspace
+from offline_jobs.contract import run as wire
 from offline_jobs.contract.run import Specification
 from offline_jobs.service.model import Observation
 
@@ -27,6 +28,15 @@ class Launch:
     workspace: Workspace
     url: str
     token: str
+
+    def build_environment(self) -> dict[str, str]:
+        """What every runner is told of its attempt, wherever it runs."""
+        return {
+            wire.ENV_JOB: self.specification.job,
+            wire.ENV_ATTEMPT: str(self.specification.attempt),
+            wire.ENV_URL: self.url,
+            wire.ENV_TOKEN: self.token,
+        }
 
 
 class Backend(Protocol):

@@ -61,12 +61,8 @@ def build_template(launch: Launch) -> dict[str, Any]:
 
 
 def _build_run_environment(launch: Launch) -> dict[str, str]:
-    specification = launch.specification
     return {
-        wire.ENV_JOB: specification.job,
-        wire.ENV_ATTEMPT: str(specification.attempt),
-        wire.ENV_URL: launch.url,
-        wire.ENV_TOKEN: launch.token,
+        **launch.build_environment(),
         wire.ENV_MEMORY: str(launch.workspace.memory_bytes),
         wire.ENV_PATIENCE: str(PATIENCE_SECONDS),
         wire.ENV_CHECKPOINT: CHECKPOINT_PATH,

@@ -189,13 +189,9 @@ class LocalBackend:
 def _build_environment(
     launch: Launch, process: Process, folder: AttemptFolder, checkpoints: Path
 ) -> dict[str, str]:
-    specification = launch.specification
     return {
         **process.environment,
-        wire.ENV_JOB: specification.job,
-        wire.ENV_ATTEMPT: str(specification.attempt),
-        wire.ENV_URL: launch.url,
-        wire.ENV_TOKEN: launch.token,
+        **launch.build_environment(),
         wire.ENV_SPECIFICATION: str(folder.path / names.SPECIFICATION),
         wire.ENV_TERMINATION: str(folder.path / names.TERMINATION),
         wire.ENV_MEMORY: str(process.memory_bytes),
