@@ -203,7 +203,8 @@ def test_over_the_quota_it_says_so_and_nothing_is_bought(
     )
 
     assert len(world.read_all(PODS)) == 1
-    assert {each["metadata"]["name"] for each in client.list(*NODE_CLAIM)} == claims
+    # An empty machine of an earlier test may have gone meanwhile.
+    assert {each["metadata"]["name"] for each in client.list(*NODE_CLAIM)} <= claims
 
 
 def test_a_pod_that_is_deleted_by_hand_ends_the_attempt_as_removed(
