@@ -17,16 +17,17 @@ ACCESS_JOBS = f"access:services!service={JOBS_SERVICE}"
 
 
 def build_services(
-    jobs_url: str, jobs_token: str, culler: Mapping[str, Any]
+    jobs_url: str, jobs_token: str, culler: Mapping[str, Any] | None
 ) -> list[dict[str, Any]]:
     """The hub's services. The jobs service outlives the hub, which only routes to it and knows it.
 
     Args:
         jobs_url: where the proxy finds the jobs service.
         jobs_token: what the jobs service says to the hub.
-        culler: how the idle culler is started (``command``) or known (``api_token``).
+        culler: how the idle culler is started (``command``) or known (``api_token``), if there is
+            one.
     """
-    return [
+    services: list[dict[str, Any]] = [
         {
             "name": JOBS_SERVICE,
             "url": jobs_url,
@@ -36,13 +37,20 @@ def build_services(
             "oauth_no_confirm": True,
             "display": True,
         },
-        {"name": IDLE_CULLER, "display": False, **culler},
     ]
+    if culler is not None:
+        services.append({"name": IDLE_CULLER, "display": False, **culler})
+    return services
 
 
-def build_roles() -> list[dict[str, Any]]:
-    """Roles of users and services; each service may do what it needs and no more."""
-    return [
+def build_roles(*, culls: bool = True) -> list[dict[str, Any]]:
+    """Roles of users and services; each service may do what it needs and no more.
+
+    Args:
+        culls: whether there is an idle culler; the hub does not start with a role for a service
+            that it does not have.
+    """
+    roles: list[dict[str, Any]] = [
         # Redefining a role of the hub replaces its scopes, so "self" is repeated.
         {"name": "user", "scopes": ["self", ACCESS_JOBS]},
         {
@@ -51,13 +59,16 @@ def build_roles() -> list[dict[str, Any]]:
             "scopes": ["read:users:name", "read:users:groups", "list:users", "read:roles:users"],
             "services": [JOBS_SERVICE],
         },
-        {
+    ]
+    if culls:
+        culler = {
             "name": IDLE_CULLER,
             "description": "Stop servers that nobody uses",
             "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
             "services": [IDLE_CULLER],
-        },
-    ]
+        }
+        roles.append(culler)
+    return roles
 
 
 def build_server_scopes() -> list[str]:

@@ -23,10 +23,14 @@ from hub_config.logins.demonstration import (
     DemonstrationAuthenticator,
     require_loopback,
 )
+from hub_config.proxy import Proxy
 from hub_config.settings import Cluster, OneMachine, Settings
 from hub_config.spawners.local import LocalSpawner, Site
 
+#: A label of the Zero to JupyterHub chart's.
+HUB_ACCESS_LABEL = "hub.jupyter.org/network-access-hub"
 _GRACE_SECONDS = 10
+_ROUTES_SECONDS = 15
 
 
 def apply(c: Config, settings: Settings) -> None:
@@ -40,7 +44,7 @@ def apply(c: Config, settings: Settings) -> None:
     update_storage(c, settings)
     update_access(c, settings)
     update_spawner(c, settings)
-    update_pages(c)
+    update_pages(c, settings)
 
 
 def update_login(c: Config, settings: Settings) -> None:
@@ -56,6 +60,9 @@ def update_addresses(c: Config, settings: Settings) -> None:
     c.JupyterHub.hub_bind_url = settings.hub_bind_url
     if settings.hub_connect_url:
         c.JupyterHub.hub_connect_url = settings.hub_connect_url
+    c.JupyterHub.proxy_class = Proxy
+    # How long a proxy that came back without its routes stays without them.
+    c.JupyterHub.last_activity_interval = _ROUTES_SECONDS
     c.ConfigurableHTTPProxy.api_url = settings.proxy_api_url
     c.ConfigurableHTTPProxy.auth_token = settings.proxy_token
     c.ConfigurableHTTPProxy.should_start = bool(settings.proxy_command)
@@ -78,34 +85,36 @@ def update_access(c: Config, settings: Settings) -> None:
     c.JupyterHub.services = build_services(
         jobs_url=settings.jobs_url, jobs_token=settings.jobs_token, culler=settings.culler
     )
-    c.JupyterHub.load_roles = build_roles()
-    c.Spawner.server_token_scopes = build_server_scopes()
+    c.JupyterHub.load_roles = build_roles(culls=settings.culler is not None)
 
 
 def update_spawner(c: Config, settings: Settings) -> None:
     """How a user's server starts; the only place that asks in which world."""
+    match settings.sessions:
+        case OneMachine() as machine:
+            spawner = update_local_spawner(c, settings.catalogue, machine)
+        case Cluster() as cluster:
+            spawner = update_kubernetes_spawner(c, settings.catalogue, cluster)
     # A refused start is no failure of the hub's; else a few bad requests would end the hub.
-    c.Spawner.consecutive_failure_limit = 0
-    c.Spawner.default_url = "/lab"
-    c.Spawner.http_timeout = 60
-    c.Spawner.environment = {
+    spawner.consecutive_failure_limit = 0
+    spawner.default_url = "/lab"
+    spawner.http_timeout = 60
+    spawner.server_token_scopes = build_server_scopes()
+    spawner.environment = {
         "OFFLINE_JOBS_URL": f"{settings.jobs_url}/services/{JOBS_SERVICE}",
         "JUPYTERHUB_ACTIVITY_INTERVAL": str(settings.activity_seconds),
     }
-    # Only what a server itself reports counts: the proxy sees the job panel's polling, too. This
-    # also ends the hub's periodic look at the routes: its own proxy gets them back at a restart.
-    c.JupyterHub.last_activity_interval = 0
-    match settings.sessions:
-        case OneMachine() as machine:
-            update_local_spawner(c, settings.catalogue, machine)
-        case Cluster() as cluster:
-            update_kubernetes_spawner(c, settings.catalogue, cluster)
 
 
-def update_local_spawner(c: Config, catalogue: Catalogue, machine: OneMachine) -> None:
-    """Sessions are processes."""
+def update_local_spawner(c: Config, catalogue: Catalogue, machine: OneMachine) -> Config:
+    """Sessions are processes.
+
+    Returns:
+        the section of the spawner's own class, which outranks those of its bases.
+    """
     c.JupyterHub.spawner_class = LocalSpawner
-    c.LocalSpawner.site = Site(
+    spawner: Config = c.LocalSpawner
+    spawner.site = Site(
         catalogue=catalogue,
         state=machine.state,
         environments=machine.environments,
@@ -114,20 +123,26 @@ def update_local_spawner(c: Config, catalogue: Catalogue, machine: OneMachine) -
         memory_bytes=machine.memory_bytes,
         gpus=machine.gpus,
     )
+    return spawner
 
 
-def update_kubernetes_spawner(c: Config, catalogue: Catalogue, cluster: Cluster) -> None:
+def update_kubernetes_spawner(c: Config, catalogue: Catalogue, cluster: Cluster) -> Config:
     """Sessions are pods.
 
     A profile's mappings are laid over what is configured here, so all that a profile decides is
     emptied: a chart's default would show through.
+
+    Returns:
+        the section of the spawner's own class, which outranks those of its bases: the chart's
+        configuration has written to theirs.
     """
     # Imported here: one machine needs no client of a cluster.
     from hub_config.spawners.kubernetes import KubernetesSpawner, Offering  # noqa: PLC0415
 
     c.JupyterHub.spawner_class = KubernetesSpawner
-    c.KubernetesSpawner.offering = Offering(catalogue)
-    spawner = c.KubeSpawner
+    spawner: Config = c.KubernetesSpawner
+    spawner.offering = Offering(catalogue)
+    spawner.profile_list = KubernetesSpawner.build_profile_list
     spawner.namespace = cluster.namespace
     spawner.start_timeout = cluster.start_seconds
     spawner.image_pull_policy = cluster.pull_policy
@@ -140,7 +155,9 @@ def update_kubernetes_spawner(c: Config, catalogue: Catalogue, cluster: Cluster)
     spawner.supplemental_gids = []
     spawner.scheduler_name = None
     spawner.priority_class_name = ""
-    for name in ("extra_labels", "extra_annotations", "node_selector", "extra_container_config"):
+    # What the chart's network policy of the hub asks of whoever calls it.
+    spawner.extra_labels = {HUB_ACCESS_LABEL: "true"}
+    for name in ("extra_annotations", "node_selector", "extra_container_config"):
         spawner[name] = {}
     for name in (
         "extra_containers",
@@ -152,15 +169,15 @@ def update_kubernetes_spawner(c: Config, catalogue: Catalogue, cluster: Cluster)
         "pod_anti_affinity_required",
     ):
         spawner[name] = []
+    return spawner
 
 
-def update_pages(c: Config) -> None:
+def update_pages(c: Config, settings: Settings) -> None:
     """How the hub's own pages look."""
     c.JupyterHub.template_paths = [str(TEMPLATES)]
-    variables: dict[str, Any] = {
-        "service_titles": {JOBS_SERVICE: "Offline jobs"},
-        "demonstration": {"users": USERS, "password": PASSWORD},
-    }
+    variables: dict[str, Any] = {"service_titles": {JOBS_SERVICE: "Offline jobs"}}
+    if settings.demonstration_host is not None:
+        variables["demonstration"] = {"users": USERS, "password": PASSWORD}
     c.JupyterHub.template_vars = variables
     c.JupyterHub.tornado_settings = {
         "headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"},

@@ -5,12 +5,26 @@ whoever shows it. An unknown is left out, never invented. Pure.
 """
 
 from hub_config.quantities import format_seconds
-from hub_config.waiting import Stage, Waiting
+from hub_config.waiting import Hindrance, Stage, Waiting
+
+_HINDRANCES = {
+    Hindrance.FOLDERS: "The folders of the home cannot be prepared at the moment, still trying",
+    Hindrance.VOLUME: "The volume cannot be mounted at the moment, still trying",
+    Hindrance.END: "The start has failed",
+}
 
 
 def describe_start(waiting: Waiting) -> str:
-    """One sentence, without a full stop, such as ``Waiting for a free slot, 3 jobs ahead``."""
+    """One sentence, without a full stop, such as ``Waiting for a free slot, 3 jobs ahead``.
+
+    What hinders comes before the stage that it hinders, with what the cluster says of it.
+    """
+    hindrance = waiting.facts.get("hindrance")
+    if isinstance(hindrance, str) and hindrance in _HINDRANCES:
+        return _HINDRANCES[Hindrance(hindrance)] + _said(waiting)
     sentence = _describe_stage(waiting)
+    if waiting.facts.get("failing") is True:
+        return f"{sentence} fails at the moment, still trying{_said(waiting)}"
     seconds = waiting.expected_seconds
     if seconds is None or seconds <= 0:
         return sentence
@@ -22,6 +36,7 @@ def _describe_stage(waiting: Waiting) -> str:
     of_class = _name(waiting, "class", "", " of class ")
     asking = waiting.facts.get("asking") is True
     pulling = "Preparing the machine" if asking else f"Pulling the image{_image(waiting)}"
+    full = ", none is free yet" if waiting.facts.get("full") is True else ""
     sentences = {
         Stage.SERVICE: "Waiting for the jobs service",
         Stage.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
@@ -31,21 +46,21 @@ def _describe_stage(waiting: Waiting) -> str:
             else f"Waiting until {group} has room in its share{_ahead(waiting)}"
         ),
         Stage.NO_NODE: (
-            f"Asking for a machine{of_class}"
+            f"Asking for a machine{of_class}{full}"
             if asking
             else f"No machine{of_class} can be had at the moment, still trying"
         ),
         Stage.NODE_STARTING: f"Starting a machine{of_class}",
-        Stage.IMAGE_PULL: (
-            f"{pulling} fails at the moment, still trying"
-            if waiting.facts.get("failing") is True
-            else pulling
-        ),
+        Stage.IMAGE_PULL: pulling,
         Stage.KERNEL_START: "Starting the kernel",
         Stage.CLUSTER_UNREACHABLE: "The cluster cannot be reached at the moment, still trying",
         Stage.JUPYTER_START: "Starting JupyterLab",
     }
     return sentences[waiting.stage]
+
+
+def _said(waiting: Waiting) -> str:
+    return _name(waiting, "said", "", ": ")
 
 
 def _ahead(waiting: Waiting) -> str:

@@ -74,7 +74,7 @@ class Settings:
         ends_sessions: an orderly end of the hub ends all sessions.
         jobs_url: the jobs service, for the proxy and for sessions.
         jobs_token: what the jobs service says to the hub.
-        culler: the idle culler's entry among the services, beside its name.
+        culler: the idle culler's entry among the services, beside its name, if there is one.
         activity_seconds: how often a server reports its activity.
     """
 
@@ -93,7 +93,7 @@ class Settings:
     ends_sessions: bool
     jobs_url: str
     jobs_token: str
-    culler: Mapping[str, Any]
+    culler: Mapping[str, Any] | None
     activity_seconds: int
 
 

@@ -12,14 +12,17 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
 from hub_config.access import JOBS_SERVICE
+from hub_config.catalogue import Catalogue
 from hub_config.catalogue_file import parse_catalogue
-from hub_config.errors import ConfigurationError
+from hub_config.chart import ChartValues, split_url
+from hub_config.errors import CatalogueError, ConfigurationError
+from hub_config.logins.demonstration import is_loopback
 from hub_config.settings import Cluster, Settings, parse_cookie_secret, read_secret
+from hub_config.unused import refuse_unused
 
 #: Where the chart mounts its Secret; the values are one of its keys.
 MOUNT = Path("/usr/local/etc/jupyterhub/secret")
@@ -29,33 +32,32 @@ HUB_URL = "http://hub:8081"
 PROXY_API_URL = "http://proxy-api:8001"
 _HUB_PORT = 8081
 _HUB_API = f"http://127.0.0.1:{_HUB_PORT}/hub/api"
-_START_SECONDS = 300
-_IDLE_SECONDS = 3600
-_CULL_SECONDS = 600
 _ACTIVITY_SECONDS = 300
+_PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
+_PROXY_TOKEN = "hub.config.ConfigurableHTTPProxy.auth_token"  # noqa: S105  (a key's name)
+_COOKIE_SECRET = "hub.config.JupyterHub.cookie_secret"  # noqa: S105  (a key's name)
+_JOBS_TOKEN = f"hub.services.{JOBS_SERVICE}.apiToken"
+_JOBS_URL = f"hub.services.{JOBS_SERVICE}.url"
+_AUTHENTICATOR = "hub.config.JupyterHub.authenticator_class"
+_PUBLIC_URL = "hub.config.JupyterHub.public_url"
 
-class _Values:
-    """The values by dotted keys; collects what is wrong."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-        self.mistakes: list[str] = []
-
-    def get(self, key: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
-        """The value; the default where there is none or ``null``. None of the kind: a mistake."""
-        value: Any = self._values
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value is None:
-            if default is None:
-                self.mistakes.append(f"{key} is missing")
-            return default
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        if type(value) not in kinds:
-            self.mistakes.append(f"{key} must be a {kinds[0].__name__}, not {value!r}")
-            return default
-        return value
+#: Databases of the chart whose address is always the same; the others need one.
+_DATABASES = {"sqlite-pvc": "sqlite:///jupyterhub.sqlite", "sqlite-memory": "sqlite://"}
+#: Authenticators for which nobody has to prove who they are, or nobody can: name, or end of it.
+_NO_LOGINS = {
+    "dummy": "lets anyone in as anyone",
+    "dummyauthenticator": "lets anyone in as anyone",
+    "shared-password": "lets anyone who knows one password in as anyone",
+    "sharedpasswordauthenticator": "lets anyone who knows one password in as anyone",
+    "null": "lets nobody in",
+    "nullauthenticator": "lets nobody in",
+}
+_LOGIN_MEND = (
+    "set it to your provider's, for example github, with its settings in"
+    " hub.config.GitHubOAuthenticator; for a trial on this machine set custom.login to"
+    " demonstration instead"
+)
 
 
 def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) -> Settings:
@@ -77,11 +79,10 @@ def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) ->
     return parse_values(
         values if isinstance(values, Mapping) else {},
         secrets={
-            "hub.config.ConfigurableHTTPProxy.auth_token": "",
-            "hub.config.JupyterHub.cookie_secret": "",
-            f"hub.services.{JOBS_SERVICE}.apiToken": "",
-        }
-        | {key.name: read_secret(key) for key in sorted(mount.glob("hub.*"))},
+            key: read_secret(mount / key)
+            for key in (_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN)
+            if (mount / key).exists()
+        },
         namespace=read_secret(namespace),
     )
 
@@ -97,65 +98,131 @@ def parse_values(
         namespace: where hub and sessions are.
 
     Raises:
-        ConfigurationError: naming every value and secret that is missing or wrong, or every mistake
-            of the catalogue.
+        ConfigurationError: naming every value and secret that is missing, wrong or without effect,
+            and every mistake of the catalogue.
     """
-    read = _Values(values)
-    custom = {"catalogue": read.get("custom.catalogue", dict, {})}
+    read = ChartValues(values)
     settings = Settings(
-        catalogue=parse_catalogue({"custom": custom}, "the chart's values"),
+        catalogue=_parse_catalogue(read),
         sessions=Cluster(
             namespace=namespace,
-            start_seconds=read.get("singleuser.startTimeout", int, _START_SECONDS),
-            pull_policy=read.get("singleuser.image.pullPolicy", str, "") or "IfNotPresent",
+            start_seconds=read.get_number("singleuser.startTimeout", 300, least=1),
+            pull_policy=read.get_one_of("singleuser.image.pullPolicy", _PULL_POLICIES),
         ),
         demonstration_host=_find_demonstration_host(read),
-        bind_url="http://:8000" + read.get("hub.baseUrl", str, "/"),
+        bind_url="http://:8000/",
         hub_bind_url=f"http://:{_HUB_PORT}",
         hub_connect_url=HUB_URL,
         proxy_api_url=PROXY_API_URL,
-        proxy_token=_secret(read, secrets, "hub.config.ConfigurableHTTPProxy.auth_token"),
+        proxy_token=_get_secret(read, secrets, _PROXY_TOKEN),
         proxy_command=(),
         proxy_pid_file="",
-        database_url=read.get("hub.db.url", str, "sqlite:///jupyterhub.sqlite"),
-        cookie_secret=parse_cookie_secret(
-            _secret(read, secrets, "hub.config.JupyterHub.cookie_secret")
-        ),
+        database_url=_find_database(read),
+        cookie_secret=_get_cookie_secret(read, secrets),
         ends_sessions=False,
-        jobs_url=str(read.get(f"hub.services.{JOBS_SERVICE}.url", str)).rstrip("/"),
-        jobs_token=_secret(read, secrets, f"hub.services.{JOBS_SERVICE}.apiToken"),
-        culler={"command": _build_culler(read)},
+        jobs_url=_find_jobs_url(read),
+        jobs_token=_get_secret(read, secrets, _JOBS_TOKEN),
+        culler=_build_culler(read),
         activity_seconds=_ACTIVITY_SECONDS,
     )
+    if read.get("hub.baseUrl", "/") != "/":
+        read.refuse("hub.baseUrl", "must be /: give the platform a host name of its own")
+    refuse_unused(read)
     if read.mistakes:
-        raise ConfigurationError(f"The chart's values: {'; '.join(read.mistakes)}.")
+        lines = "\n".join(f"- {mistake}." for mistake in read.mistakes)
+        raise ConfigurationError(f"The chart's values cannot be used:\n{lines}")
     return settings
 
 
-def _secret(read: _Values, secrets: Mapping[str, str], key: str) -> str:
+def _parse_catalogue(read: ChartValues) -> Catalogue:
+    catalogue: Mapping[str, Any] = read.get("custom.catalogue", {})
+    try:
+        return parse_catalogue({"custom": {"catalogue": catalogue}}, "custom.catalogue")
+    except CatalogueError as error:
+        read.mistakes += error.lines()
+        return Catalogue(images={}, classes={}, node_pools={}, groups={})
+
+
+def _get_secret(read: ChartValues, secrets: Mapping[str, str], key: str) -> str:
     if not secrets.get(key):
-        read.mistakes.append(f"the Secret has no {key}")
+        read.refuse(key, "is missing in the chart's Secret")
     return secrets.get(key, "")
 
 
-def _find_demonstration_host(read: _Values) -> str | None:
+def _get_cookie_secret(read: ChartValues, secrets: Mapping[str, str]) -> bytes:
+    try:
+        return parse_cookie_secret(_get_secret(read, secrets, _COOKIE_SECRET))
+    except ConfigurationError:
+        read.refuse(_COOKIE_SECRET, "must be hexadecimal in the chart's Secret")
+        return b""
+
+
+def _find_database(read: ChartValues) -> str:
+    kind = read.get_one_of("hub.db.type", (*_DATABASES, "mysql", "postgres", "other"))
+    url = read.get("hub.db.url", "")
+    if kind not in _DATABASES:
+        if not url:
+            read.refuse("hub.db.url", f"is missing: hub.db.type {kind} needs it")
+        return url
+    if url not in ("", _DATABASES[kind]):
+        read.refuse("hub.db.url", f"is not used: hub.db.type {kind} has its own; choose another")
+    return _DATABASES[kind]
+
+
+def _find_jobs_url(read: ChartValues) -> str:
+    text = read.get(_JOBS_URL, "").rstrip("/")
+    if not text:
+        read.refuse(_JOBS_URL, "is missing; it is http://offline-jobs:8080 as a rule")
+    elif (url := split_url(text)) is None or url.path or url.query or url.fragment:
+        read.refuse(
+            _JOBS_URL, f"must be scheme, host and port as in http://offline-jobs:8080, not {text!r}"
+        )
+    return text
+
+
+def _find_demonstration_host(read: ChartValues) -> str | None:
     """Where the demonstration login is reached, if the values ask for it."""
-    login = read.get("custom.login", str, "")
-    if login not in ("", "demonstration"):
-        read.mistakes.append(f"custom.login must be demonstration or absent, not {login!r}")
-    if login != "demonstration":
-        return None
-    return urlsplit(read.get("hub.config.JupyterHub.public_url", str, "")).hostname or ""
+    login = read.get("custom.login", "")
+    authenticator = read.get(_AUTHENTICATOR, "")
+    if login == "demonstration":
+        # The chart's default, which stays where nobody chose, is no choice.
+        if authenticator not in ("", "dummy"):
+            read.refuse(
+                _AUTHENTICATOR, "is not used with custom.login: demonstration; keep one of them"
+            )
+        url = split_url(read.get(_PUBLIC_URL, ""))
+        if url is None or not is_loopback(url.hostname or ""):
+            read.refuse(
+                _PUBLIC_URL,
+                "must be where a browser on this machine, and no other, finds the hub, for example"
+                " http://127.0.0.1:8000: custom.login: demonstration has one password that"
+                " everybody knows",
+            )
+            return ""
+        return url.hostname
+    if login:
+        read.refuse("custom.login", f"must be demonstration or absent, not {login!r}")
+    if not authenticator:
+        read.refuse(_AUTHENTICATOR, f"is missing: {_LOGIN_MEND}")
+    for name, effect in _NO_LOGINS.items():
+        # JupyterHub takes its short names in any case; one of a class may have a module before it.
+        if authenticator.lower() == name or (
+            name.endswith("authenticator") and authenticator.lower().endswith(name)
+        ):
+            read.refuse(_AUTHENTICATOR, f"{authenticator} {effect}: {_LOGIN_MEND}")
+    return None
 
 
-def _build_culler(read: _Values) -> list[str]:
-    timeout = read.get("cull.timeout", int, _IDLE_SECONDS)
-    every = read.get("cull.every", int, _CULL_SECONDS)
-    return [
-        sys.executable,
-        "-m",
-        "jupyterhub_idle_culler",
-        f"--url={_HUB_API}",
-        f"--timeout={timeout}",
-        f"--cull-every={every}",
-    ]
+def _build_culler(read: ChartValues) -> Mapping[str, Any] | None:
+    """The idle culler with the chart's options; ``None`` where it is not wanted."""
+    numbers = {
+        "timeout": read.get_number("cull.timeout", 3600, least=1),
+        "cull-every": read.get_number("cull.every", 600, least=1),
+        "concurrency": read.get_number("cull.concurrency", 10, least=1),
+        "max-age": read.get_number("cull.maxAge", 0, least=0),
+    }
+    command = [sys.executable, "-m", "jupyterhub_idle_culler", f"--url={_HUB_API}"]
+    command += [f"--{name}={number}" for name, number in numbers.items()]
+    if read.get("cull.removeNamedServers", False):
+        command.append("--remove-named-servers=True")
+    return {"command": command} if read.get("cull.enabled", True) else None

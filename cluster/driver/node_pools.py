@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.driver.resources import build_resource_list
-from hub_config.catalogue import Catalogue, NodePool
+from hub_config.catalogue import GPU_RESOURCE, Catalogue, NodePool
 
 Manifest = dict[str, Any]
+
+#: GPU machines up to this generation are left out: their GPUs (K80, M60, V100) are older than a T4,
+#: new drivers give them up, and by their price some would be chosen first.
+OLD_GPU_GENERATION = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
 def _build_requirements(pool: NodePool) -> list[Manifest]:
     """Which machines the pool may have.
 
-    The category is a label of Karpenter's AWS provider.
+    Category and generation are labels of Karpenter's AWS provider.
     Source: https://karpenter.sh/docs/concepts/scheduling/#well-known-labels (v1.14)
     """
     wanted = {
@@ -72,9 +76,19 @@ def _build_requirements(pool: NodePool) -> list[Manifest]:
         "karpenter.sh/capacity-type": pool.capacity_types,
         "karpenter.k8s.aws/instance-category": pool.instance_categories,
     }
-    return [
+    requirements: list[Manifest] = [
         {"key": key, "operator": "In", "values": list(values)} for key, values in wanted.items()
     ]
+    # The catalogue's rules see to it that pools of GPU machines, and no others, have this limit.
+    if pool.limits.get(GPU_RESOURCE):
+        requirements.append(
+            {
+                "key": "karpenter.k8s.aws/instance-generation",
+                "operator": "Gt",
+                "values": [str(OLD_GPU_GENERATION)],
+            }
+        )
+    return requirements
 
 
 def _build_disruption(idle_seconds: int) -> Manifest:

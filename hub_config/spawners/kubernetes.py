@@ -8,19 +8,21 @@ generated profile's slug and nothing else. The profiles are :mod:`hub_config.pro
 Source: https://jupyterhub-kubespawner.readthedocs.io/en/7.1.0/spawner.html
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from kubespawner import KubeSpawner
 from traitlets import Instance, default
 
 from hub_config.catalogue import Catalogue
 from hub_config.choices import Choice
+from hub_config.pod_starts import explain_pod, has_ended
 from hub_config.profiles import build_profile, build_user_options
 from hub_config.sentences import describe_start
-from hub_config.spawners.choosing import ChoosingSpawner
-from hub_config.waiting import Stage, Waiting, explain_pod
+from hub_config.spawners.choosing import ChoosingSpawner, ShownError
+from hub_config.waiting import Stage, Waiting
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Offering:
 class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # no types
     """One pod per user."""
 
+    #: The id of the pod that was there before this start, if one was.
+    _earlier_pod = ""
+
     offering = Instance(Offering, help="What all sessions share.").tag(config=True)
 
     @property
@@ -46,10 +51,6 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
 
     def measure(self) -> None:
         """A cluster gives what the catalogue says."""
-
-    @default("profile_list")
-    def _default_profile_list(self) -> Callable[["KubernetesSpawner"], list[dict[str, Any]]]:
-        return KubernetesSpawner.build_profile_list
 
     def build_profile_list(self) -> list[dict[str, Any]]:
         """The profile of the choice that is being started: there is no other to fall back on."""
@@ -71,22 +72,71 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         finally:
             self.user_options = submitted
 
+    def start(self) -> "asyncio.Future[str]":
+        """KubeSpawner's; a pod that is there already says nothing of this start."""
+        self._earlier_pod = _get_uid(self.find_pod())
+        started: asyncio.Future[str] = super().start()
+        return started
+
+    async def get_pod_manifest(self) -> Any:
+        """KubeSpawner's, made when it surely knows the pods there are, and before it makes one."""
+        self._earlier_pod = _get_uid(self.find_pod())
+        return await super().get_pod_manifest()
+
+    def is_pod_running(self, pod: Mapping[str, Any] | None) -> bool:
+        """Whether the server's pod runs; a start is not kept waiting for one that never will.
+
+        Raises:
+            ShownError: 500, with the reason, where a start asks; whoever else asks gets an answer.
+        """
+        start = self._start_future
+        is_starting = start is not None and asyncio.current_task() is start
+        if is_starting and self.is_of_this_start(pod) and has_ended(pod):
+            sentence = describe_start(self.explain_start())
+            raise ShownError(500, f"{sentence}. Start it again, or tell an administrator.")
+        running: bool = super().is_pod_running(pod)
+        return running
+
+    # KubeSpawner then has news each second, also where the pod changed and no event came.
+    @default("slow_spawn_message_threshold")
+    def _default_slow_spawn_message_threshold(self) -> int:
+        return 1
+
+    @default("slow_spawn_message_frequency")
+    def _default_slow_spawn_message_frequency(self) -> int:
+        return 1
+
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """The start in plain words: one line for each thing that is waited for."""
-        said = ""
+        said, done = "", 0
         async for news in super().progress():
+            done = news.get("progress", done)
             sentence = describe_start(self.explain_start())
             if sentence != said:
                 said = sentence
-                yield {"progress": news.get("progress", 0), "message": f"{sentence}."}
+                yield {"progress": done, "message": f"{sentence}."}
 
     def explain_start(self) -> Waiting:
         """What the pod waits for, from what KubeSpawner's reflectors know of it."""
-        pods = self.pod_reflector.pods if self.pod_reflector else {}
-        pod = pods.get(f"{self.namespace}/{self.pod_name}")
+        pod = self.find_pod()
+        if not self.is_of_this_start(pod):
+            pod = None
+        events = [
+            each for each in self.events if each["involvedObject"].get("uid") == _get_uid(pod)
+        ]
         return explain_pod(
-            pod, self.events, None, facts=self.describe_facts(), started=Stage.JUPYTER_START
+            pod, events, None, facts=self.describe_facts(), started=Stage.JUPYTER_START
         )
+
+    def find_pod(self) -> Mapping[str, Any] | None:
+        """The pod of this server's name, as it was seen last."""
+        pods = self.pod_reflector.pods if self.pod_reflector else {}
+        pod: Mapping[str, Any] | None = pods.get(f"{self.namespace}/{self.pod_name}")
+        return pod
+
+    def is_of_this_start(self, pod: Mapping[str, Any] | None) -> TypeGuard[Mapping[str, Any]]:
+        """Whether there is a pod that was not there before this start."""
+        return pod is not None and _get_uid(pod) != self._earlier_pod
 
     def describe_facts(self) -> dict[str, str]:
         """The slugs that sentences name."""
@@ -97,3 +147,7 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
             "image": self._choice.image.slug,
             "group": self._choice.group.slug,
         }
+
+
+def _get_uid(pod: Mapping[str, Any] | None) -> str:
+    return pod["metadata"]["uid"] if pod else ""

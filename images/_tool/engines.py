@@ -76,14 +76,14 @@ class Engine:
         if self.name == "buildah":
             return self._verify_with_buildah(reference, folder, command)
         words = [self.name, "run", "--rm", "--network=none", "--cap-drop=ALL"]
-        words += ["--security-opt=no-new-privileges", "--volume", f"{folder}:/verify:ro"]
+        words += ["--security-opt=no-new-privileges", "--volume", _mount(folder)]
         return _run([*words, reference, *command])
 
     def _verify_with_buildah(self, reference: str, folder: Path, command: Sequence[str]) -> str:
         # buildah runs commands in a container that it builds on, and not the entry point.
         container = _run([self.name, "from", "--pull-never", reference]).split()[-1]
         try:
-            words = [self.name, "run", "--cap-drop", "all", "--volume", f"{folder}:/verify:ro"]
+            words = [self.name, "run", "--cap-drop", "all", "--volume", _mount(folder)]
             return _run([*words, container, "--", *command])
         finally:
             _run([self.name, "rm", container])
@@ -144,6 +144,17 @@ def _find_lack(name: str) -> str | None:
         return None
     said = [line for line in done.stderr.splitlines() if line.strip()]
     return said[-1].strip() if said else f"`{name} info` ended with {done.returncode}"
+
+
+def _mount(folder: Path) -> str:
+    """The option that shows a container the folder of the script, which is of this run only.
+
+    Where SELinux is on it denies a container all files but those labelled for it. `Z` labels these,
+    for this one container; elsewhere it does nothing.
+    Source: https://docs.podman.io/en/stable/markdown/podman-run.1.html (`--volume`; docker and
+    buildah have the same words)
+    """
+    return f"{folder}:/verify:ro,Z"
 
 
 def _run(words: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hub_config.workspace import SCRATCH_PATH
 from offline_jobs.contract.exits import Exit
 from tests.bed import archive, nodes
 from tests.bed.bed import Bed
@@ -87,6 +88,14 @@ def outlive_child(jobs: Jobs) -> Objects:
     """A job that ended well after a child of its was killed for memory."""
     words = build_message("succeeded", Exit.SUCCEEDED)
     _submit(jobs, "outlive", "256", words, str(int(Exit.SUCCEEDED)), memory="64Mi")
+    jobs.wait_for(NAME)
+    return build_objects(jobs)
+
+
+def fill_scratch(jobs: Jobs) -> Objects:
+    """A job that wrote more to its scratch folder than its class has, and was evicted for it."""
+    file, code = f"{SCRATCH_PATH}/all", str(int(Exit.INTERRUPTED))
+    _submit(jobs, "fill", "8", file, code, INTERRUPTED, scratch="4Mi")
     jobs.wait_for(NAME)
     return build_objects(jobs)
 
@@ -192,6 +201,7 @@ REAL_SITUATIONS: Mapping[str, Callable[[Jobs], Objects]] = {
     "real-out-of-memory": run_out_of_memory,
     "real-kernel-out-of-memory": lose_kernel_for_memory,
     "real-child-out-of-memory": outlive_child,
+    "real-scratch-full": fill_scratch,
     "real-folders-failed": fail_to_make_folders,
     "real-evicted": evict,
     "real-pod-deleted": delete_pod,
@@ -204,6 +214,7 @@ def _submit(
     *arguments: str,
     image: str = IMAGE,
     memory: str = "",
+    scratch: str = "",
     first: tuple[str, ...] = (),
 ) -> None:
     """Submit a job as the product makes it, but for its image and what that does.
@@ -213,12 +224,16 @@ def _submit(
         arguments: of the probe.
         image: of its pod.
         memory: all that it may have, where that is less than its class has.
+        scratch: all that it may write to its scratch folder, where that is less.
         first: arguments of the probe in a first container.
     """
     amounts = {"memory": memory} if memory else None
     job = build_job(jobs.catalogue, NAME, Wish(instance_class="small"), resources=amounts)
     spec: dict[str, Any] = job["spec"]["tasks"][0]["template"]["spec"]
     spec["terminationGracePeriodSeconds"] = _GRACE_SECONDS
+    if scratch:
+        (volume,) = (each for each in spec["volumes"] if each["name"] == "scratch")
+        volume["emptyDir"] = {"sizeLimit": scratch}
     (container,) = spec["containers"]
     container |= {"image": image, "imagePullPolicy": "IfNotPresent", "args": list(arguments)}
     container.pop("command", None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from jupyterhub.utils import format_exception
 from kubernetes_asyncio.config import kube_config
 from kubespawner.clients import load_config
 from kubespawner.spawner import MockObject
@@ -14,9 +16,12 @@ from traitlets.config import Config
 
 from hub_config.apply import update_kubernetes_spawner
 from hub_config.catalogue import Catalogue
+from hub_config.pods import HOMES_CLAIM
 from hub_config.settings import Cluster
+from hub_config.spawners.choosing import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
 from tests.bed.bed import Bed
+from tests.bed.claims import CLAIM
 from tests.bed.client import NODE, POD, Client
 from tests.control_plane.claims import bound_claims
 
@@ -47,15 +52,19 @@ def make_spawner(catalogue: Catalogue, namespace: str) -> KubernetesSpawner:
     return KubernetesSpawner(_mock=True, user=user, config=config)
 
 
+async def begin(spawner: KubernetesSpawner) -> KubernetesSpawner:
+    """Start, as the hub does."""
+    spawner.user_options = OPTIONS
+    await spawner._run_apply_user_options(OPTIONS)
+    spawner.start()
+    return spawner
+
+
 def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
     space: str, client: Client, catalogue: Catalogue
 ) -> None:
     async def start() -> tuple[str, list[str]]:
-        spawner = make_spawner(catalogue, space)
-        spawner.user_options = OPTIONS
-        # As the hub does.
-        await spawner._run_apply_user_options(OPTIONS)
-        spawner._start_future = asyncio.ensure_future(spawner._start())
+        spawner = await begin(make_spawner(catalogue, space))
         told = [news["message"] async for news in spawner.progress()]
         address: str = await spawner._start_future
         assert await spawner.poll() is None
@@ -73,6 +82,7 @@ def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
     assert address.endswith(":8888")
     expected = [
         "Asking for a machine of class standard.",
+        "Asking for a machine of class standard, none is free yet.",
         "Starting a machine of class standard.",
         "Preparing the machine.",
         "Pulling the image notebook.",
@@ -80,3 +90,74 @@ def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
     ]
     assert told == [each for each in expected if each in told]
     assert {"Starting a machine of class standard.", "Starting JupyterLab."} <= set(told)
+
+
+REFUSED = (
+    "The start has failed: Pod was rejected: Node didn't have enough resource: cpu,"
+    " requested: 1000, used: 3900, capacity: 4000."
+)
+
+
+def test_a_pod_that_its_machine_refused_ends_the_start_with_the_reason(
+    space: str, client: Client, catalogue: Catalogue
+) -> None:
+    def refuse(spawner: KubernetesSpawner, pod: Any) -> Any:
+        pod.metadata.annotations["bed/refuse"] = "OutOfcpu"
+        return pod
+
+    async def start() -> tuple[ShownError, list[str]]:
+        # Much longer than the test may take.
+        spawner = make_spawner(catalogue, space)
+        spawner.start_timeout = 1200
+        spawner.modify_pod_hook = refuse
+        await begin(spawner)
+        with pytest.raises(ShownError) as failed:
+            await asyncio.wait_for(spawner._start_future, 60)
+        pod = client.get(*POD, "jupyter-ada", space)
+        assert pod["status"]["phase"] == "Failed"
+        # Whoever else asks is answered.
+        assert not spawner.is_pod_running(pod)
+        assert await spawner.poll() == 1
+
+        # What is left of that start says nothing of the next.
+        spawner.modify_pod_hook = None
+        await begin(spawner)
+        told = [news["message"] async for news in spawner.progress()]
+        await spawner._start_future
+        await spawner.stop()
+        await KubernetesSpawner._stop_all_reflectors()
+        return failed.value, told
+
+    error, told = asyncio.run(start())
+
+    assert error.status_code == 500
+    # As the hub's page of failed starts asks for it.
+    shown, html = format_exception(error, only_jupyterhub=True)
+    assert shown == f"{REFUSED} Start it again, or tell an administrator."
+    assert html is None
+    assert told[-1] == "Starting JupyterLab."
+    assert REFUSED not in told
+
+
+def test_a_claim_that_is_missing_is_told(space: str, client: Client, catalogue: Catalogue) -> None:
+    client.delete(*CLAIM, HOMES_CLAIM, space)
+
+    async def start() -> str:
+        spawner = await begin(make_spawner(catalogue, space))
+        told = ""
+        async for news in spawner.progress():
+            told = news["message"]
+            if "volume" in told:
+                break
+        spawner._start_future.cancel()
+        await asyncio.wait([spawner._start_future])
+        await spawner.stop()
+        await KubernetesSpawner._stop_all_reflectors()
+        return told
+
+    told = asyncio.run(start()).lower()
+
+    assert told == (
+        "the volume cannot be mounted at the moment, still trying:"
+        ' persistentvolumeclaim "homes" not found.'
+    )

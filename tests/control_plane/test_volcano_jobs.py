@@ -25,7 +25,7 @@ from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.kubernetes.client import JOBS, PODS, Client, Resource
 from offline_jobs.service.backends.volcano.backend import VolcanoBackend
 from offline_jobs.service.backends.volcano.build import build_job, pod_name
-from offline_jobs.service.errors import BackendError
+from offline_jobs.service.errors import BackendError, ClusterFull
 from offline_jobs.service.model import Observation
 from tests.bed.bed import Bed
 from tests.bed.client import NODE, NODE_CLAIM, POD, wait
@@ -205,6 +205,31 @@ def test_over_the_quota_it_says_so_and_nothing_is_bought(
     assert len(world.read_all(PODS)) == 1
     # An empty machine of an earlier test may have gone meanwhile.
     assert {each["metadata"]["name"] for each in client.list(*NODE_CLAIM)} <= claims
+
+
+def test_over_the_quota_of_objects_it_is_to_be_tried_later(
+    world: World, client: BedClient, catalogue: Catalogue
+) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few", "namespace": world.namespace},
+        "spec": {"hard": {"count/jobs.batch.volcano.sh": "0"}},
+    }
+    client.create(quota, world.namespace)
+    launch = make_launch(catalogue, "spatial-lab", "standard")
+
+    def is_refused() -> bool:
+        # The quota is enforced a moment after it is there.
+        try:
+            world.launch(launch)
+        except ClusterFull as e:
+            return "count/jobs.batch.volcano.sh" in str(e)
+        asyncio.run(world.backend.stop(launch.object_name, force=True))
+        return False
+
+    wait("the quota to hold", is_refused, until=bool)
+    assert world.look(launch.object_name).phase in ("absent", "ended")
 
 
 def test_a_pod_that_is_deleted_by_hand_ends_the_attempt_as_removed(

@@ -14,13 +14,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes_asyncio.client import ApiClient
 from kubernetes_asyncio.config import kube_config
 from kubespawner import KubeSpawner
 from kubespawner.spawner import MockObject
 from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
 
-from hub_config.apply import update_kubernetes_spawner
+from hub_config.apply import apply, update_kubernetes_spawner
 from hub_config.catalogue import GIB, GPU_RESOURCE, Catalogue, Queue
 from hub_config.catalogue_file import load_catalogue
 from hub_config.choices import Choice, choose
@@ -29,11 +31,13 @@ from hub_config.profiles import build_profile, build_user_options, profile_slug
 from hub_config.settings import Cluster
 from hub_config.spawners.choosing import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
+from hub_config.values import VALUES, parse_values
 from hub_config.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.run import Specification
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.volcano.build import build_job
+from tests.bed.hub import objects, stand_in
 from tests.factories import (
     make_catalogue,
     make_class,
@@ -99,14 +103,16 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
 
 
-def make_spawner(catalogue: Catalogue = CATALOGUE, person: Person = ADA) -> KubernetesSpawner:
+def make_spawner(
+    catalogue: Catalogue = CATALOGUE, person: Person = ADA, config: Config | None = None
+) -> KubernetesSpawner:
     """A spawner of ours as the hub makes it, but for the hub and the cluster."""
     user = MockObject()
     user.name, user.id, user.url, user.admin = person.name, 7, "/user/ada/", person.admin
     user.groups = [SimpleNamespace(name=group) for group in sorted(person.groups)]
-    # What a careless administrator or a chart's defaults might have left.
-    config = Config()
-    apply_kubernetes_spawner(config, catalogue)
+    if config is None:
+        config = Config()
+        apply_kubernetes_spawner(config, catalogue)
     return KubernetesSpawner(_mock=True, user=user, config=config)
 
 
@@ -114,16 +120,21 @@ def apply_kubernetes_spawner(config: Config, catalogue: Catalogue) -> None:
     update_kubernetes_spawner(
         config, catalogue, Cluster("jupyterhub", start_seconds=900, pull_policy="IfNotPresent")
     )
-    config.Spawner.environment = {"OFFLINE_JOBS_URL": "http://offline-jobs:8080/services/x"}
+    config.KubernetesSpawner.environment = {
+        "OFFLINE_JOBS_URL": "http://offline-jobs:8080/services/x"
+    }
 
 
 def session_pod(
-    options: object, catalogue: Catalogue = CATALOGUE, person: Person = ADA
+    options: object,
+    catalogue: Catalogue = CATALOGUE,
+    person: Person = ADA,
+    config: Config | None = None,
 ) -> dict[str, Any]:
     """The pod that our spawner makes of user options, as JSON."""
 
     async def make() -> dict[str, Any]:
-        spawner = make_spawner(catalogue, person)
+        spawner = make_spawner(catalogue, person, config)
         spawner.user_options = options
         await spawner.load_user_options()
         assert spawner.user_options == options
@@ -189,6 +200,41 @@ def assert_literal(name: str, found: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", CHOICES)
 def test_session_pod(name: str) -> None:
     assert_literal(f"session-{name}", session_pod(CHOICES[name]))
+
+
+def test_what_the_chart_has_set_before_changes_no_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = stand_in.build_values("http://127.0.0.1:8000")
+    (tmp_path / VALUES).write_text(yaml.safe_dump(values))
+    monkeypatch.setattr("hub_config.values.MOUNT", tmp_path)
+    settings = parse_values(
+        values, secrets=dict.fromkeys(objects.RANDOM_KEYS, "ab" * 32), namespace="jupyterhub"
+    )
+    chart, blank = PyFileConfigLoader(str(objects.CONFIGURATION)).load_config(), Config()
+    assert chart.KubeSpawner.fs_gid == 100
+    apply(chart, settings)
+    apply(blank, settings)
+
+    one, other = (
+        session_pod(
+            {"group": "spatial-lab", "image": "notebook", "class": "small"},
+            settings.catalogue,
+            make_person("ada", ["spatial-lab"]),
+            config,
+        )
+        for config in (chart, blank)
+    )
+
+    # What all objects of a release are labelled with is the chart's own business.
+    assert chart.KubeSpawner.common_labels.items() <= one["metadata"].pop("labels").items()
+    labels = other["metadata"].pop("labels")
+    assert one == other
+    # Without it the chart's network policy keeps a session from the hub.
+    assert labels["hub.jupyter.org/network-access-hub"] == "true"
+    assert read_variables(one)["OFFLINE_JOBS_URL"] == (
+        "http://offline-jobs:8080/services/offline-jobs"
+    )
 
 
 @pytest.mark.parametrize("name", CHOICES)

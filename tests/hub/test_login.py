@@ -1,9 +1,88 @@
-"""The demonstration login: who gets in, with which groups, and from where."""
+"""The demonstration login: who gets in, with which groups, and from where; and any other login."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html import unescape
 
 import httpx
+import psutil
 import pytest
+import yaml
 
-from tests.platform_fixture import Platform
+from hub_config.embedded.supervisor import find_proxy
+from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
+from tests.site import wait_until
+
+#: What the chart's configuration does with the values, as far as a login needs it; then ours.
+CONFIGURATION = """
+import pathlib, yaml
+from hub_config.apply import update_login, update_pages
+from hub_config.values import load_settings
+
+folder = pathlib.Path({folder!r})
+values = yaml.safe_load((folder / "values.yaml").read_text())
+for section, traits in values["hub"]["config"].items():
+    c[section].update(traits)
+settings = load_settings(folder, namespace_file=folder / "namespace")
+update_login(c, settings)
+update_pages(c, settings)
+"""
+
+
+@pytest.fixture(scope="module")
+def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a hub whose people sign in at GitHub."""
+    folder = tmp_path_factory.mktemp("oauth hub")
+    url, own, api = (f"http://127.0.0.1:{find_free_port()}" for _ in range(3))
+    values = yaml.safe_load((ROOT / "helm-values" / "jupyterhub.yaml").read_text())
+    values |= yaml.safe_load((ROOT / "helm-values" / "catalogue.yaml").read_text())
+    values["hub"]["config"] = {
+        "JupyterHub": {"authenticator_class": "github", "bind_url": url, "hub_bind_url": own},
+        "ConfigurableHTTPProxy": {"api_url": api, "command": [str(find_proxy())]},
+        "GitHubOAuthenticator": {
+            "client_id": "notebook-hpc",
+            "client_secret": "secret",
+            "oauth_callback_url": f"{url}/hub/oauth_callback",
+            "allow_all": True,
+        },
+    }
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    (folder / "namespace").write_text("jupyterhub")
+    for key in (
+        "hub.config.ConfigurableHTTPProxy.auth_token",
+        "hub.config.JupyterHub.cookie_secret",
+        "hub.services.offline-jobs.apiToken",
+    ):
+        (folder / key).write_text("ab" * 32)
+    file = folder / "jupyterhub_config.py"
+    file.write_text(CONFIGURATION.format(folder=str(folder)))
+    output = folder / "output"
+    with output.open("wb") as stream:
+        hub = psutil.Popen(
+            [sys.executable, "-m", "jupyterhub", "--config", str(file)],
+            cwd=folder,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+
+        def is_served() -> bool:
+            assert hub.poll() is None, output.read_text()
+            try:
+                return httpx.get(f"{url}/hub/health").is_success
+            except httpx.TransportError:
+                return False
+
+        wait_until(is_served, "a hub with OAuth")
+        yield url
+        hub.terminate()
+        hub.wait(30)
+    finally:
+        for process in find_processes(folder):
+            process.kill()
+        hub.wait(10)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +132,19 @@ def test_the_login_page_says_what_it_is_and_who_may_come(platform: Platform) -> 
     for word in ("ada", "ben", "admin", "demonstration"):
         assert f"<code>{word}</code>" in page
     assert "not a secure" not in page
+
+
+def test_whoever_signs_in_elsewhere_is_shown_the_way(oauth_hub: str) -> None:
+    page = httpx.get(f"{oauth_hub}/hub/login", params={"next": "/hub/home"}).text
+    found = re.search(r'<a id="login_service"[^>]* href="([^"]*)">Sign in with GitHub</a>', page)
+
+    assert found
+    assert "<form" not in page
+    assert "password" not in page.partition("<main")[2].partition("</main>")[0]
+    assert "demonstration" not in page.partition("<main")[2]
+    answer = httpx.get(oauth_hub + unescape(found[1]))
+    assert answer.status_code == 302
+    assert answer.headers["location"].startswith("https://github.com/login/oauth/authorize?")
 
 
 def test_only_loopback_is_listened_on(platform: Platform) -> None:

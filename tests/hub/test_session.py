@@ -1,5 +1,6 @@
 """A session: how it starts, what its process sees, and what its token may do."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ import httpx
 import psutil
 import pytest
 
+from hub_config.proxy import Proxy
 from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
 from tests.hub.kernel import Kernel
 from tests.platform_fixture import ROOT, Platform
@@ -43,6 +45,25 @@ def test_a_long_log_is_cut_at_the_next_start(ada: User, platform: Platform) -> N
 
     assert log.stat().st_size < 2**20
     assert log.with_suffix(".old.log").stat().st_size <= KEPT_BYTES
+
+
+def test_a_lost_route_comes_back_and_routes_tell_nothing_of_activity(
+    ada: User, platform: Platform
+) -> None:
+    ada.start_session(SMALL)
+    port = platform.child("hub_config/embedded/jupyterhub_config.py").environ()[
+        "NOTEBOOK_HPC_PROXY_API_PORT"
+    ]
+    token = (platform.state / "secrets" / "proxy-token").read_text().strip()
+    api = f"http://127.0.0.1:{port}"
+    headers = {"Authorization": f"token {token}"}
+    assert "last_activity" in httpx.get(f"{api}/api/routes/user/ada", headers=headers).json()
+
+    routes = asyncio.run(Proxy(api_url=api, auth_token=token).get_all_routes())
+    httpx.delete(f"{api}/api/routes/user/ada", headers=headers).raise_for_status()
+
+    assert routes["/user/ada/"]["data"].keys() == {"user", "server_name"}
+    ada.wait_for_lab()
 
 
 SMUGGLED = [

@@ -15,8 +15,9 @@ import pytest
 
 from offline_jobs.service.crash import CRASH_POINTS
 from tests.bed.client import JOB, POD, POD_GROUP, Kind, wait
+from tests.bed.hub.objects import NAMESPACE
 from tests.bed.hub.stand_in import Hub
-from tests.browser.people import Visitor
+from tests.browser.people import JOBS, Visitor
 from tests.node.platform import BUILDING, PodSite
 from tests.node.survival import Lines, Service, count_objects
 from tests.site import wait_until
@@ -127,3 +128,19 @@ def test_killed_at_a_step(site: PodSite, lines: Lines, service: Service, step: s
     assert step == "after-commit" or launched == (step in LAUNCHED)
     lines.wait_for_ends([job], 120)
     check(site, lines, [job], before)
+
+
+def test_a_proxy_that_starts_anew_gets_its_routes_back(
+    hub: Hub, site: PodSite, ada: Visitor
+) -> None:
+    ada.user.start_session({"group": ada.group, "image": "notebook", "class": "small"})
+    proxy, running = hub.find_pod("proxy"), hub.find_pod("hub")
+    name = proxy["metadata"]["name"]
+
+    site.client.delete(*POD, name, NAMESPACE)
+    wait_until(lambda: site.client.find(*POD, name, NAMESPACE) is None, "the proxy to go")
+
+    ada.user.wait_for_lab(90)
+    wait_until(lambda: ada.user.api.get(JOBS).status_code == 200, "the jobs service")
+    assert hub.find_pod("hub")["metadata"]["uid"] == running["metadata"]["uid"]
+    ada.user.stop_session()

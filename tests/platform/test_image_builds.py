@@ -80,6 +80,19 @@ def test_a_secret_is_named_and_not_written_into_the_command(programs: Path, tmp_
     assert "hidden" not in words
 
 
+@pytest.mark.parametrize("name", ["docker", "podman", "buildah"])
+def test_a_script_is_readable_in_the_image_where_selinux_is_on(
+    programs: Path, tmp_path: Path, name: str
+) -> None:
+    said = tmp_path / "said"
+    write_program(programs, name, f'echo "$@" >> {said}; echo container-7')
+    find_engine(name).verify("localhost/x:1", tmp_path, "verify.py")
+    (run,) = [line for line in said.read_text().splitlines() if line.startswith("run ")]
+    # Z: labelled for this container, as podman on Fedora wants it; docker knows it, too.
+    assert f"--volume {tmp_path}:/verify:ro,Z " in run
+    assert run.endswith("python -s -B /verify/verify.py")
+
+
 def test_settings_of_this_machines_clients_reach_a_build() -> None:
     environ = {
         "https_proxy": "proxy:3128",

@@ -16,12 +16,16 @@ export function JobState({ job }: { job: IJob }): JSX.Element {
   );
 }
 
-/** How many cells are done; nothing before the cells are counted. */
+/**
+ * How many cells are done, the running one counting half; nothing before the
+ * cells are counted.
+ */
 export function JobProgress({ job }: { job: IJob }): JSX.Element | null {
   const { number, total } = job.cell;
   if (total === 0) {
     return null;
   }
+  const done = job.state === 'running' ? number - 0.5 : number;
   return (
     <div
       className="jp-OfflineJobs-bar"
@@ -32,7 +36,7 @@ export function JobProgress({ job }: { job: IJob }): JSX.Element | null {
       aria-valuemax={total}
       aria-valuenow={number}
     >
-      <i style={{ width: `${(100 * number) / total}%` }} />
+      <i style={{ width: `${(100 * done) / total}%` }} />
     </div>
   );
 }

@@ -34,6 +34,9 @@ export function isActive(job: IJob): boolean {
 
 /** Seconds in words: "25 s", "4 min", "1 h 5 min". */
 export function duration(seconds: number): string {
+  if (seconds > 0 && seconds < 0.95) {
+    return seconds < 0.05 ? 'under 0.1 s' : `${seconds.toFixed(1)} s`;
+  }
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) {
     return `${whole} s`;

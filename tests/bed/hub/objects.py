@@ -1,9 +1,9 @@
 """A stand-in for the hub's chart (Zero to JupyterHub): the objects that it would make.
 
-Hub and proxy with their Services, the hub's rights, its Secret with the chart's values; and what a
-deployment makes before the chart: claims of homes, shared folders and buckets in both namespaces,
-and the groups' accounts. The chart itself is in no package registry. Pure; used by
-:mod:`tests.bed.hub.stand_in` only.
+Hub and proxy with their Services, the hub's rights, its Secret with the chart's values and its
+configuration file; and what a deployment makes before the chart: claims of homes, shared folders
+and buckets in both namespaces, and the groups' accounts. The chart itself is in no package
+registry. Pure; used by :mod:`tests.bed.hub.stand_in` only.
 
 Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterhub/templates
 """
@@ -28,7 +28,9 @@ from tests.bed.client import Object
 NAMESPACE, JOBS_NAMESPACE = "jupyterhub", "offline-jobs"
 SECRET = "hub"
 SERVICE_CLAIM, HUB_CLAIM = "offline-jobs", "hub-db-dir"
-CONFIGURATION = "/usr/local/etc/jupyterhub/jupyterhub_config.d/notebook_hpc.py"
+#: What the hub's pod is started with; it executes our file of the image.
+CONFIGURATION = Path(__file__).with_name("jupyterhub_config.py")
+_CONFIGURATION_MOUNT = "/usr/local/etc/jupyterhub/jupyterhub_config.py"
 _MOUNT = "/usr/local/etc/jupyterhub/secret"
 _TEMPORARY = "/tmp"  # noqa: S108  (a volume of the pod's own)
 _PROXY_TOKEN = "hub.config.ConfigurableHTTPProxy.auth_token"
@@ -102,7 +104,8 @@ def build_hub(image: str, *, secret: Object) -> Iterator[Object]:
 
     Args:
         image: of the hub.
-        secret: as :func:`build_secret` makes it; another one starts the hub anew.
+        secret: as :func:`build_secret` makes it; with another one, or another configuration file,
+            the hub starts anew.
     """
     yield _build("v1", "ServiceAccount", "hub", NAMESPACE)
     yield _build(
@@ -127,12 +130,14 @@ def build_hub(image: str, *, secret: Object) -> Iterator[Object]:
         roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "hub"},
         subjects=[{"kind": "ServiceAccount", "name": "hub", "namespace": NAMESPACE}],
     )
+    file = CONFIGURATION.read_text(encoding="utf-8")
+    yield _build("v1", "ConfigMap", "hub", NAMESPACE, data={CONFIGURATION.name: file})
     yield _build_service("hub", "hub", {8081: 8081})
     yield _build_deployment(
         "hub",
         {
             "image": image,
-            "args": ["jupyterhub", "--config", CONFIGURATION],
+            "args": ["jupyterhub", "--config", _CONFIGURATION_MOUNT],
             "ports": [{"containerPort": 8081}],
             "readinessProbe": {
                 "httpGet": {"path": "/hub/health", "port": 8081},
@@ -140,14 +145,21 @@ def build_hub(image: str, *, secret: Object) -> Iterator[Object]:
             },
             "volumeMounts": [
                 {"name": "secret", "mountPath": _MOUNT, "readOnly": True},
+                {
+                    "name": "configuration",
+                    "mountPath": _CONFIGURATION_MOUNT,
+                    "subPath": CONFIGURATION.name,
+                    "readOnly": True,
+                },
                 {"name": "state", "mountPath": "/srv/jupyterhub"},
                 {"name": "temporary", "mountPath": _TEMPORARY},
             ],
         },
-        annotations={"checksum/secret": hashlib.sha256(repr(secret).encode()).hexdigest()},
+        annotations={"checksum": hashlib.sha256(repr((secret, file)).encode()).hexdigest()},
         serviceAccountName="hub",
         volumes=[
             {"name": "secret", "secret": {"secretName": SECRET}},
+            {"name": "configuration", "configMap": {"name": "hub"}},
             {"name": "state", "persistentVolumeClaim": {"claimName": HUB_CLAIM}},
             {"name": "temporary", "emptyDir": {}},
         ],

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import BackendError
+from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull
 from offline_jobs.service.model import Evidence, Job, Observation
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.sentences import describe
@@ -34,6 +35,7 @@ class Place:
         self.launch_errors: dict[str, Exception] = {}
         self.observe_errors: dict[str, Exception] = {}
         self.stop_errors: dict[str, Exception] = {}
+        self.on_launch: Callable[[], None] = lambda: None
 
     def start(self, on_change: Callable[[], None]) -> None:
         pass
@@ -43,6 +45,7 @@ class Place:
 
     async def launch(self, launch: Launch) -> Mapping[str, Any]:
         self.launches.append(launch.object_name)
+        self.on_launch()
         fail(self.launch_errors, [launch.object_name])
         self.seen[launch.object_name] = Observation("running")
         return {}
@@ -89,9 +92,12 @@ class World:
     def submit(self, **changes: Any) -> str:
         return self.store.create_job(make_new_job("1", **changes), open_limit=99)[0].id
 
-    def reconcile(self, seconds: float = 0) -> None:
+    def pass_time(self, seconds: float) -> None:
         self.seconds += seconds
         self.clock.now += timedelta(seconds=seconds)
+
+    def reconcile(self, seconds: float = 0) -> None:
+        self.pass_time(seconds)
         asyncio.run(self.reconciler.reconcile())
 
     def job(self, job_id: str) -> Job:
@@ -115,8 +121,8 @@ NO_ROOM = BackendError("/state/jobs/job-x could not be started: no room", "No sp
 def test_a_job_that_cannot_be_launched_lets_the_others_start(world: World) -> None:
     bad, good = world.submit(), world.submit()
     world.place.launch_errors[name_of(bad)] = NO_ROOM
-    world.reconcile()
-    world.reconcile()
+    for _ in range(3):
+        world.reconcile()
     assert world.job(good).state is State.STARTING
     assert world.job(bad).state is State.QUEUED
 
@@ -160,7 +166,94 @@ def test_what_could_be_launched_in_the_end_runs(world: World) -> None:
     world.reconcile(0.4)
     assert world.job(job).state is State.QUEUED
     world.reconcile(0.2)
+    assert world.job(job).state is State.QUEUED
+    world.reconcile()
     assert (world.job(job).state, world.job(job).reason) == (State.STARTING, Reason.KERNEL_START)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "sentence"),
+    [
+        (
+            ClusterAway("the webhook does not answer"),
+            Reason.CLUSTER_UNREACHABLE,
+            "The cluster cannot be reached now; the job keeps its place",
+        ),
+        (
+            ClusterFull("exceeded quota: jobs"),
+            Reason.QUEUE_QUOTA,
+            "Asking for room in the share of spatial-lab",
+        ),
+    ],
+)
+def test_what_cannot_be_launched_now_keeps_its_place_however_long_it_takes(
+    world: World, error: Exception, reason: Reason, sentence: str
+) -> None:
+    world.place.slots = None
+    first = world.submit(time_limit_seconds=3600)
+    world.place.launch_errors[name_of(first)] = NO_ROOM
+    world.reconcile()
+    second = world.submit(time_limit_seconds=3600)
+    world.place.launch_errors = dict.fromkeys((name_of(first), name_of(second)), error)
+    for _ in range(120):
+        world.reconcile(5)
+    for job_id in (first, second):
+        job = world.job(job_id)
+        assert (job.state, job.reason, describe(job).sentence) == (State.QUEUED, reason, sentence)
+    assert len(world.place.launches) < 80
+    # What could not be done before counts from now on again.
+    world.place.launch_errors = {name_of(first): NO_ROOM}
+    for _ in range(12):
+        world.reconcile(5)
+    assert world.job(first).state is State.QUEUED
+    assert world.job(second).state is State.STARTING
+    world.place.launch_errors.clear()
+    for _ in range(12):
+        world.reconcile(5)
+    assert world.job(first).state is State.STARTING
+
+
+def test_one_launch_in_vain_is_enough_for_a_pass_and_all_say_why(world: World) -> None:
+    world.place.slots = None
+    jobs = [world.submit() for _ in range(3)]
+    world.place.launch_errors = {name_of(each): ClusterAway("no answer") for each in jobs}
+    world.reconcile()
+    assert len(world.place.launches) == 1
+    assert {world.job(each).reason for each in jobs} == {Reason.CLUSTER_UNREACHABLE}
+
+
+def test_slow_launches_are_left_for_the_next_pass(world: World) -> None:
+    world.place.slots = None
+    jobs = [world.submit() for _ in range(5)]
+    world.place.on_launch = lambda: world.pass_time(3)
+    world.reconcile()
+    assert world.place.launches == [name_of(each) for each in jobs[:2]]
+    world.store.request_cancel(jobs[4])
+    world.reconcile()
+    assert world.place.launches == [name_of(each) for each in jobs[:4]]
+    assert world.job(jobs[4]).state is State.CANCELLED
+
+
+def test_a_job_that_has_not_begun_says_that_its_cluster_cannot_be_looked_at(world: World) -> None:
+    job = world.submit()
+    world.place.seen[name_of(job)] = Observation("unknown", Reason.CLUSTER_UNREACHABLE)
+    world.reconcile()
+    assert (world.job(job).state, world.job(job).reason) == (
+        State.QUEUED,
+        Reason.CLUSTER_UNREACHABLE,
+    )
+    version = world.job(job).version
+    world.reconcile()
+    assert world.job(job).version == version
+    world.place.seen.clear()
+    world.reconcile()
+    world.reconcile()
+    assert world.job(job).reason is Reason.KERNEL_START
+    world.store.record_progress(job, 1, Progress("running", 1, 2))
+    world.reconcile()
+    world.place.seen[name_of(job)] = Observation("unknown", Reason.CLUSTER_UNREACHABLE)
+    world.reconcile()
+    assert (world.job(job).state, world.job(job).reason) == (State.RUNNING, None)
 
 
 @pytest.mark.parametrize("trouble", ["look", "decision", "step"])

@@ -427,6 +427,12 @@ NO_MACHINE = Observation("waiting", Reason.NO_NODE, {"class": "gpu"})
 MACHINE_COMES = Observation("waiting", Reason.NODE_STARTING, {"class": "gpu"})
 NO_IMAGE = Observation("waiting", Reason.IMAGE_PULL, {"failing": True})
 PULLING = Observation("waiting", Reason.IMAGE_PULL)
+NO_VOLUME = Observation(
+    "waiting",
+    Reason.IMAGE_PULL,
+    {"asking": True, "hindrance": "volume", "said": "timed out"},
+)
+NO_START = Observation("waiting", Reason.KERNEL_START, {"failing": True})
 IN_LINE = Observation("waiting", Reason.QUEUE_QUOTA, {"ahead": 0})
 
 #: name: what is seen at which second after noon, in order; at which a job is given up, why, and
@@ -454,12 +460,25 @@ GIVEN_UP: dict[str, tuple[list[tuple[int, Observation]], int, Cause, int]] = {
         4000,
     ),
     "the image cannot be pulled": ([(0, NO_MACHINE), (60, NO_IMAGE)], 660, Cause.IMAGE_PULL, 600),
+    "a volume cannot be mounted": (
+        [(0, NO_MACHINE), (60, NO_VOLUME)],
+        1860,
+        Cause.INTERNAL,
+        1800,
+    ),
+    "the container cannot be started": ([(0, NO_START)], 1800, Cause.INTERNAL, 1800),
     "the image can be pulled again": (
         [(0, NO_IMAGE), (590, PULLING), (595, NO_IMAGE)],
         1195,
         Cause.IMAGE_PULL,
         600,
     ),
+}
+
+#: What is told of a job that was given up for no cause of its own.
+OBSTACLES = {
+    "a volume cannot be mounted": "a volume could not be mounted: timed out",
+    "the container cannot be started": "its container could not be started",
 }
 
 NOT_GIVEN_UP: dict[str, list[tuple[int, Observation]]] = {
@@ -509,7 +528,10 @@ def test_what_cannot_start_is_given_up_in_time(name: str) -> None:
     assert decide(View(job, attempt, RUNNING), after(10**6), PATIENCE) == Stop(force=True)
     for last in (ended(removed=True), ended(exit_code=13), ended(), ABSENT):
         step = decide(View(job, attempt, last), after(10**6), PATIENCE)
-        assert step == Finish(Ending(State.FAILED, cause, {"waited_seconds": waited}))
+        facts: dict[str, object] = {"waited_seconds": waited}
+        if cause is Cause.INTERNAL:
+            facts["message"] = OBSTACLES[name]
+        assert step == Finish(Ending(State.FAILED, cause, facts))
 
 
 @pytest.mark.parametrize("name", NOT_GIVEN_UP)

@@ -40,6 +40,16 @@ def test_the_specification_is_the_contracts(service: Service, ada: Client, job: 
     assert (said.group, said.image, said.machine_class) == ("lab", "notebook", "standard")
 
 
+def test_nobody_is_told_what_to_run_once_a_cell_began(service: Service, job: str) -> None:
+    runner = service.runner(job)
+    assert runner.get(address(service, job)).status_code == 200
+    progress = run.Progress("running", 1, 2).to_json()
+    assert runner.post(address(service, job) + run.PATH_PROGRESS, json=progress).is_success
+    answer = runner.get(address(service, job))
+    assert (answer.status_code, answer.json()["code"]) == (410, "attempt-closed")
+    assert runner.post(address(service, job) + run.PATH_PROGRESS, json=progress).is_success
+
+
 def test_bodies_have_every_field_of_the_contract() -> None:
     assert set(ProgressBody.model_fields) == set(run.Progress.__dataclass_fields__)
     assert set(ResultBody.model_fields) == set(run.ResultRecord.__dataclass_fields__)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from hub_config.catalogue import GIB
+from hub_config.waiting import quote
 from offline_jobs.contract.states import TERMINAL, Cause, Reason, State
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.sentences import describe, quote
+from offline_jobs.service.rules.sentences import describe
 from tests.factories import make_class
 from tests.service.core.factories import NOON, make_job
 
@@ -219,7 +220,8 @@ def test_foreign_text_fits_one_line() -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
-        (0, "0 s"), (-3, "0 s"), (59.6, "1 min"), (90, "1 min 30 s"), (750, "12 min"),
+        (0, "0 s"), (-3, "0 s"), (0.01, "under 0.1 s"), (0.05, "0.1 s"), (0.94, "0.9 s"),
+        (0.95, "1 s"), (1.4, "1 s"), (59.6, "1 min"), (90, "1 min 30 s"), (750, "12 min"),
         (4 * 3600, "4 h"), (5400, "1 h 30 min"), (47 * 3600, "47 h"), (187_200, "2 d 4 h"),
     ],
 )  # fmt: skip

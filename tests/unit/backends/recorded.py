@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 from offline_jobs.service.backends.kubernetes.objects import Seen, sort_out
-from offline_jobs.service.backends.volcano.explain import observe, read_facts
+from offline_jobs.service.backends.volcano.explain import count_ahead, observe, read_facts
 from offline_jobs.service.model import Observation
 from tests.bed.record import load as load_recorded
 from tests.bed.situations import NAME
@@ -41,7 +41,7 @@ def look(
     return observe(
         seen,
         claims=as_list(objects.get("node_claim")) if claims is None else claims,
-        pod_groups=list_groups(objects),
+        ahead=count_ahead(list_groups(objects)),
         facts=read_facts(seen),
     )
 

@@ -82,9 +82,12 @@ def test_a_home_that_could_not_be_made_as_its_job_was_deleted() -> None:
     assert build_evidence(pod, was_ours_to_end=True) == Evidence(removed=True)
 
 
-def test_an_end_that_the_kubelet_did_not_see() -> None:
+@pytest.mark.parametrize(
+    ("code", "reason"), [(137, "ContainerStatusUnknown"), (255, "Unknown")], ids=["gone", "anew"]
+)
+def test_an_end_that_the_node_did_not_see(code: int, reason: str) -> None:
     pod = load("running")["pod"]
-    end(pod, 137, "ContainerStatusUnknown")
+    end(pod, code, reason)
 
     assert build_evidence(pod).exit_code is None
 

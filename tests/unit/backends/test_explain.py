@@ -4,7 +4,9 @@ The situations as they were recorded are in `test_situations.py`.
 """
 
 import copy
-from datetime import datetime
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from hub_config.waiting import Stage, Waiting
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.objects import Seen, get_attempt, sort_out
 from offline_jobs.service.backends.volcano.explain import count_ahead, observe
-from offline_jobs.service.model import Observation
+from offline_jobs.service.model import Evidence, Observation
 from tests.unit.backends.recorded import load, look, see
 
 
@@ -36,8 +38,8 @@ def keep_events(objects: dict[str, Any], *reasons: str, by: str = "") -> None:
 
 
 def test_nothing_there_is_absent() -> None:
-    assert observe(None, claims=[], pod_groups=[], facts={}).phase == "absent"
-    assert observe(Seen(), claims=[], pod_groups=[], facts={}).phase == "absent"
+    assert observe(None, claims=[], ahead={}, facts={}).phase == "absent"
+    assert observe(Seen(), claims=[], ahead={}, facts={}).phase == "absent"
 
 
 def test_a_running_pod_runs_and_its_job_is_known_again() -> None:
@@ -87,6 +89,28 @@ def test_a_job_that_ended_without_a_pod_has_ended() -> None:
     assert not found.evidence.removed
 
 
+@pytest.mark.parametrize("last", ["nobody saw its pod", "its pod was seen running last"])
+def test_a_job_that_volcano_counts_as_done_is_done(last: str) -> None:
+    objects = load("completed")
+    if last == "nobody saw its pod":
+        del objects["pod"]
+    else:
+        objects["pod"] = load("running")["pod"]
+    found = look(objects, is_pod_gone=True)
+
+    assert (found.phase, found.evidence) == ("ended", Evidence(exit_code=0))
+
+
+def test_a_pod_that_never_began_is_as_old_as_it_is() -> None:
+    objects = load("real-pulling")
+    objects["pod"]["metadata"] |= {
+        "creationTimestamp": "2026-11-24T10:00:00Z",
+        "deletionTimestamp": "2026-11-24T11:00:00Z",
+    }
+
+    assert look(objects).begun == datetime(2026, 11, 24, 10, tzinfo=UTC)
+
+
 # ---- reasons
 
 
@@ -119,7 +143,13 @@ def test_the_place_in_the_line() -> None:
     elsewhere = another("elsewhere", "2026-11-24T09:00:00Z")
     elsewhere["spec"] = {**elsewhere["spec"], "queue": "another"}
 
-    assert count_ahead(mine, [*groups, elsewhere]) == 2
+    assert count_ahead([*groups, elsewhere]) == {
+        "earlier": 0,
+        "a-at-the-same-time": 1,
+        "b": 2,
+        "later": 3,
+        "elsewhere": 0,
+    }
 
 
 def test_a_machine_of_another_pool_is_not_meant() -> None:
@@ -180,6 +210,50 @@ def test_no_machine_can_be_had_when_karpenter_says_so() -> None:
 
     assert objects["events"]
     assert say(look(objects)) == "Asking for a machine of class gpu"
+
+
+def test_without_karpenter_the_schedulers_word_is_all_there_is() -> None:
+    objects = load("no-machine")
+    keep_events(objects, "FailedScheduling", by="volcano")
+    seen = see(objects)
+
+    found = observe(seen, claims=None, ahead={}, facts={"class": "gpu"})
+
+    assert say(found) == "Asking for a machine of class gpu, none is free yet"
+
+
+def test_a_claim_that_is_missing_is_a_jobs_hindrance_too() -> None:
+    objects = load("waiting-for-machine")
+    (condition,) = objects["pod"]["status"]["conditions"]
+    condition["message"] = (
+        "0/1 nodes are unavailable: 1 plugin VolumeZone pre-predicates failed"
+        ' persistentvolumeclaim "homes" not found.'
+    )
+
+    found = look(objects)
+
+    assert found.reason is Reason.NO_NODE
+    assert say(found) == (
+        "The volume cannot be mounted at the moment, still trying:"
+        ' persistentvolumeclaim "homes" not found'
+    )
+    assert found.facts["object"] == "pod/analysis-run-0"
+
+
+def test_facts_that_hinder_can_be_stored() -> None:
+    objects = load("real-pulling")
+    keep_events(objects, "Scheduled")
+    (scheduled,) = objects["events"]
+    objects["events"].append({**scheduled, "reason": "FailedMount", "message": "no such server"})
+
+    found = look(objects)
+
+    assert found.reason is Reason.IMAGE_PULL
+    stored = json.loads(json.dumps(dict(found.facts)))
+    assert stored == found.facts
+    assert say(replace(found, facts=stored)) == (
+        "The volume cannot be mounted at the moment, still trying: no such server"
+    )
 
 
 def test_before_and_after_an_image_is_pulled() -> None:

@@ -16,10 +16,9 @@ def build(pool: NodePool) -> dict[str, Any]:
     return manifest
 
 
-def requirements(manifest: dict[str, Any]) -> dict[str, list[str]]:
+def requirements(manifest: dict[str, Any], operator: str = "In") -> dict[str, list[str]]:
     found = manifest["spec"]["template"]["spec"]["requirements"]
-    assert all(each["operator"] == "In" for each in found)
-    return {each["key"]: each["values"] for each in found}
+    return {each["key"]: each["values"] for each in found if each["operator"] == operator}
 
 
 def test_each_pool_becomes_one() -> None:
@@ -49,12 +48,24 @@ def test_machines_are_those_that_the_pool_names() -> None:
         architecture="arm64", capacity_types=("spot", "on-demand"), instance_categories=("c", "x")
     )
 
-    assert requirements(build(pool)) == {
+    manifest = build(pool)
+
+    assert requirements(manifest) == {
         "kubernetes.io/arch": ["arm64"],
         "kubernetes.io/os": ["linux"],
         "karpenter.sh/capacity-type": ["spot", "on-demand"],
         "karpenter.k8s.aws/instance-category": ["c", "x"],
     }
+    assert len(manifest["spec"]["template"]["spec"]["requirements"]) == 4
+
+
+def test_gpu_machines_are_of_a_generation_that_the_class_promises() -> None:
+    # Cheaper than the g4dn.4xlarge that one GPU and 32 GiB would otherwise get: g3, with an M60.
+    pool = make_pool(
+        instance_categories=("g",), limits={"cpu": 8.0, "memory": 64.0 * GIB, GPU_RESOURCE: 2}
+    )
+
+    assert requirements(build(pool), "Gt") == {"karpenter.k8s.aws/instance-generation": ["3"]}
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ def test_settings_are_parsed_once(settings: Settings) -> None:
     assert settings.hub_bind_url == "http://127.0.0.1:8081"
     assert settings.proxy_command == ("/a folder/proxy",)
     assert settings.demonstration_host == "127.0.0.1"
+    assert settings.culler is not None
     tokens = {settings.proxy_token, settings.jobs_token, settings.culler["api_token"]}
     assert len(tokens) == 3
 
@@ -117,6 +118,14 @@ def test_services_and_roles_name_each_other() -> None:
     assert all(set(role.get("services", [])) <= names for role in build_roles())
     assert services[0]["oauth_client_id"] == "service-offline-jobs"
     assert not any("command" in service for service in services)  # none dies with the hub
+
+
+def test_without_a_culler_there_is_no_role_for_one() -> None:
+    services = build_services("http://127.0.0.1:1", "one", None)
+    names = {service["name"] for service in services}
+
+    assert names == {"offline-jobs"}
+    assert all(set(role.get("services", [])) <= names for role in build_roles(culls=False))
 
 
 def test_nobody_gets_more_than_they_need() -> None:

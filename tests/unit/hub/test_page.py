@@ -1,10 +1,16 @@
-"""The start form as HTML, what is selected on it, and how what comes back is read."""
+"""The start form as HTML, what is selected on it, how what comes back is read; the login page."""
+
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
+from jupyterhub._data import DATA_FILES_PATH
 
 from hub_config.catalogue import GIB, Price
 from hub_config.errors import Refused
 from hub_config.form.page import (
+    TEMPLATES,
     build_figures,
     build_page,
     build_refusal,
@@ -143,3 +149,66 @@ def test_a_field_that_came_not_once_is_refused(values: list[str]) -> None:
         parse_form({"class": values})
 
     assert refused.value.field == "class"
+
+
+def render_login(**variables: object) -> str:
+    """What the login page adds to the hub's frame, rendered as the hub does."""
+    own = FileSystemLoader(Path(DATA_FILES_PATH) / "templates")
+    loader = ChoiceLoader(
+        [PrefixLoader({"templates": own}), FileSystemLoader(TEMPLATES), own],
+    )
+    hub = {
+        "authenticator_login_url": "/hub/login?next=",
+        "base_url": "/hub/",
+        "services": [],
+        "static_url": lambda path, **_: path,
+        "username": "",
+        "xsrf": "an-xsrf-token",
+    }
+    template = Environment(loader=loader, autoescape=True).get_template("login.html")
+    return template.render(**hub | variables).partition("<main")[2].partition("</main>")[0]
+
+
+def test_the_login_page_asks_for_name_and_password() -> None:
+    page = render_login(login_error="Invalid <b>user</b>")
+
+    assert '<form class="nh-panel nh-sign-in" action="/hub/login?next=" method="post">' in page
+    assert 'value="an-xsrf-token"' in page
+    assert "Invalid &lt;b&gt;user&lt;/b&gt;" in page
+    assert "otp" not in page
+    assert "demonstration" not in page
+
+
+def test_the_login_page_leads_to_whoever_asks_for_the_password() -> None:
+    page = render_login(
+        login_service="Uni <X>", authenticator_login_url="/hub/oauth_login?next=%2Fhub%2Fhome"
+    )
+
+    assert 'href="/hub/oauth_login?next=%2Fhub%2Fhome">Sign in with Uni &lt;X&gt;</a>' in page
+    assert "<form" not in page
+    assert "<input" not in page
+
+
+def test_the_login_page_is_the_authenticator_s_where_it_has_one() -> None:
+    page = render_login(custom_html="<form id='own'></form>", login_service="GitHub")
+
+    assert "<form id='own'></form>" in page
+    assert page.count("<form") == 1
+    assert "Sign in with" not in page
+
+
+def test_the_login_page_asks_for_the_one_time_password_where_there_is_one() -> None:
+    page = render_login(authenticator=SimpleNamespace(request_otp=True, otp_prompt="OTP:"))
+
+    assert '<label for="otp_input">OTP:</label>' in page
+    assert 'name="otp"' in page
+
+
+def test_the_login_page_says_what_a_demonstration_is() -> None:
+    user = {"name": "ada", "purpose": "a researcher", "groups": ["lab", "fast"]}
+
+    page = render_login(demonstration={"users": [user], "password": "known"})
+
+    assert "This is a demonstration" in page
+    assert "a researcher (lab, fast)" in page
+    assert "<code>known</code>" in page

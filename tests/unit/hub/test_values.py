@@ -1,8 +1,8 @@
 """The chart's values as settings, and what they make of a blank configuration of JupyterHub."""
 
 import copy
-import dataclasses
 import json
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,16 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 
+from hub_config.access import build_services
 from hub_config.apply import apply
-from hub_config.errors import CatalogueError, ConfigurationError
+from hub_config.errors import ConfigurationError
+from hub_config.logins.demonstration import DemonstrationAuthenticator
 from hub_config.settings import Cluster, Settings
 from hub_config.spawners.kubernetes import KubernetesSpawner
+from hub_config.unused import UNUSED, Unused
 from hub_config.values import load_settings, parse_values
 from tests.platform_fixture import ROOT
 from tests.skips import require
@@ -30,8 +34,8 @@ SECRETS = {
 
 
 @pytest.fixture
-def values() -> dict[str, Any]:
-    """What the chart mounts: both files merged, as helm does."""
+def shipped() -> dict[str, Any]:
+    """Both files merged, as helm does."""
     merged: dict[str, Any] = yaml.safe_load(VALUES.read_text())
     catalogue = yaml.safe_load((ROOT / "helm-values" / "catalogue.yaml").read_text())
     merged["custom"] = {**merged.get("custom", {}), **catalogue["custom"]}
@@ -39,8 +43,34 @@ def values() -> dict[str, Any]:
 
 
 @pytest.fixture
+def values(shipped: dict[str, Any]) -> dict[str, Any]:
+    """What the chart mounts where an administrator has said who may sign in."""
+    put(shipped, "hub.config.JupyterHub.authenticator_class", "github")
+    return shipped
+
+
+@pytest.fixture
 def settings(values: dict[str, Any]) -> Settings:
+    return parse(values)
+
+
+def parse(values: dict[str, Any]) -> Settings:
     return parse_values(values, secrets=SECRETS, namespace="jupyterhub")
+
+
+def put(values: dict[str, Any], key: str, value: object) -> None:
+    """Set a dotted key."""
+    *above, last = key.split(".")
+    for part in above:
+        values = values.setdefault(part, {})
+    values[last] = value
+
+
+def find_mistakes(values: dict[str, Any]) -> list[str]:
+    """What the refusal says, a mistake each."""
+    with pytest.raises(ConfigurationError) as refused:
+        parse(values)
+    return str(refused.value).split("\n- ")[1:]
 
 
 def without_required(schema: Any) -> Any:
@@ -79,32 +109,213 @@ def test_settings_come_from_the_chart_s_own_keys(settings: Settings) -> None:
     assert settings.cookie_secret == bytes.fromhex("ab" * 32)
     assert settings.proxy_command == ()
     assert settings.demonstration_host is None
+    assert settings.culler is not None
     assert "--timeout=3600" in settings.culler["command"]
 
 
-def test_everything_that_is_missing_is_named(values: dict[str, Any]) -> None:
+def test_everything_that_is_wrong_is_named_at_once(values: dict[str, Any]) -> None:
     del values["hub"]["services"]["offline-jobs"]["url"]
     values["singleuser"]["startTimeout"] = "long"
     values["custom"]["login"] = "nobody"
+    values["custom"]["catalogue"]["groups"] = []
+    values["cull"] = True
 
     with pytest.raises(ConfigurationError) as refused:
-        parse_values(values, secrets={"hub.config.JupyterHub.cookie_secret": "ab"}, namespace="x")
+        parse_values(values, secrets={"hub.config.JupyterHub.cookie_secret": "xyz"}, namespace="x")
 
     for mistake in (
-        "hub.services.offline-jobs.url is missing",
-        "singleuser.startTimeout must be a int, not 'long'",
-        "custom.login must be demonstration",
-        "the Secret has no hub.config.ConfigurableHTTPProxy.auth_token",
-        "the Secret has no hub.services.offline-jobs.apiToken",
+        "hub.services.offline-jobs.url is missing; it is http://offline-jobs:8080 as a rule.",
+        "singleuser.startTimeout must be a whole number, not 'long'.",
+        "custom.login must be demonstration or absent, not 'nobody'.",
+        "cull must be a mapping.",
+        "custom.catalogue: groups: ",
+        "hub.config.ConfigurableHTTPProxy.auth_token is missing in the chart's Secret.",
+        "hub.config.JupyterHub.cookie_secret must be hexadecimal in the chart's Secret.",
+        "hub.services.offline-jobs.apiToken is missing in the chart's Secret.",
     ):
-        assert mistake in str(refused.value)
+        assert str(refused.value).count(f"\n- {mistake}") == 1
 
 
-def test_a_catalogue_with_mistakes_stops_the_hub(values: dict[str, Any]) -> None:
-    values["custom"]["catalogue"]["images"] = []
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("hub.baseUrl", "/notebooks/", "must be /: give the platform a host name of its own"),
+        ("hub.baseUrl", 1, "must be text, not 1"),
+        ("hub.services.offline-jobs.url", "offline-jobs", "as in http://offline-jobs:8080"),
+        ("hub.services.offline-jobs.url", "offline-jobs:8080", "must be scheme, host and port"),
+        ("hub.services.offline-jobs.url", "ftp://offline-jobs", "must be scheme, host and port"),
+        ("hub.services.offline-jobs.url", "http://jobs:port", "must be scheme, host and port"),
+        ("hub.services.offline-jobs.url", "http://jobs:8080/x", "must be scheme, host and port"),
+        ("hub.services.offline-jobs.display", False, "is not used: url and apiToken are"),
+        ("hub.services.announcements", {"url": "http://a"}, "is not used: add services in hub.ext"),
+        ("singleuser.image.pullPolicy", ["a secret"], "must be text."),
+        ("singleuser.image.pullPolicy", "Sometimes", "must be IfNotPresent, Always or Never"),
+        ("singleuser.startTimeout", 0, "must be at least 1, not 0"),
+        ("singleuser.startTimeout", True, "must be a whole number, not True"),
+        ("hub.db.type", "oracle", "must be sqlite-pvc, sqlite-memory, mysql, postgres or other"),
+        ("hub.db.url", "postgresql://x:secret@y/z", "is not used: hub.db.type sqlite-pvc has its"),
+        ("cull.timeout", 0, "must be at least 1, not 0"),
+        ("cull.every", -1, "must be at least 1, not -1"),
+        ("cull.concurrency", 0, "must be at least 1, not 0"),
+        ("cull.maxAge", -5, "must be at least 0, not -5"),
+        ("cull.enabled", "no", "must be true or false, not 'no'"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_its_key(
+    values: dict[str, Any], key: str, value: object, words: str
+) -> None:
+    put(values, key, value)
 
-    with pytest.raises(CatalogueError):
-        parse_values(values, secrets=SECRETS, namespace="jupyterhub")
+    (mistake,) = find_mistakes(values)
+
+    assert mistake.startswith(f"{key} {words}" if words.startswith(("must", "is")) else key)
+    assert words in mistake
+    assert "secret" not in mistake
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "other"])
+def test_a_database_of_its_own_needs_its_address(values: dict[str, Any], kind: str) -> None:
+    values["hub"]["db"] = {"type": kind, "url": None}
+    assert find_mistakes(values) == [f"hub.db.url is missing: hub.db.type {kind} needs it."]
+
+    values["hub"]["db"]["url"] = "postgresql://hub@database/hub"
+    assert parse(values).database_url == "postgresql://hub@database/hub"
+
+
+def test_the_chart_s_own_databases_are_where_the_chart_has_them(values: dict[str, Any]) -> None:
+    assert parse(values).database_url == "sqlite:///jupyterhub.sqlite"
+
+    values["hub"]["db"]["type"] = "sqlite-memory"
+    assert parse(values).database_url == "sqlite://"
+
+
+@pytest.mark.parametrize("each", UNUSED, ids=lambda each: each.key)
+def test_a_key_without_effect_is_refused(values: dict[str, Any], each: Unused) -> None:
+    for harmless in (None, *each.harmless):
+        put(values, each.key, harmless)
+        assert parse(values)
+
+    put(values, each.key, {"some": "thing"})
+    assert find_mistakes(values) == [f"{each.key} is not used: {each.instead}."]
+
+
+def test_the_chart_s_privileged_container_is_refused(values: dict[str, Any]) -> None:
+    values["singleuser"]["cloudMetadata"]["blockWithIptables"] = True
+
+    (mistake,) = find_mistakes(values)
+
+    assert mistake.startswith("singleuser.cloudMetadata.blockWithIptables is not used: set it to f")
+
+
+def test_every_key_without_effect_is_one_of_the_chart_s() -> None:
+    if not SCHEMA.exists():
+        require("shared")
+    traits = "hub.config.JupyterHub."
+    for each in UNUSED:
+        if each.key.startswith(traits):
+            assert JupyterHub.class_traits()[each.key.removeprefix(traits)].metadata["config"]
+            continue
+        schema = json.loads(SCHEMA.read_text())
+        for part in each.key.split("."):
+            schema = schema["properties"][part]
+
+
+def test_sessions_may_outlive_idleness(values: dict[str, Any]) -> None:
+    values["cull"] = {"enabled": False}
+
+    settings = parse(values)
+
+    assert settings.culler is None
+    services = build_services(
+        jobs_url=settings.jobs_url, jobs_token=settings.jobs_token, culler=settings.culler
+    )
+    assert [each["name"] for each in services] == ["offline-jobs"]
+
+
+def test_the_culler_takes_the_chart_s_options(values: dict[str, Any]) -> None:
+    values["cull"] = {
+        "enabled": True,
+        "timeout": 100,
+        "every": 10,
+        "concurrency": 3,
+        "maxAge": 86400,
+        "removeNamedServers": True,
+        "users": False,
+        "adminUsers": True,
+    }
+    culler = parse(values).culler
+    assert culler is not None
+    options = culler["command"][4:]
+
+    assert options == [
+        "--timeout=100",
+        "--cull-every=10",
+        "--concurrency=3",
+        "--max-age=86400",
+        "--remove-named-servers=True",
+    ]
+    # The program itself understands them; it does not start, it only says what it was told.
+    told = subprocess.run(
+        [*culler["command"], "--IdleCuller.show_config_json=True"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert (
+        json.loads(told.stdout)["IdleCuller"].items()
+        >= {
+            "timeout": 100,
+            "cull_every": 10,
+            "concurrency": 3,
+            "max_age": 86400,
+            "remove_named_servers": True,
+        }.items()
+    )
+
+
+def test_as_shipped_nobody_has_been_let_in(shipped: dict[str, Any]) -> None:
+    (mistake,) = find_mistakes(shipped)
+
+    assert mistake.startswith("hub.config.JupyterHub.authenticator_class is missing: set it to")
+    assert "github" in mistake
+    assert "hub.config.GitHubOAuthenticator" in mistake
+    assert "custom.login to demonstration" in mistake
+
+
+@pytest.mark.parametrize(
+    ("authenticator", "effect"),
+    [
+        ("dummy", "lets anyone in as anyone"),
+        ("Dummy", "lets anyone in as anyone"),
+        ("jupyterhub.auth.DummyAuthenticator", "lets anyone in as anyone"),
+        ("site.OurDummyAuthenticator", "lets anyone in as anyone"),
+        ("shared-password", "lets anyone who knows one password in as anyone"),
+        ("null", "lets nobody in"),
+        ("jupyterhub.auth.NullAuthenticator", "lets nobody in"),
+    ],
+)
+def test_a_login_that_asks_for_no_proof_is_refused(
+    shipped: dict[str, Any], authenticator: str, effect: str
+) -> None:
+    put(shipped, "hub.config.JupyterHub.authenticator_class", authenticator)
+
+    (mistake,) = find_mistakes(shipped)
+
+    assert mistake.startswith(
+        f"hub.config.JupyterHub.authenticator_class {authenticator} {effect}: set it to"
+    )
+
+
+@pytest.mark.parametrize(
+    "authenticator", ["github", "generic-oauth", "oauthenticator.github.GitHubOAuthenticator"]
+)
+def test_any_other_login_is_the_administrator_s_choice(
+    shipped: dict[str, Any], authenticator: str
+) -> None:
+    put(shipped, "hub.config.JupyterHub.authenticator_class", authenticator)
+
+    assert parse(shipped).demonstration_host is None
 
 
 def test_they_are_read_where_the_chart_mounts_them(
@@ -137,7 +348,7 @@ def test_applying_twice_changes_nothing(settings: Settings) -> None:
     assert once.JupyterHub.spawner_class is KubernetesSpawner
     assert once.ConfigurableHTTPProxy.should_start is False
     assert once.JupyterHub.cleanup_servers is False
-    assert once.Spawner.environment["OFFLINE_JOBS_URL"] == (
+    assert once.KubernetesSpawner.environment["OFFLINE_JOBS_URL"] == (
         "http://offline-jobs:8080/services/offline-jobs"
     )
 
@@ -146,6 +357,7 @@ def test_nothing_of_the_chart_s_own_shows_through_a_profile(settings: Settings) 
     # What the chart's configuration has set before ours is read.
     chart = {
         "extra_labels": {"chart": "z2jh"},
+        "environment": {"FROM": "the chart"},
         "node_selector": {"a": "b"},
         "extra_annotations": {"c": "d"},
         "node_affinity_preferred": [{"weight": 100}],
@@ -159,21 +371,40 @@ def test_nothing_of_the_chart_s_own_shows_through_a_profile(settings: Settings) 
     apply(c, settings)
     apply(blank, settings)
 
-    assert c == blank
+    # Of two classes' sections the one of the class itself decides, that of its base does not.
+    assert chart.keys() <= c.KubernetesSpawner.keys()
+    assert c.KubernetesSpawner == blank.KubernetesSpawner
 
 
-def test_the_demonstration_login_is_for_loopback_here_too(values: dict[str, Any]) -> None:
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost:8000/"])
+def test_the_demonstration_login_is_for_this_machine(shipped: dict[str, Any], url: str) -> None:
+    shipped["custom"]["login"] = "demonstration"
+    # The chart's own default is there, too.
+    shipped["hub"]["config"] = {"JupyterHub": {"public_url": url, "authenticator_class": "dummy"}}
+    c = Config()
+    apply(c, parse(shipped))
+
+    assert c.JupyterHub.authenticator_class is DemonstrationAuthenticator
+
+
+@pytest.mark.parametrize("url", [None, "", "https://hub.example", "127.0.0.1:8000", "http://["])
+def test_the_demonstration_login_is_refused_elsewhere(
+    shipped: dict[str, Any], url: str | None
+) -> None:
+    shipped["custom"]["login"] = "demonstration"
+    shipped["hub"]["config"] = {"JupyterHub": {"public_url": url}}
+
+    (mistake,) = find_mistakes(shipped)
+
+    assert mistake.startswith("hub.config.JupyterHub.public_url must be where a browser on this")
+    assert "http://127.0.0.1:8000" in mistake
+
+
+def test_there_is_one_login(values: dict[str, Any]) -> None:
     values["custom"]["login"] = "demonstration"
-    for url, allowed in (
-        ("http://127.0.0.1:8000", True),
-        ("https://hub.example", False),
-        ("", False),
-    ):
-        values["hub"]["config"] = {"JupyterHub": {"public_url": url}}
-        settings = parse_values(values, secrets=SECRETS, namespace="jupyterhub")
-        if allowed:
-            apply(Config(), settings)
-        else:
-            with pytest.raises(ConfigurationError, match="loopback"):
-                apply(Config(), settings)
-    apply(Config(), dataclasses.replace(settings, demonstration_host=None))
+    put(values, "hub.config.JupyterHub.public_url", "http://127.0.0.1:8000")
+
+    assert find_mistakes(values) == [
+        "hub.config.JupyterHub.authenticator_class is not used with custom.login: demonstration;"
+        " keep one of them."
+    ]

@@ -34,6 +34,27 @@ from offline_jobs.contract.states import Reason
         (Waiting(Stage.QUEUE_QUOTA, {"asking": True}), "Asking for room in the share of its group"),
         (Waiting(Stage.NO_NODE, {"asking": True}), "Asking for a machine"),
         (Waiting(Stage.IMAGE_PULL, {"image": "x", "asking": True}), "Preparing the machine"),
+        (
+            Waiting(Stage.NO_NODE, {"asking": True, "full": True, "class": "gpu"}),
+            "Asking for a machine of class gpu, none is free yet",
+        ),
+        # What hinders is said instead of the stage, and nothing of how long it usually takes.
+        (
+            Waiting(Stage.JUPYTER_START, {"hindrance": "folders"}, 60),
+            "The folders of the home cannot be prepared at the moment, still trying",
+        ),
+        (
+            Waiting(Stage.IMAGE_PULL, {"hindrance": "volume", "asking": True, "said": "no"}, 60),
+            "The volume cannot be mounted at the moment, still trying: no",
+        ),
+        (Waiting(Stage.KERNEL_START, {"hindrance": "end"}), "The start has failed"),
+        (
+            Waiting(Stage.KERNEL_START, {"failing": True, "said": "no secret"}, 60),
+            "Starting the kernel fails at the moment, still trying: no secret",
+        ),
+        # Stored by a service of another version.
+        (Waiting(Stage.KERNEL_START, {"hindrance": "moon", "said": "x"}), "Starting the kernel"),
+        (Waiting(Stage.KERNEL_START, {"hindrance": ["x"]}), "Starting the kernel"),
     ],
 )
 def test_sentence(waiting: Waiting, sentence: str) -> None:

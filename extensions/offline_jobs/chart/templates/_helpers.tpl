@@ -20,6 +20,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ .Values.storage.existingClaim | default "offline-jobs" }}
 {{- end }}
 
+{{- define "offline-jobs.secret" -}}
+{{ .Values.existingSecret | default "offline-jobs" }}
+{{- end }}
+
 {{/* Slugs of a list of the catalogue, as a CEL list of texts. */}}
 {{- define "offline-jobs.slugs" -}}
 [{{ range $index, $each := . }}{{ if $index }}, {{ end }}{{ $each.slug | squote }}{{ end }}]

@@ -17,7 +17,9 @@ Drawn::
     StartRefused                  the service will not start; its one line is for the administrator
     └── StateInUse                another service works on the same state folder
     BackendError                  a backend could not do what the reconciler asked; for the log
-    ├── ClusterAway               the API server gave no answer, or cannot now; try again
+    ├── NotNow                    nobody's fault, it can be done later: never given up
+    │   ├── ClusterAway           the API server gave no answer, or cannot now
+    │   └── ClusterFull           as many objects are there as its quota admits
     └── ClusterRefused            it said no: not allowed, not of our shape, not there, too late
 
 Only :class:`ServiceError` is shown to people; the web layer turns it into JSON. Every room of the
@@ -185,11 +187,19 @@ class BackendError(Exception):
         self.reason = reason
 
 
-class ClusterAway(BackendError):
+class NotNow(BackendError):
+    """What was asked for will be possible later; it is tried until it is."""
+
+
+class ClusterAway(NotNow):
     """The cluster's API server cannot be reached, or cannot do it now; it may have been done."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "the cluster cannot be reached")
+
+
+class ClusterFull(NotNow):
+    """As many objects are there as the namespace's quota admits."""
 
 
 class ClusterRefused(BackendError):

@@ -107,12 +107,13 @@ class Attempt:
 class Evidence:
     """How an attempt's object ended, in neutral words: the judge's material.
 
-    ``exit_code`` is the runner's (negative: the signal that killed it); ``killed_for_memory`` the
-    container status' word; ``result`` the record found beside the object, if any.
+    ``exit_code`` is the runner's (negative: the signal that killed it); ``killed_for_memory`` and
+    ``filled_scratch`` are the place's words; ``result`` the record found beside the object, if any.
     """
 
     exit_code: int | None = None
     killed_for_memory: bool = False
+    filled_scratch: bool = False
     removed: bool = False
     message: str = ""
     termination: Termination | None = None

@@ -19,11 +19,11 @@ from hub_config.choices import Choice
 from hub_config.people import build_person
 from hub_config.workspace import Kind, Workspace, build_workspace
 from offline_jobs.contract.names import RUNS_PREFIX
-from offline_jobs.contract.states import Cause, State
+from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Backend, Launch
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.crash import crash_at
-from offline_jobs.service.errors import BackendError, Unavailable
+from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, NotNow, Unavailable
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
 from offline_jobs.service.rules.sentences import COULD_NOT_BE_STARTED
@@ -40,6 +40,13 @@ _PAUSE_SECONDS = 0.02
 #: With passes further apart than this nobody has listened to the runners meanwhile.
 _ABSENT_SECONDS = 30.0
 _COMPLAINING_SECONDS = 60.0
+#: So long one pass may launch; cancels and ends wait for its end.
+_LAUNCHING_SECONDS = 5.0
+#: Where a job stands whose launch has to wait through nobody's fault.
+_HINDRANCES: Mapping[type[NotNow], Standing] = {
+    ClusterAway: Standing(State.QUEUED, Reason.CLUSTER_UNREACHABLE),
+    ClusterFull: Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"asking": True}),
+}
 
 
 class Reconciler:
@@ -179,10 +186,13 @@ class Reconciler:
         return seen
 
     async def _take(self, views: Sequence[View]) -> None:
-        """Take the step of each; standings are stored in one transaction."""
+        """Take the step of each; launches last, for nothing else shall wait for them."""
         self._remember(views)
+        planned = self._plan(views)
         standings: dict[tuple[str, int], Standing] = {}
-        for view, step in self._plan(views):
+        for view, step in planned:
+            if isinstance(step, steps.Launch):
+                continue
             if isinstance(step, steps.Stand | steps.Stop) and step.standing is not None:
                 standings[view.job.id, view.attempt.number] = step.standing
             try:
@@ -191,8 +201,36 @@ class Reconciler:
                 raise
             except Exception:  # noqa: BLE001  (the others must go on)
                 self._complain(view.attempt.object_name, "its step failed")
+        await self._store_standings(standings)
+        await self._launch_all([view for view, step in planned if isinstance(step, steps.Launch)])
+
+    async def _store_standings(self, standings: Mapping[tuple[str, int], Standing]) -> None:
+        """In one transaction."""
         if standings:
             await asyncio.to_thread(self._store.states.set_standings, standings)
+
+    async def _launch_all(self, views: Sequence[View]) -> None:
+        """Launch these, oldest first; what takes too long for one pass is left for the next."""
+        begin = self._monotonic()
+        for done, view in enumerate(views):
+            if self._monotonic() - begin > _LAUNCHING_SECONDS:
+                return
+            try:
+                await self._try_launch(view)
+            except Unavailable:
+                raise
+            except NotNow as e:
+                standing = _HINDRANCES[type(e)]
+                await self._store_standings(
+                    {
+                        (each.job.id, each.attempt.number): standing
+                        for each in views[done:]
+                        if steps.is_new(each.job, standing)
+                    }
+                )
+                return
+            except Exception:  # noqa: BLE001  (the others must go on)
+                self._complain(view.attempt.object_name, "its launch failed")
 
     def _plan(self, views: Sequence[View]) -> list[tuple[View, Step]]:
         now = self._clock()
@@ -211,8 +249,6 @@ class Reconciler:
                 if overtime:
                     self._stopped.setdefault(view.attempt.object_name, self._clock())
                 await self._backend.stop(view.attempt.object_name, force=force)
-            case steps.Launch():
-                await self._try_launch(view)
             case steps.Adopt():
                 await self._mark_launched(view, view.seen.handle)
             case steps.Finish() | steps.TryAgain():
@@ -256,6 +292,10 @@ class Reconciler:
         try:
             await self._launch(view)
         except Unavailable:
+            raise
+        except NotNow as e:
+            self._tries.postpone(name, self._monotonic())
+            self._complain(name, f"{e}; it keeps its place")
             raise
         except Exception as e:  # noqa: BLE001  (whatever it is, it must not be tried for ever)
             failing = self._tries.note(name, self._monotonic())

@@ -11,6 +11,10 @@ import { golden, makeJob } from './factories';
 
 describe('words', () => {
   it.each([
+    [0, '0 s'],
+    [0.01, 'under 0.1 s'],
+    [0.94, '0.9 s'],
+    [0.95, '1 s'],
     [4.4, '4 s'],
     [65, '1 min 5 s'],
     [2280, '38 min'],

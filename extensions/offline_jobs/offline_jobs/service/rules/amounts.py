@@ -5,11 +5,15 @@ Used by :mod:`~offline_jobs.service.rules.sentences` and the web layer. Pure.
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _SECONDS_MATTER = 10 * _MINUTE
+#: Seconds from which a duration is rounded to whole ones; below the other one it is no figure.
+_WHOLE_SECONDS, _SHORTEST = 0.95, 0.05
 _UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 
 
 def duration(seconds: float) -> str:
-    """Two units at most: ``35 s``, ``12 min``, ``4 h``, ``1 h 30 min``, ``2 d 4 h``."""
+    """Two units at most: ``0.4 s``, ``35 s``, ``12 min``, ``4 h``, ``1 h 30 min``, ``2 d 4 h``."""
+    if 0 < seconds < _WHOLE_SECONDS:
+        return f"{seconds:.1f} s" if seconds >= _SHORTEST else "under 0.1 s"
     whole = max(0, round(seconds))
     if whole < _MINUTE:
         return f"{whole} s"

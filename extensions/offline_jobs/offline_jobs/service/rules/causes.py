@@ -8,15 +8,22 @@ exit code. The last three are all that is left when the runner was killed. Pure.
 from collections.abc import Mapping
 from typing import Any
 
+from hub_config.waiting import Hindrance
 from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.run import ResultRecord, Termination
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job
 from offline_jobs.service.rules.deadlines import WAITED_SECONDS, why_given_up
 
+#: Fact of an interrupted job: that it wrote more to its scratch folder than its class has.
+FILLED_SCRATCH = "filled_scratch"
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
 _MESSAGE_CHARACTERS = 500
+_OBSTACLES: Mapping[str, str] = {
+    Hindrance.FOLDERS: "the folders of the home could not be prepared",
+    Hindrance.VOLUME: "a volume could not be mounted",
+}
 _SIGKILL = -9
 
 _SUCCEEDED = "succeeded"
@@ -62,6 +69,8 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     elif given_up and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, given_up
         facts[WAITED_SECONDS] = job.facts[WAITED_SECONDS]
+        if given_up is Cause.INTERNAL:
+            facts["message"] = _describe_obstacle(job.facts)
     else:
         # Cancelled without the owner's wish: somebody else ended it.
         state, cause = State.FAILED, _CAUSES.get(outcome, Cause.INTERRUPTED)
@@ -138,6 +147,13 @@ def _was_nearly_full(attempt: Attempt, evidence: Evidence) -> bool:
     return any(limit and used >= _NEARLY_FULL * limit for used, limit in words)
 
 
+def _describe_obstacle(facts: Mapping[str, Any]) -> str:
+    """What kept a job from starting until it was given up."""
+    words = _OBSTACLES.get(facts.get("hindrance", ""), "its container could not be started")
+    said = facts.get("said")
+    return (f"{words}: {said}" if said else words)[:_MESSAGE_CHARACTERS]
+
+
 def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     if record is not None and record.error:
@@ -146,4 +162,6 @@ def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
     message = (record.message if record else "") or evidence.message
     if message:
         facts["message"] = message[:_MESSAGE_CHARACTERS]
+    if evidence.filled_scratch:
+        facts[FILLED_SCRATCH] = True
     return facts

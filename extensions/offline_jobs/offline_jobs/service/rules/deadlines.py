@@ -1,4 +1,4 @@
-"""How long a start may be hindered: by a machine that cannot be had, by an image that cannot be.
+"""How long a start may be hindered, by want of a machine, an image or what else a pod needs.
 
 Place in the path: :mod:`~offline_jobs.service.rules.steps` stores where a job stands with
 :func:`measure`'s facts, so the clock is in the store and outlives the service; once a hindrance has
@@ -48,6 +48,8 @@ def why_given_up(job: Job) -> Cause | None:
 
 def _find_hindrance(reason: Reason | None, facts: Mapping[str, Any]) -> Cause | None:
     """What a job fails for if this lasts; a machine that comes and goes is none all the while."""
+    if facts.get("hindrance") or (reason is Reason.KERNEL_START and facts.get("failing") is True):
+        return Cause.INTERNAL
     match reason:
         case Reason.NO_NODE | Reason.NODE_STARTING:
             return Cause.NO_CAPACITY

@@ -6,22 +6,19 @@ added by the page. What any start waits for is :mod:`hub_config.sentences`' to s
 states, reasons and causes. Pure.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hub_config.catalogue import InstanceClass
 from hub_config.sentences import describe_start
-from hub_config.waiting import Stage, Waiting
+from hub_config.waiting import Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
+from offline_jobs.service.rules.causes import FILLED_SCRATCH
 
 #: How the message of a job begins that no backend could launch.
 COULD_NOT_BE_STARTED = "could not be started"
-_LONGEST_QUOTE = 200
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -53,12 +50,6 @@ def describe(job: Job, larger: InstanceClass | None = None) -> Words:
             return Words(_done(job))
         case State.FAILED:
             return _failed(job, larger)
-
-
-def quote(text: object) -> str:
-    """Foreign text fit for one line: no control or direction characters, at most 200 characters."""
-    line = _UNPRINTABLE.sub(" ", _ANSI.sub("", str(text)[: 10 * _LONGEST_QUOTE])).strip()
-    return line if len(line) <= _LONGEST_QUOTE else line[: _LONGEST_QUOTE - 1] + "…"
 
 
 def _waiting(job: Job) -> str:
@@ -130,6 +121,9 @@ def _time_limit(job: Job) -> Words:
 
 
 def _interrupted(job: Job) -> Words:
+    if job.facts.get(FILLED_SCRATCH) is True:
+        step = "Write less to $SCRATCH at a time, or choose a class with more room there."
+        return Words(f"The scratch folder was full{_in_cell(job)}", _join(_kept(job), step))
     tries = f" after {job.attempt} tries" if job.attempt > 1 else ""
     step = "The machine was lost or stopped; run it again."
     return Words(f"Interrupted{_in_cell(job)}{tries}", _join(_kept(job), step))

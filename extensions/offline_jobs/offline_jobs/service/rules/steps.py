@@ -25,7 +25,8 @@ class Patience:
     ``cancel``: for its answer to a cancel; ``stop``: from there until it is killed;
     ``overtime``: beyond the job's time limit; ``silent``: without a word of it, before time is
     counted against it at all; ``goodbye``: of its process after its result record; ``launch``: for
-    an object that cannot be made; ``machine`` and ``image``: for one that cannot be had.
+    an object that cannot be made; ``machine`` and ``image``: for one that cannot be had;
+    ``obstacle``: for what else keeps a pod from starting, such as a volume.
     """
 
     cancel_seconds: float = 15
@@ -36,11 +37,16 @@ class Patience:
     launch_seconds: float = 300
     machine_seconds: float = 1800
     image_seconds: float = 600
+    obstacle_seconds: float = 1800
 
     @property
     def hindrances(self) -> Mapping[Cause, float]:
         """Seconds after which a job is given up that something keeps from starting."""
-        return {Cause.NO_CAPACITY: self.machine_seconds, Cause.IMAGE_PULL: self.image_seconds}
+        return {
+            Cause.NO_CAPACITY: self.machine_seconds,
+            Cause.IMAGE_PULL: self.image_seconds,
+            Cause.INTERNAL: self.obstacle_seconds,
+        }
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ def decide(view: View, now: datetime, patience: Patience) -> Step | None:
     """The step for one job, whatever the line says; ``None``: all is as it should be."""
     attempt, seen = view.attempt, view.seen
     if seen.phase == "unknown":
-        return None
+        return _while_unknown(view.job, seen.reason)
     if seen.phase == "ended":
         return _after_end(view, seen.evidence or Evidence(), now, patience)
     known = _is_known(attempt)
@@ -168,6 +174,12 @@ def decide(view: View, now: datetime, patience: Patience) -> Step | None:
     if attempt.launched is None:
         return Adopt()
     return _while_alive(view, now, patience)
+
+
+def _while_unknown(job: Job, reason: Reason | None) -> Step | None:
+    """A job that has not begun says why nothing is known of it, if the backend does."""
+    waits = job.state in (State.QUEUED, State.STARTING) and not why_given_up(job)
+    return _stand(job, Standing(job.state, reason)) if reason and waits else None
 
 
 def _is_known(attempt: Attempt) -> bool:
@@ -254,13 +266,17 @@ def _after_end(view: View, evidence: Evidence, now: datetime, patience: Patience
     return Finish(ending)
 
 
-def _new(job: Job, standing: Standing) -> Standing | None:
-    same = (job.state, job.reason, dict(job.facts)) == (
+def is_new(job: Job, standing: Standing) -> bool:
+    """Whether it is not what is stored."""
+    return (job.state, job.reason, dict(job.facts)) != (
         standing.state,
         standing.reason,
         dict(standing.facts),
     )
-    return None if same else standing
+
+
+def _new(job: Job, standing: Standing) -> Standing | None:
+    return standing if is_new(job, standing) else None
 
 
 def _stand(job: Job, standing: Standing) -> Step | None:

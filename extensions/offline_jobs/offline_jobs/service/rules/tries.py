@@ -4,6 +4,7 @@ Kept in memory by the reconciler: a service that starts anew tries anew. Times a
 monotonic clock, given by the caller.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -36,11 +37,21 @@ class Tries:
     def note(self, name: str, now: float) -> float:
         """Note that a try failed; for how long they have been failing."""
         last = self._tried.get(name)
-        since = now if last is None else last.since
+        since = now if last is None else min(last.since, now)
         pause = _FIRST_PAUSE_SECONDS if last is None else last.pause * 2
         pause = min(pause, _LONGEST_PAUSE_SECONDS)
         self._tried[name] = _Tried(since, now + pause, pause)
         return now - since
+
+    def postpone(self, name: str, now: float) -> None:
+        """Note that a try was in vain through no fault of its own: nothing is counted against it.
+
+        What failed before is forgotten, too: how long it would have gone on failing nobody knows.
+        """
+        last = self._tried.get(name)
+        pause = _FIRST_PAUSE_SECONDS if last is None else last.pause * 2
+        pause = min(pause, _LONGEST_PAUSE_SECONDS)
+        self._tried[name] = _Tried(math.inf, now + pause, pause)
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all but these."""

@@ -74,7 +74,10 @@ class States:
             self._changes.publish(*item)
 
     def mark_launched(self, job_id: str, number: int, handle: Mapping[str, Any]) -> None:
-        """Note that the attempt's object exists; the first note of it stays."""
+        """Note that the attempt's object exists; the first note of it stays.
+
+        Where the job stands is for the next look at that object to say.
+        """
         with self._database.write() as connection:
             job, attempt = self._current(connection, job_id, number)
             if job is None or attempt is None or attempt.launched is not None:
@@ -83,9 +86,6 @@ class States:
                 update(attempts)
                 .where(attempts.c.job == job_id, attempts.c.number == number)
                 .values(launched=self._clock(), handle=dict(handle))
-            )
-            self._update_job(
-                connection, job_id, state=State.STARTING, reason=Reason.KERNEL_START, facts={}
             )
             version = touch(connection, job_id, job.owner)
         self._changes.publish(job_id, job.owner, version)

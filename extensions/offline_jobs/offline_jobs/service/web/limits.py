@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub_config.waiting import quote
 from offline_jobs.service.errors import ServiceError, TooLarge
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.sentences import quote
 from offline_jobs.service.web.errors import answer_error
 
 BODY_SECONDS = 60.0

@@ -74,7 +74,9 @@ RunOf = Annotated[Run, Depends(identify_run)]
 
 @router.get("/{job_id}/{number}")
 def show_specification(request: Request, found: RunOf) -> Response:
-    """What to run."""
+    """What to run, until the first cell began: nothing runs a cell twice in one attempt."""
+    if found.attempt.first_cell is not None:
+        raise AttemptClosed
     job = found.job
     snapshot = services_of(request).store.snapshot(job.id)
     specification = build_specification(job, found.attempt.number, snapshot)

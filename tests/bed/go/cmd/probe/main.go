@@ -14,6 +14,7 @@ const usage = `usage: probe COMMAND [ARGUMENT ...]
   message TEXT CODE             leave a termination message, end with this code
   allocate MIB [TEXT]           leave a termination message, use that much memory, then hold it
   outlive MIB TEXT CODE         have a child use that much memory; killed, leave a message and end with CODE
+  fill MIB FILE CODE TEXT       write so much into a file, wait for SIGTERM, leave a message, end with CODE
   serve PORT TEXT               answer every HTTP request with this text
   get [-retry SECONDS] URL      print what a URL answers; 1 when it does not answer with 200
   lookup NAME [SERVER]          print the addresses of a name, as SERVER (HOST[:PORT]) knows it
@@ -34,6 +35,7 @@ var commands = map[string]command{
 	"message":  {2, 2, message},
 	"allocate": {1, 2, allocate},
 	"outlive":  {3, 3, outlive},
+	"fill":     {4, 4, fill},
 	"serve":    {2, 2, serve},
 	"get":      {1, 3, get},
 	"lookup":   {1, 2, lookup},
@@ -72,6 +74,23 @@ func message(arguments []string) (int, error) {
 		return code, err
 	}
 	return code, leave(arguments[0])
+}
+
+func fill(arguments []string) (int, error) {
+	count, err := parse(arguments[0])
+	if err != nil {
+		return usageCode, err
+	}
+	code, err := parse(arguments[2])
+	if err != nil {
+		return usageCode, err
+	}
+	signals := listen()
+	if err := os.WriteFile(arguments[1], make([]byte, count<<20), 0o644); err != nil {
+		return 1, err
+	}
+	<-signals
+	return code, leave(arguments[3])
 }
 
 func wait(arguments []string) (int, error) {

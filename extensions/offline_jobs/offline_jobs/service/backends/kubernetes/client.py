@@ -20,14 +20,23 @@ from kubernetes import client as official
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 from urllib3.exceptions import HTTPError
 
-from offline_jobs.service.errors import ClusterAway, ClusterRefused, StartRefused
+from offline_jobs.service.errors import (
+    BackendError,
+    ClusterAway,
+    ClusterFull,
+    ClusterRefused,
+    StartRefused,
+)
 
 Object = dict[str, Any]
 
 _CONFLICT = 409
 _NOT_FOUND = 404
+_FORBIDDEN = 403
 #: The server is there, but not for us now: too many requests, an error, a webhook without answer.
 _NOT_NOW = frozenset({429, 500, 502, 503, 504})
+#: How a refusal for want of room in a ResourceQuota is worded; it has no word of its own.
+_OVER_QUOTA = "exceeded quota"
 _LISTED_AT_ONCE = 500
 _CHUNK_BYTES = 2**16
 
@@ -141,6 +150,7 @@ class Client:
 
         Raises:
             ClusterRefused: it may not or cannot be made.
+            ClusterFull: there is no room in the namespace's quota.
             ClusterAway: nobody knows whether it was made.
         """
         try:
@@ -288,7 +298,7 @@ def _telling(what: str) -> Iterator[None]:
         raise ClusterAway(f"{what}: {e.reason}") from e
 
 
-def _refusal(what: str, status: int, data: bytes) -> ClusterAway | ClusterRefused:
+def _refusal(what: str, status: int, data: bytes) -> BackendError:
     try:
         body = json.loads(data)
     except ValueError:
@@ -297,6 +307,8 @@ def _refusal(what: str, status: int, data: bytes) -> ClusterAway | ClusterRefuse
     word, message = str(told.get("reason") or ""), str(told.get("message") or "")
     if status in _NOT_NOW:
         return ClusterAway(f"{what}: {status} {word}: {message}")
+    if status == _FORBIDDEN and _OVER_QUOTA in message:
+        return ClusterFull(f"{what}: {message}")
     return ClusterRefused(f"{what}: {status} {word}: {message}", status, word, message)
 
 

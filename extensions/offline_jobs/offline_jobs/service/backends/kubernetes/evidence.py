@@ -17,10 +17,13 @@ from offline_jobs.service.model import Evidence
 from offline_jobs.service.rules.records import parse_termination
 
 _KILLED_FOR_MEMORY = "OOMKilled"
-#: The kubelet's last word when a node went while the container ran: nobody knows how it ended.
-_UNKNOWN_END = "ContainerStatusUnknown"
+#: The last word when a node went or was started anew while the container ran (the kubelet's, then
+#: containerd's): nobody knows how it ended.
+_UNKNOWN_ENDS = frozenset({"ContainerStatusUnknown", "Unknown"})
 #: Set on a pod that Kubernetes itself takes away: drained, evicted, its node lost, preempted.
 _DISRUPTED = "DisruptionTarget"
+#: The kubelet's words for a pod that wrote more to a volume on the node's disk than it may.
+_EVICTED, _SCRATCH = "Evicted", 'EmptyDir volume "scratch"'
 _SIGNALS = range(129, 129 + 64)
 _FOLDERS_FAILED = "the home folder could not be made"
 
@@ -38,6 +41,8 @@ def build_evidence(pod: Object | None, *, was_ours_to_end: bool = False) -> Evid
     removed = was_ours_to_end or (
         "deletionTimestamp" in pod["metadata"] and not has_condition(pod, _DISRUPTED)
     )
+    message = status.get("message") or ""
+    filled = status.get("reason") == _EVICTED and _SCRATCH in message
     end = _find_end(status.get("containerStatuses", []))
     if end is None:
         failed = [
@@ -47,15 +52,16 @@ def build_evidence(pod: Object | None, *, was_ours_to_end: bool = False) -> Evid
         ]
         if failed and not removed:
             return Evidence(exit_code=Exit.INFRASTRUCTURE, message=_FOLDERS_FAILED)
-        return Evidence(removed=removed, message=status.get("message") or "")
+        return Evidence(removed=removed, filled_scratch=filled, message=message)
     code = end.get("exitCode")
     reason = end.get("reason")
     return Evidence(
-        exit_code=None if reason == _UNKNOWN_END else to_process_code(code),
+        exit_code=None if reason in _UNKNOWN_ENDS else to_process_code(code),
         killed_for_memory=reason == _KILLED_FOR_MEMORY,
         # It had ended by itself before somebody deleted it.
         removed=removed and _was_stopped(code),
-        message=status.get("message") or "",
+        filled_scratch=filled,
+        message=message,
         termination=parse_termination((end.get("message") or "").encode()),
     )
 

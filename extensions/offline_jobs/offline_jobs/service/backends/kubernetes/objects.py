@@ -110,12 +110,13 @@ def get_time(event: Object) -> datetime:
 
 
 def get_begin(pod: Object | None) -> datetime | None:
-    """When the runner's container began, if it runs."""
+    """When the runner's container began, if it runs; else when the pod was made."""
     for each in (pod or {}).get("status", {}).get("containerStatuses") or []:
         text = each.get("state", {}).get("running", {}).get("startedAt")
         if each.get("name") == CONTAINER and text:
             return datetime.fromisoformat(text)
-    return None
+    made = (pod or {}).get("metadata", {}).get("creationTimestamp")
+    return datetime.fromisoformat(made) if made else None
 
 
 def get_attempt(found: Object) -> str:

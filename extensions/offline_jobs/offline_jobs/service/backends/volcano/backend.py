@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from offline_jobs.contract.names import object_name
+from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.kubernetes.client import (
     EVENTS,
@@ -26,7 +27,7 @@ from offline_jobs.service.backends.kubernetes.client import (
 from offline_jobs.service.backends.kubernetes.objects import get_attempt, sort_out
 from offline_jobs.service.backends.kubernetes.watch import Watch
 from offline_jobs.service.backends.volcano.build import build_job
-from offline_jobs.service.backends.volcano.explain import observe, read_facts
+from offline_jobs.service.backends.volcano.explain import count_ahead, observe, read_facts
 from offline_jobs.service.crash import crash_at
 from offline_jobs.service.errors import BackendError
 from offline_jobs.service.model import Observation
@@ -109,7 +110,8 @@ class VolcanoBackend:
 
     def _observe(self, names: Collection[str]) -> dict[str, Observation]:
         if not self._is_informed():
-            return {name: Observation("unknown") for name in names}
+            away = Observation("unknown", Reason.CLUSTER_UNREACHABLE)
+            return dict.fromkeys(names, away)
         self._remember(names)
         groups = self._there(POD_GROUPS)
         # Pods before Jobs: a pod whose Job is not known yet would count as one whose Job went.
@@ -121,13 +123,14 @@ class VolcanoBackend:
             gone_pods=gone_pods,
             events=self._there(EVENTS),
         )
+        ahead = count_ahead(groups)
         # Without Karpenter, or the right to look at its machines, this never becomes true.
         claims = self._there(NODE_CLAIMS) if self._watches[NODE_CLAIMS].is_synced else None
         return {
             name: observe(
                 seen.get(name),
                 claims=claims,
-                pod_groups=groups,
+                ahead=ahead,
                 facts=read_facts(seen.get(name)),
             )
             for name in names

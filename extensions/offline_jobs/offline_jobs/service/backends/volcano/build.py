@@ -17,8 +17,8 @@ KIND = "Job"
 SCHEDULER = "volcano"
 #: Volcano names the pod ``<job>-<task>-0``.
 TASK = "run"
-#: A Job that the service never came to delete goes away after so long.
-KEPT_SECONDS = 7 * 24 * 3600
+#: How long the Job of an attempt that ended tells of it: over a weekend without the service.
+KEPT_SECONDS = 3 * 24 * 3600
 
 
 def build_job(launch: Launch, namespace: str) -> dict[str, Any]:

@@ -1,17 +1,19 @@
 """Where an attempt's Volcano Job stands, and what it waits for.
 
 Place in the path: ``volcano/backend.py`` asks :func:`observe` for each open attempt; what a pod
-waits for is :func:`hub_config.waiting.explain_pod`'s to say, for sessions and jobs alike. Here are
-the stages before there is a pod. Pure.
+waits for is :func:`hub_config.pod_starts.explain_pod`'s to say, for sessions and jobs alike. Here
+are the stages before there is a pod. Pure.
 
 Source: volcano.sh/volcano v1.15.1, pkg/scheduler/plugins/capacity/capacity.go (the event of a pod
 group over its queue's quota) and pkg/controllers/job/state/ (phases)
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from hub_config.pod_starts import explain_pod
 from hub_config.pods import LABEL_PREFIX
-from hub_config.waiting import Stage, Waiting, explain_pod
+from hub_config.waiting import Stage, Waiting
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.evidence import build_evidence
 from offline_jobs.service.backends.kubernetes.objects import (
@@ -21,10 +23,11 @@ from offline_jobs.service.backends.kubernetes.objects import (
     get_name,
     get_phase,
 )
-from offline_jobs.service.model import Observation
+from offline_jobs.service.model import Evidence, Observation
 
 #: Phases of a Job that nothing happens to any more.
-FINAL_PHASES = frozenset({"Completed", "Failed", "Terminated", "Aborted"})
+_COMPLETED = "Completed"
+FINAL_PHASES = frozenset({_COMPLETED, "Failed", "Terminated", "Aborted"})
 _ENDED_POD = frozenset({"Succeeded", "Failed"})
 _WAITING_GROUP = frozenset({"", "Pending"})
 _QUOTA = "quota insufficient"
@@ -34,7 +37,7 @@ def observe(
     seen: Seen | None,
     *,
     claims: Sequence[Object] | None,
-    pod_groups: Iterable[Object],
+    ahead: Mapping[str, int],
     facts: Mapping[str, object],
 ) -> Observation:
     """What is seen of an attempt.
@@ -42,18 +45,21 @@ def observe(
     Args:
         seen: its objects; ``None``: there are none.
         claims: all node claims; ``None``: this cluster has none to look at.
-        pod_groups: all of the namespace, for the place in the line.
+        ahead: places in the lines, of :func:`count_ahead`.
         facts: slugs that sentences name: ``class``, ``image``, ``group``.
     """
     if seen is None or (seen.job is None and seen.pod is None):
         return Observation("absent")
     handle = {"uid": seen.job["metadata"]["uid"]} if seen.job else {}
     if has_ended(seen):
+        if get_phase(seen.job) == _COMPLETED and get_phase(seen.pod) not in _ENDED_POD:
+            # Its end was missed, and the pod is gone: Volcano has counted it as a success.
+            return Observation("ended", handle=handle, evidence=Evidence(exit_code=0))
         evidence = build_evidence(seen.pod, was_ours_to_end=is_being_removed(seen))
         return Observation("ended", handle=handle, evidence=evidence)
     if get_phase(seen.pod) == "Running" or seen.job is None or is_stopping(seen):
         return Observation("running", handle=handle, begun=get_begin(seen.pod))
-    waiting = explain(seen, claims=claims, pod_groups=pod_groups, facts=facts)
+    waiting = explain(seen, claims=claims, ahead=ahead, facts=facts)
     return Observation("waiting", Reason(waiting.stage.value), dict(waiting.facts), handle)
 
 
@@ -88,12 +94,12 @@ def explain(
     seen: Seen,
     *,
     claims: Sequence[Object] | None,
-    pod_groups: Iterable[Object],
+    ahead: Mapping[str, int],
     facts: Mapping[str, object],
 ) -> Waiting:
     """What an attempt that does not run yet waits for."""
     if seen.pod is None and get_phase(seen.pod_group) in _WAITING_GROUP:
-        return _explain_line(seen, pod_groups, facts)
+        return _explain_line(seen, ahead, facts)
     return explain_pod(
         seen.pod,
         seen.events_of(seen.pod),
@@ -103,25 +109,24 @@ def explain(
     )
 
 
-def _explain_line(seen: Seen, pod_groups: Iterable[Object], facts: Mapping[str, object]) -> Waiting:
+def _explain_line(seen: Seen, ahead: Mapping[str, int], facts: Mapping[str, object]) -> Waiting:
     group = seen.pod_group
     if group is None:
         return Waiting(Stage.QUEUE_QUOTA, {**facts, "asking": True})
     told = {**facts, "object": f"podgroup/{get_name(group)}"}
     if not any(_QUOTA in (event.get("message") or "") for event in seen.events_of(group)):
         return Waiting(Stage.QUEUE_QUOTA, {**told, "asking": True})
-    return Waiting(Stage.QUEUE_QUOTA, {**told, "ahead": count_ahead(group, pod_groups)})
+    return Waiting(Stage.QUEUE_QUOTA, {**told, "ahead": ahead.get(get_name(group), 0)})
 
 
-def count_ahead(group: Object, pod_groups: Iterable[Object]) -> int:
-    """How many of the same queue have waited longer."""
-
-    def place(found: Object) -> tuple[str, str]:
-        return str(found["metadata"].get("creationTimestamp", "")), get_name(found)
-
-    return sum(
-        get_phase(other) in _WAITING_GROUP
-        and other["spec"].get("queue") == group["spec"].get("queue")
-        and place(other) < place(group)
-        for other in pod_groups
-    )
+def count_ahead(pod_groups: Iterable[Object]) -> dict[str, int]:
+    """How many of the same queue have waited longer, for each pod group that waits in line."""
+    waiting = [each for each in pod_groups if get_phase(each) in _WAITING_GROUP]
+    waiting.sort(key=lambda each: (str(each["metadata"].get("creationTimestamp")), get_name(each)))
+    lengths: Counter[str] = Counter()
+    ahead = {}
+    for each in waiting:
+        queue = each["spec"].get("queue", "")
+        ahead[get_name(each)] = lengths[queue]
+        lengths[queue] += 1
+    return ahead

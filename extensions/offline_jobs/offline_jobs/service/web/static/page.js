@@ -26,6 +26,8 @@ const ended = (job) => ["succeeded", "failed", "cancelled"].includes(job.state);
 // ---- amounts in words --------------------------------------------------------------------------
 
 function duration(seconds) {
+  if (seconds > 0 && seconds < 0.05) return "under 0.1 s";
+  if (seconds > 0 && seconds < 0.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.max(0, Math.round(seconds));
   const pair = (a, unit, b, small) => `${a} ${unit}${b ? ` ${b} ${small}` : ""}`;
   if (whole < 60) return `${whole} s`;

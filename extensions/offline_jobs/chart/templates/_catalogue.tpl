@@ -1,0 +1,64 @@
+{{/* What of the catalogue admission.yaml asks of a Job, as lists and maps of CEL. */}}
+
+{{/* References of the images, as hub_config/catalogue_parts.py builds them. */}}
+{{- define "offline-jobs.images" -}}
+{{- $registry := .registry | default "" | trimSuffix "/" }}
+{{- $images := list }}
+{{- range .images }}
+{{- $reference := printf "%s:%s" .repository .tag }}
+{{- if .digest }}{{ $reference = printf "%s@%s" $reference .digest }}{{ end }}
+{{- if $registry }}{{ $reference = printf "%s/%s" $registry $reference }}{{ end }}
+{{- $images = append $images (squote $reference) }}
+{{- end -}}
+[{{ join ", " $images }}]
+{{- end }}
+
+{{/* Each group's account. */}}
+{{- define "offline-jobs.accounts" -}}
+{{- $accounts := list }}
+{{- range .groups }}
+{{- $accounts = append $accounts (printf "%s: %s" (squote .slug) (.service_account | default "default" | squote)) }}
+{{- end -}}
+{ {{- join ", " $accounts -}} }
+{{- end }}
+
+{{/* Each group's claims. */}}
+{{- define "offline-jobs.claims" -}}
+{{- $groups := list }}
+{{- range .groups }}
+{{- $claims := list "'homes'" }}
+{{- if .shared_folder }}{{ $claims = append $claims "'shared'" }}{{ end }}
+{{- range .buckets }}{{ $claims = append $claims (printf "data-%s" . | squote) }}{{ end }}
+{{- $groups = append $groups (printf "%s: [%s]" (squote .slug) (join ", " $claims)) }}
+{{- end -}}
+{ {{- join ", " $groups -}} }
+{{- end }}
+
+{{/* Where classes let their jobs go: a selector and the tolerations that come with it, the pool's
+unless the class has its own. */}}
+{{- define "offline-jobs.placements" -}}
+{{- $pools := dict }}
+{{- range .node_pools }}{{ $_ := set $pools .slug . }}{{ end }}
+{{- $placements := list }}
+{{- range .classes }}
+{{- $pool := get $pools .job.node_pool | default dict }}
+{{- $labels := $pool.labels }}
+{{- if hasKey .job "selector" }}{{ $labels = .job.selector }}{{ end }}
+{{- $terms := list }}
+{{- range $key, $value := $labels }}
+{{- $terms = append $terms (printf "variables.selector[?%s].orValue('') == %s" (squote $key) (squote $value)) }}
+{{- end }}
+{{- $wanted := $pool.taints }}
+{{- if hasKey .job "tolerations" }}{{ $wanted = .job.tolerations }}{{ end }}
+{{- $tolerations := list }}
+{{- range $wanted }}
+{{- $operator := .operator | default "Equal" }}
+{{- $value := eq $operator "Equal" | ternary .value "" | default "" }}
+{{- $fields := list (squote .key) (squote $operator) (.effect | default "NoSchedule" | squote) (squote $value) }}
+{{- $tolerations = append $tolerations (printf "[%s]" (join ", " $fields)) }}
+{{- end }}
+{{- $terms = append $terms (printf "variables.tolerations.all(each, each in [%s])" (join ", " $tolerations)) }}
+{{- $placements = append $placements (printf "(%s)" (join " && " $terms)) }}
+{{- end -}}
+{{ join " || " (uniq $placements) | default "false" }}
+{{- end }}
