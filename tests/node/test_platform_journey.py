@@ -210,6 +210,8 @@ def test_who_is_in_the_gpu_group_sees_its_class_and_who_is_not_is_refused(
         assert not site.client.list(*POD, namespace, labels=labels)
     assert not site.find_session_pods("ben")
     assert list_names(site, NODE_CLAIM) <= claims
+    # The next test shall find nothing on its way.
+    wait("its end", lambda: ben.job(allowed)["state"], until=lambda state: state == "succeeded")
 
 
 def open_form(window: Window) -> Page:
