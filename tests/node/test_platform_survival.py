@@ -134,13 +134,16 @@ def test_a_proxy_that_starts_anew_gets_its_routes_back(
     hub: Hub, site: PodSite, ada: Visitor
 ) -> None:
     ada.user.start_session({"group": ada.group, "image": "notebook", "class": "small"})
-    proxy, running = hub.find_pod("proxy"), hub.find_pod("hub")
-    name = proxy["metadata"]["name"]
+    try:
+        proxy, running = hub.find_pod("proxy"), hub.find_pod("hub")
+        name = proxy["metadata"]["name"]
 
-    site.client.delete(*POD, name, NAMESPACE)
-    wait_until(lambda: site.client.find(*POD, name, NAMESPACE) is None, "the proxy to go")
+        site.client.delete(*POD, name, NAMESPACE)
+        wait_until(lambda: site.client.find(*POD, name, NAMESPACE) is None, "the proxy to go")
+        wait_until(lambda: site.answers("/hub/login"), "another proxy")
 
-    ada.user.wait_for_lab(90)
-    wait_until(lambda: ada.user.api.get(JOBS).status_code == 200, "the jobs service")
-    assert hub.find_pod("hub")["metadata"]["uid"] == running["metadata"]["uid"]
-    ada.user.stop_session()
+        ada.user.wait_for_lab(90)
+        wait_until(lambda: ada.user.api.get(JOBS).status_code == 200, "the jobs service")
+        assert hub.find_pod("hub")["metadata"]["uid"] == running["metadata"]["uid"]
+    finally:
+        ada.user.stop_session()
