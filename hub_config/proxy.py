@@ -16,9 +16,9 @@ from jupyterhub.proxy import ConfigurableHTTPProxy
 class Proxy(ConfigurableHTTPProxy):  # type: ignore[misc]  # no types
     """configurable-http-proxy without its say about activity."""
 
-    async def get_all_routes(self, client: Any = None) -> dict[str, Any]:
-        """The routes that are the hub's, as the base class gives them."""
-        routes: dict[str, Any] = await super().get_all_routes(client)
+    async def get_all_routes(self, *arguments: Any) -> dict[str, Any]:
+        """The routes that are the hub's, as the base class gives them; what it takes varies."""
+        routes: dict[str, Any] = await super().get_all_routes(*arguments)
         for route in routes.values():
             route["data"].pop("last_activity", None)
         return routes

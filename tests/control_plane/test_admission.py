@@ -55,32 +55,32 @@ pytestmark = pytest.mark.usefixtures("pretended")
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
+def bounds() -> Catalogue:
     return parse_catalogue(VALUES)
 
 
 @pytest.fixture
-def policed(bed: Bed, client: Client, namespace: str, catalogue: Catalogue) -> Iterator[str]:
+def policed(bed: Bed, client: Client, namespace: str, bounds: Catalogue) -> Iterator[str]:
     """The namespace, with the policy in force."""
-    with police(bed, client, namespace, catalogue):
+    with police(bed, client, namespace, bounds):
         yield namespace
 
 
 @pytest.fixture(scope="module")
-def closed(bed: Bed, client: Client, catalogue: Catalogue) -> Iterator[str]:
+def closed(bed: Bed, client: Client, bounds: Catalogue) -> Iterator[str]:
     """A namespace with the policy in force, for all that does not come in."""
     name = create_namespace(client, "closed")
-    with police(bed, client, name, catalogue):
+    with police(bed, client, name, bounds):
         yield name
     remove_namespace(client, name)
 
 
 @contextmanager
-def police(bed: Bed, client: Client, namespace: str, catalogue: Catalogue) -> Iterator[None]:
+def police(bed: Bed, client: Client, namespace: str, bounds: Catalogue) -> Iterator[None]:
     """Put the policy in force for a namespace."""
     documents = render_policy(bed, namespace)
     client.apply_all(documents)
-    wrong = build(catalogue, namespace)
+    wrong = build(bounds, namespace)
     wrong["spec"]["queue"] = "default"
     wait("the policy to be in force", lambda: is_refused(client, wrong))
     try:
@@ -101,12 +101,12 @@ def render_policy(bed: Bed, namespace: str, values: Object = VALUES) -> list[Obj
 
 
 def build(
-    catalogue: Catalogue,
+    bounds: Catalogue,
     namespace: str,
     group: str = "spatial-lab",
     instance_class: str = "standard",
 ) -> Object:
-    job = build_job(make_launch(catalogue, group, instance_class), namespace)
+    job = build_job(make_launch(bounds, group, instance_class), namespace)
     return copy.deepcopy(job)
 
 
@@ -330,16 +330,16 @@ CHANGES: dict[str, tuple[Callable[[Object], None], str]] = {
     ],
 )
 def test_what_the_service_makes_comes_in(
-    client: Client, policed: str, catalogue: Catalogue, group: str, instance_class: str
+    client: Client, policed: str, bounds: Catalogue, group: str, instance_class: str
 ) -> None:
-    client.create(build(catalogue, policed, group, instance_class))
+    client.create(build(bounds, policed, group, instance_class))
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_it_would_not_make_is_refused_with_the_reason(
-    client: Client, closed: str, catalogue: Catalogue, what: str
+    client: Client, closed: str, bounds: Catalogue, what: str
 ) -> None:
-    job = build(catalogue, closed)
+    job = build(bounds, closed)
     change, reason = CHANGES[what]
     change(job)
 
@@ -358,20 +358,20 @@ def test_what_it_would_not_make_is_refused_with_the_reason(
     ],
 )
 def test_what_is_changed_later_is_judged_again(
-    client: Client, policed: str, catalogue: Catalogue, change: Object, reason: str
+    client: Client, policed: str, bounds: Catalogue, change: Object, reason: str
 ) -> None:
-    job = client.create(build(catalogue, policed))
+    job = client.create(build(bounds, policed))
 
     with pytest.raises(ApiError, match=reason):
         client.patch(*JOB, job["metadata"]["name"], change, policed)
 
 
 def test_a_job_of_an_older_catalogue_goes_when_its_time_is_over(
-    bed: Bed, client: Client, policed: str, catalogue: Catalogue
+    bed: Bed, client: Client, policed: str, bounds: Catalogue
 ) -> None:
     """Volcano deletes in the foreground, which ends with an update of the Job."""
     # A group without an account of its own, which nobody has made here.
-    job = build(catalogue, policed, "teaching")
+    job = build(bounds, policed, "teaching")
     job["spec"]["ttlSecondsAfterFinished"] = 1
     name = client.create(job)["metadata"]["name"]
     (pod,) = wait("its pod", lambda: client.list(*POD, policed))
