@@ -37,7 +37,8 @@ def test_a_container_within_its_memory_limit_goes_on(pods: Pods) -> None:
     pods.start("modest", "allocate", "32", container={"resources": limits})
 
     pods.wait_for_line("modest", "holding 32 MiB")
-    assert get_phase(pods.get("modest")) == "Running"
+    # The log is there a moment before the API says so.
+    pods.wait("modest", lambda pod: get_phase(pod) == "Running")
 
 
 def test_a_deleted_pod_gets_sigterm_and_time_and_its_last_words_can_be_read(
