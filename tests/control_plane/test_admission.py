@@ -76,11 +76,11 @@ def closed(bed: Bed, client: Client, bounds: Catalogue) -> Iterator[str]:
 
 
 @contextmanager
-def police(bed: Bed, client: Client, namespace: str, bounds: Catalogue) -> Iterator[None]:
+def police(bed: Bed, client: Client, namespace: str, catalogue: Catalogue) -> Iterator[None]:
     """Put the policy in force for a namespace."""
     documents = render_policy(bed, namespace)
     client.apply_all(documents)
-    wrong = build(bounds, namespace)
+    wrong = build(catalogue, namespace)
     wrong["spec"]["queue"] = "default"
     wait("the policy to be in force", lambda: is_refused(client, wrong))
     try:
@@ -101,12 +101,12 @@ def render_policy(bed: Bed, namespace: str, values: Object = VALUES) -> list[Obj
 
 
 def build(
-    bounds: Catalogue,
+    catalogue: Catalogue,
     namespace: str,
     group: str = "spatial-lab",
     instance_class: str = "standard",
 ) -> Object:
-    job = build_job(make_launch(bounds, group, instance_class), namespace)
+    job = build_job(make_launch(catalogue, group, instance_class), namespace)
     return copy.deepcopy(job)
 
 

@@ -38,9 +38,7 @@ class Tries:
         """Note that a try failed; for how long they have been failing."""
         last = self._tried.get(name)
         since = now if last is None else min(last.since, now)
-        pause = _FIRST_PAUSE_SECONDS if last is None else last.pause * 2
-        pause = min(pause, _LONGEST_PAUSE_SECONDS)
-        self._tried[name] = _Tried(since, now + pause, pause)
+        self._rest(name, since, now)
         return now - since
 
     def postpone(self, name: str, now: float) -> None:
@@ -48,10 +46,14 @@ class Tries:
 
         What failed before is forgotten, too: how long it would have gone on failing nobody knows.
         """
+        self._rest(name, math.inf, now)
+
+    def _rest(self, name: str, since: float, now: float) -> None:
+        """Have it rest twice as long as the last time."""
         last = self._tried.get(name)
         pause = _FIRST_PAUSE_SECONDS if last is None else last.pause * 2
         pause = min(pause, _LONGEST_PAUSE_SECONDS)
-        self._tried[name] = _Tried(math.inf, now + pause, pause)
+        self._tried[name] = _Tried(since, now + pause, pause)
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all but these."""
