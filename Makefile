@@ -10,6 +10,10 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	done; true)
 endif
 
+# Where a machine sets this, each of the hundreds of Pythons that the tests start would compile all
+# that it imports anew: several seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -18,12 +22,15 @@ VENV := .venv/bin
 LAB := extensions/offline_jobs
 RINGS := tests
 PYTEST := $(VENV)/python -m pytest
+# What needs no process beside itself.
+PURE := tests/unit tests/golden
 # The Lab extension's scripts, with the pinned Node.
 JLPM := $(VENV)/python -m images._tool.jlpm
 BED = $(VENV)/python -m tests.bed --name "$(NAME)"
 MAKE_ENVIRONMENT := $(PYTHON) -m images._tool.environment
 
-.PHONY: help run setup environment build-lab images lock system-packages test test-rings test-lab test-long bench \
+.PHONY: help run setup environment build-lab images lock system-packages quick test test-rings test-lab test-long \
+	bench \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -62,8 +69,12 @@ test: ## run all tests: jest, then all rings, cheap ones first
 	@$(MAKE) test-lab
 	@$(MAKE) test-rings
 
-test-rings: setup system-packages try-bed-programs ## run the rings of tests in Python, cheap ones first
-	@$(PYTEST) $(RINGS) $(PYTEST_OPTIONS)
+test-rings: setup system-packages try-bed-programs ## run the rings of tests in Python, those that wait beside those that compute
+	@$(PYTEST) $(RINGS) -n auto --remember --durations=10 $(PYTEST_OPTIONS)
+
+quick: setup ## check what a minute can: lint, types, and all tests of pure functions
+	@$(MAKE) lint types test-lab
+	@$(PYTEST) $(PURE) -n auto -q
 
 test-lab: setup ## run the Lab extension's own tests (jest)
 	@$(JLPM) test

@@ -1,3 +1,3 @@
-"""What all rings share: order and times, expected skips, and the bed that two of them use."""
+"""What all rings share: order and times, lanes, memory, expected skips, and what beds need."""
 
-pytest_plugins = ("tests.rings", "tests.skips", "tests.bed.fixtures")
+pytest_plugins = ("tests.rings", "tests.lanes", "tests.memory", "tests.skips", "tests.bed.fixtures")

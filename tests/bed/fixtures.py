@@ -9,7 +9,7 @@ or `own_bed` (a second bed, without real nodes); exactly one, or it fails. Loade
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -33,23 +33,23 @@ USED: pytest.StashKey[list[tuple[Bed, Client, str]]] = pytest.StashKey()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if sentence := why_worlds_are_wrong(item):
+    names = item.fixturenames if isinstance(item, pytest.Function) else []
+    ring = get_ring(item.path, item.config.rootpath)
+    if sentence := why_worlds_are_wrong(item.name, ring, names):
         pytest.fail(sentence, pytrace=False)
 
 
-def why_worlds_are_wrong(item: pytest.Item) -> str | None:
+def why_worlds_are_wrong(test: str, ring: str, fixtures: Collection[str]) -> str | None:
     """Why a test's choice of nodes is none, as a sentence; None when it is one.
 
     A test that talks to no bed has no pods that could start anywhere.
     """
-    names = set(item.fixturenames) if isinstance(item, pytest.Function) else set()
-    is_meant = get_ring(item.path, item.config.rootpath) in RINGS and names & {"client", "own_bed"}
-    taken = [world for world in WORLDS if world in names]
-    if not is_meant or len(taken) == 1:
+    taken = [world for world in WORLDS if world in fixtures]
+    if ring not in RINGS or not {"client", "own_bed"} & {*fixtures} or len(taken) == 1:
         return None
     said = " and ".join(f"`{world}`" for world in taken) or "none of them"
     return (
-        f"{item.name} has to take exactly one of the fixtures"
+        f"{test} has to take exactly one of the fixtures"
         f" {', '.join(f'`{world}`' for world in WORLDS)}, and takes {said}:"
         " else its pods could start on nodes that it does not mean"
     )

@@ -41,19 +41,39 @@ def run_skipping(
 
 
 @pytest.mark.parametrize(
-    ("skip", "lacks", "complaint"),
+    ("reason", "lacks", "unexpected", "missing"),
     [
-        ("require('Chromium')", True, ""),
-        ("require('Chromium')", False, ""),
-        ("pytest.skip('needs Chromium: none is there')", True, ""),
-        ("pytest.skip('needs Chromium: none is there')", False, "test_skips: Skipped: needs Chr"),
-        ("pytest.skip('a test that needs Chromium')", False, "test_skips: Skipped: a test that"),
-        ("pytest.skip('did not feel like it')", False, "test_skips: Skipped: did not feel like it"),
-        ("pass", False, ""),
-        ("pass", True, "tests/browser: nothing said 'needs Chromium'"),
+        ("Skipped: needs Chromium", True, False, False),
+        ("Skipped: needs Chromium: none is there", True, False, False),
+        ("Skipped: needs Chromium: none is there", False, True, False),
+        ("Skipped: needs Chromiums", True, True, True),
+        ("Skipped: a test that needs Chromium", True, True, True),
+        ("Skipped: did not feel like it", False, True, False),
+        ("", False, False, False),
+        ("", True, False, True),
     ],
 )
 def test_skips_and_lacks_go_together(
+    monkeypatch: pytest.MonkeyPatch, reason: str, lacks: bool, unexpected: bool, missing: bool
+) -> None:
+    chromium = skips.ExpectedSkip("Chromium", lambda: lacks, "browser")
+    monkeypatch.setattr(skips, "EXPECTED", (chromium,))
+    reasons = [reason] if reason else []
+
+    assert any(not skips.is_expected(each) for each in reasons) is unexpected
+    assert bool(skips.find_missing({"browser", "unit"}, reasons)) is missing
+    assert not skips.find_missing({"unit"}, reasons)
+
+
+@pytest.mark.parametrize(
+    ("skip", "lacks", "complaint"),
+    [
+        ("require('Chromium')", True, ""),
+        ("pytest.skip('did not feel like it')", False, "test_skips: Skipped: did not feel like it"),
+        ("pass", True, "tests/browser: nothing said 'needs Chromium'"),
+    ],
+)
+def test_a_run_with_other_skips_fails(
     tmp_path: Path, skip: str, lacks: bool, complaint: str
 ) -> None:
     done = run_skipping(tmp_path, skip, "--expected-skips-only", lacks=lacks)

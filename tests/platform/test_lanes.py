@@ -1,0 +1,75 @@
+"""Rings run side by side, each waiting one in a process of its own, with what it shares."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests import lanes
+from tests.nested import run_pytest
+from tests.rings import ORDER
+
+TEST = """
+import os
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(request, number):
+    name = request.path.relative_to(request.config.rootpath).as_posix()
+    with (request.config.rootpath / os.environ["PYTEST_XDIST_WORKER"]).open("a") as file:
+        file.write(f"{name}\\n")
+"""
+
+
+def run(folder: Path, rings: tuple[str, ...], processes: int) -> dict[str, list[str]]:
+    """Run two files of each ring; process -> files whose tests it ran, in this order."""
+    for ring in rings:
+        for name in ("test_a.py", "test_b.py"):
+            file = folder / "tests" / ring / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(TEST)
+    options = ("-p", "tests.lanes", "-p", "xdist", "-n", str(processes))
+    done = run_pytest(folder, "tests.rings", *options)
+    assert f"{6 * len(rings)} passed" in done.stdout, done.stdout + done.stderr
+    return {file.name: file.read_text().splitlines() for file in folder.glob("gw*")}
+
+
+def test_what_waits_has_a_process_of_its_own(tmp_path: Path) -> None:
+    ran = run(tmp_path, ORDER, 4)
+
+    lanes_of = {process: {lanes.get_lane(f.split("/")[1]) for f in ran[process]} for process in ran}
+    assert sorted(map(sorted, lanes_of.values())) == [[0], [0], [1], [2]]
+    for process, files in ran.items():
+        if lanes_of[process] != {lanes.COMPUTING}:
+            rings = list(dict.fromkeys(file.split("/")[1] for file in files))
+            assert tuple(rings) in lanes.WAITING
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_fewer_processes_run_all_the_same(tmp_path: Path, processes: int) -> None:
+    ran = run(tmp_path, ("unit", "node", "control_plane", "browser"), processes)
+
+    assert len(ran) == processes
+    for files in ran.values():
+        # Nothing that needs an event loop comes after Chromium.
+        rings = [file.split("/")[1] for file in files]
+        assert "browser" not in rings[: -rings.count("browser")]
+
+
+def test_what_shares_something_stays_together(tmp_path: Path) -> None:
+    ran = run(tmp_path, ("unit", "hub", "runner"), 3)
+
+    processes = defaultdict(set)
+    for process, files in ran.items():
+        for file in files:
+            ring = file.split("/")[1]
+            processes[ring if ring in lanes.WHOLE else file].add(process)
+    assert {len(found) for found in processes.values()} == {1}
+    assert processes.keys() == {
+        *("hub", "tests/unit/test_a.py", "tests/unit/test_b.py"),
+        *("tests/runner/test_a.py", "tests/runner/test_b.py"),
+    }
