@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,13 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.bed import __main__ as commands
 from tests.bed import bed as beds
 from tests.bed.bed import Bed
 from tests.bed.client import NAMESPACE, Client
 from tests.bed.processes import DaemonDied
 from tests.skips import require
 
+pytestmark = pytest.mark.upstream
+
 ROOT = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-m", str(commands.__package__), "--without-nodes")
 NAME = f"t{os.getpid() % 100_000}"
 
 
@@ -30,7 +35,7 @@ def name() -> Iterator[str]:
 
 
 def run(name: str, command: str, pipe: str = "cat") -> subprocess.CompletedProcess[str]:
-    line = f'"{sys.executable}" -m tests.bed --name {name} --without-nodes {command} | {pipe}'
+    line = f"{shlex.join(COMMAND)} --name {name} {command} | {pipe}"
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
         cwd=ROOT,
@@ -95,7 +100,7 @@ def test_a_second_bed_starts_in_a_pipeline_is_found_again_and_leaves_nothing(
 
 
 def test_what_a_killed_start_left_behind_is_removed_by_the_next_command(name: str) -> None:
-    words = [sys.executable, "-m", "tests.bed", "--name", name, "--without-nodes", "up"]
+    words = [*COMMAND, "--name", name, "up"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as starting:
         wait_for("the API server", lambda: any("kube-apiserver" in p for p in list_processes(name)))
         starting.send_signal(signal.SIGKILL)

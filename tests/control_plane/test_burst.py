@@ -16,6 +16,7 @@ from tests.bed.jobs import FINAL, Jobs, Wish, get_phase
 USERS = 20
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended", "no_nodes")
 @pytest.mark.timeout(400)
 def test_all_jobs_of_a_burst_complete_once(

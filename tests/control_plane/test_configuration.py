@@ -25,6 +25,8 @@ from tests.bed.jobs import Jobs, Wish
 from tests.control_plane.cycles import read_cycles
 from tests.control_plane.protection import change_root_queue
 
+pytestmark = pytest.mark.upstream
+
 #: Seconds after which a job that still has no pod counts as stuck.
 STUCK = 40.0
 

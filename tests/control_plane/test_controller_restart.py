@@ -8,6 +8,8 @@ from tests.bed.bed import Bed
 from tests.bed.client import wait
 from tests.bed.jobs import Jobs, get_phase
 
+pytestmark = pytest.mark.upstream
+
 CONTROLLERS = "vc-controller-manager"
 
 

@@ -23,7 +23,7 @@ from tests.bed.faults import Action, FaultProxy
 
 MAP = Kind("v1", "ConfigMap")
 
-pytestmark = pytest.mark.usefixtures("pretended")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("pretended")]
 
 
 @pytest.fixture

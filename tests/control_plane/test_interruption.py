@@ -43,6 +43,7 @@ def wait_for_another(jobs: Jobs, name: str, pod: Object) -> Object:
     return another
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_without_a_policy_an_evicted_pod_is_silently_made_again(jobs: Jobs, client: Client) -> None:
     """Nothing in the job tells the second run from the first: why the platform has a policy."""
@@ -62,6 +63,7 @@ def test_without_a_policy_an_evicted_pod_is_silently_made_again(jobs: Jobs, clie
         assert annotations[0] == annotations[1]
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 @pytest.mark.parametrize(("exit_code", "phase"), [("143", "Failed"), ("0", "Succeeded")])
 def test_with_our_policy_an_evicted_pod_ends_the_job(
@@ -89,6 +91,7 @@ def test_with_our_policy_an_evicted_pod_ends_the_job(
     assert jobs.find_group("careful") is None
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_with_our_policy_a_pod_that_failed_stays_readable(jobs: Jobs) -> None:
     """Also the kubelet's own evictions and refusals end like this: the pod fails and is kept."""
@@ -129,6 +132,7 @@ def test_a_node_claim_that_is_deleted_waits_for_its_job(jobs: Jobs, client: Clie
     )
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_a_node_that_vanishes_ends_the_job(
     bereft: LostMachine, record_property: Callable[[str, object], None]

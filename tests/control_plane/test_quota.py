@@ -12,6 +12,7 @@ from tests.control_plane.cycles import wait_for_cycles
 TEACHING = Wish("teaching", "standard", "grace")
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_over_quota_no_pod_and_no_machine_until_room_appears(
     bed: Bed, jobs: Jobs, client: Client
@@ -36,6 +37,7 @@ def test_over_quota_no_pod_and_no_machine_until_room_appears(
     jobs.wait_for("second", "Completed")
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_what_no_queue_has_in_all_never_gets_a_machine(bed: Bed, jobs: Jobs) -> None:
     """A request over the group's whole budget is no reason to buy anything either."""
@@ -73,6 +75,7 @@ def test_each_class_finds_all_that_it_requests_in_the_queues(jobs: Jobs, client:
         )
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_what_the_root_queue_does_not_list_waits_for_ever(bed: Bed, jobs: Jobs) -> None:
     """Why the root queue lists everything, and why the platform refuses the rest at submission."""

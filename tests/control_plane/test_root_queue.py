@@ -14,6 +14,7 @@ from tests.control_plane.cycles import wait_for_cycles
 from tests.control_plane.protection import change_root_queue, is_refused
 
 
+@pytest.mark.upstream
 @pytest.mark.usefixtures("pretended")
 def test_the_root_queue_cannot_be_changed_until_its_check_is_away(
     bed: Bed, jobs: Jobs, client: Client

@@ -16,7 +16,7 @@ from tests.bed.situations import get_waiting_reason
 SMALL = Wish("spatial-lab", "small")
 Start = Callable[..., Object]
 
-pytestmark = pytest.mark.usefixtures("pretended")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("pretended")]
 
 
 @pytest.fixture

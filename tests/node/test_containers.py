@@ -7,7 +7,7 @@ import pytest
 from tests.bed.client import NAMESPACE, POD, ApiError, Client
 from tests.node.pods import Pods, get_end, get_phase
 
-pytestmark = pytest.mark.usefixtures("real")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("real")]
 
 #: Keeps a pod that was deleted in sight until the test has read how it ended.
 FINALIZER = "notebook-hpc.test/seen"

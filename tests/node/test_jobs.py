@@ -11,7 +11,7 @@ from tests.bed.jobs import Jobs, Wish, build_job, get_phase
 from tests.bed.overlay import load_catalogue
 from tests.node.pods import IMAGE, Pods, get_end
 
-pytestmark = pytest.mark.usefixtures("real")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("real")]
 
 #: Keeps a pod that was deleted until somebody has read how it ended.
 FINALIZER = "notebook-hpc.test/seen"

@@ -14,7 +14,7 @@ from tests.bed.jobs import Jobs, Wish, build_job, get_phase
 from tests.bed.overlay import load_catalogue
 from tests.node.pods import IMAGE, Pods
 
-pytestmark = pytest.mark.usefixtures("real")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("real")]
 
 LABELS = {"notebook-hpc/pool": "machines"}
 PLACE = {"nodeSelector": LABELS}

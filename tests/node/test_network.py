@@ -16,7 +16,7 @@ from tests.bed.client import wait
 from tests.bed.namespace import Namespace
 from tests.node.pods import Pods, get_phase
 
-pytestmark = pytest.mark.usefixtures("real")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("real")]
 
 JOB_NODE = {
     "nodeSelector": {"notebook-hpc/pool": "jobs-general"},

@@ -14,7 +14,7 @@ from tests.bed.client import NODE, Client, wait
 from tests.bed.namespace import Namespace
 from tests.node.pods import Pods, get_phase, is_ready, wait_for_node
 
-pytestmark = pytest.mark.usefixtures("real")
+pytestmark = [pytest.mark.upstream, pytest.mark.usefixtures("real")]
 
 NAME = "real-extra"
 LABELS = {"notebook-hpc/pool": "extra"}
