@@ -1,7 +1,7 @@
 """A hub as somebody with a browser and a token sees it, wherever it runs.
 
 :class:`Site` is the ground of a platform of local processes (:mod:`tests.platform_fixture`) and of
-one whose parts are pods (:mod:`tests.node.conftest`), so that the same tests can use both.
+one whose parts are pods (:mod:`tests.node.with_hub.site`), so that the same tests can use both.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 :class:`Lines` submits notebooks that each append one line to a file in the home: what really ran is
 read there, not in the service. :class:`Service` is the service's one container, and the ways in
-which it dies. Used by `test_platform_survival.py` only.
+which it dies. Used by `test_survival.py` only.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 from tests.bed.client import POD, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE
 from tests.browser.people import Visitor, build_notebook
-from tests.node.platform import BUILDING, PodSite
+from tests.node.with_hub.site import BUILDING, PodSite
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
 EXAMPLES = Path(__file__).parents[2] / "images" / "notebook" / "examples"

@@ -19,8 +19,8 @@ from tests.browser.people import Visitor, build_notebook
 from tests.hub.kernel import Kernel
 from tests.images.building import get_archive
 from tests.images.saved import SavedImage
-from tests.node.platform import BUILDING, PodSite
-from tests.node.probing import PROBE, Probe, parse_probe
+from tests.node.with_hub.probing import PROBE, Probe, parse_probe
+from tests.node.with_hub.site import BUILDING, PodSite
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
 CHOICE = {"group": "spatial-lab", "image": "notebook", "class": "standard"}

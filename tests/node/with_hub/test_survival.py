@@ -18,8 +18,8 @@ from tests.bed.client import JOB, POD, POD_GROUP, Kind, wait
 from tests.bed.hub.objects import NAMESPACE
 from tests.bed.hub.stand_in import Hub
 from tests.browser.people import JOBS, Visitor
-from tests.node.platform import BUILDING, PodSite
-from tests.node.survival import Lines, Service, count_objects
+from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.survival import Lines, Service, count_objects
 from tests.site import wait_until
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]

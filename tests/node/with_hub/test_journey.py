@@ -21,7 +21,7 @@ from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
 from tests.browser.lab import COMMAND, Lab
 from tests.browser.people import PATIENCE, Visitor, Window, build_notebook
 from tests.browser.windows import OpenWindow
-from tests.node.looking import (
+from tests.node.with_hub.looking import (
     GROUP,
     USER,
     Gate,
@@ -31,7 +31,7 @@ from tests.node.looking import (
     read_record,
     record,
 )
-from tests.node.platform import BUILDING, PodSite
+from tests.node.with_hub.site import BUILDING, PodSite
 
 EXAMPLES = Path(__file__).parents[2] / "images" / "notebook" / "examples"
 EXAMPLE = "2-spatial-transcriptomics.ipynb"
