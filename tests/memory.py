@@ -81,9 +81,10 @@ def hash_surroundings(root: Path) -> str:
 @cache
 def hash_file(path: Path, root: Path) -> str:
     """Hash what the tests of a file depend on."""
-    given = (path, path.parent / "conftest.py", root / FIXTURES)
+    conftests = (each / "conftest.py" for each in path.parents if each.is_relative_to(root))
+    given = [each for each in (path, *conftests, root / FIXTURES) if each.is_file()]
     parts: list[str | Path] = [hash_surroundings(root)]
-    for source in find_sources((each for each in given if each.is_file()), root):
+    for source in find_sources(given, root):
         parts += [source.relative_to(root).as_posix(), source]
     return hash_inputs(*parts)
 

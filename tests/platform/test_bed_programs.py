@@ -60,7 +60,7 @@ try:
 except go_tool.ProgramsFailed as error:
     sys.exit(str(error))
 """
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 90
 
 
 class Place:
