@@ -1,21 +1,22 @@
-"""pytest plugin: the bed for the rings `control_plane` and `node`, and what their tests need.
+"""pytest plugin: beds for the rings `control_plane` and `node`, and what their tests need.
 
-One bed serves both rings, with real nodes where this machine can have them. A test says which nodes
-its pods mean: `pretended` (kwok's; the real ones are cordoned), `real` (Karpenter may start none)
-or `own_bed` (a second bed, without real nodes); exactly one, or it fails. Loaded by the root
-`conftest.py`. `BED=main` takes the bed of `make bed` instead of starting one, for a quick look.
+Each ring has a bed of its own, the fixture `bed` of its conftest, so that they run side by side. A
+test says which nodes its pods mean: `pretended` (kwok's; real ones are cordoned), `real` (Karpenter
+may start none) or `own_bed` (a further bed, without real nodes); exactly one, or it fails. Loaded
+by the root `conftest.py`. `BED=main` takes the bed of `make bed` instead of starting any, for a
+quick look.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.bed import bed as beds
-from tests.bed import nodes
 from tests.bed.bed import Bed
 from tests.bed.client import Client
 from tests.bed.report import build_sections
@@ -25,8 +26,6 @@ from tests.skips import require
 
 RINGS = frozenset({"control_plane", "node"})
 WORLDS = ("real", "pretended", "own_bed")
-#: The names of the tests' own beds: `make bed` calls its own `main`.
-NAME, OTHER_NAME = "tests", "other"
 PROGRAMS = "the bed's programs"
 #: Beds and namespaces that a test, or the tests of a file, used; for the report.
 USED: pytest.StashKey[list[tuple[Bed, Client, str]]] = pytest.StashKey()
@@ -55,26 +54,27 @@ def why_worlds_are_wrong(test: str, ring: str, fixtures: Collection[str]) -> str
     )
 
 
-@pytest.fixture(scope="session")
-def bed() -> Iterator[Bed]:
-    """The bed of both rings, ended with the session unless it ran before."""
+@contextmanager
+def running_bed(name: str, *, with_nodes: bool) -> Iterator[Bed]:
+    """The bed of a ring, ended afterwards unless it ran before."""
     require(PROGRAMS)
-    if name := os.environ.get("BED"):
-        running = beds.load(name)
-        assert running, f"BED={name}, but no bed of that name runs: start it with `make bed`"
+    if other := os.environ.get("BED"):
+        running = beds.load(other)
+        assert running, f"BED={other}, but no bed of that name runs: start it with `make bed`"
         yield running
         return
     try:
-        yield beds.up(NAME, with_nodes=nodes.why_not() is None)
+        bed = beds.up(name, with_nodes=with_nodes)
+        yield bed
+        bed.client.close()
     finally:
-        beds.down(NAME)
+        beds.down(name)
 
 
-@pytest.fixture(scope="session")
-def client(bed: Bed) -> Iterator[Client]:
-    """The bed's administrator."""
-    yield bed.client
-    bed.client.close()
+@pytest.fixture(scope="module")
+def client(bed: Bed) -> Client:
+    """The administrator of the ring's bed."""
+    return bed.client
 
 
 @pytest.fixture
@@ -109,10 +109,11 @@ def own_bed(request: pytest.FixtureRequest) -> Iterator[Callable[..., tuple[Bed,
     in it.
     """
     require(PROGRAMS)
+    ring = get_ring(request.path, request.config.rootpath).replace("_", "-")
     started: list[Bed] = []
 
     def start(**options: Any) -> tuple[Bed, str]:
-        bed = beds.up(f"{OTHER_NAME}{len(started) + 1}", with_nodes=False, **options)
+        bed = beds.up(f"{ring}-{len(started) + 1}", with_nodes=False, **options)
         started.append(bed)
         name = create_namespace(bed.client, request.node.name)
         _note(request.node, bed, bed.client, name)

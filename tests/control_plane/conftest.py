@@ -1,4 +1,4 @@
-"""Fixtures of the control-plane ring; bed and namespace come from `tests/bed/fixtures.py`."""
+"""Fixtures of the control-plane ring; what both rings have comes from `tests/bed/fixtures.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from hub_config.catalogue import Catalogue
+from tests.bed.bed import Bed
 from tests.bed.client import Client
+from tests.bed.fixtures import running_bed
 from tests.bed.jobs import Jobs
 from tests.bed.overlay import load_catalogue
 from tests.bed.worlds import (
@@ -18,6 +20,13 @@ from tests.bed.worlds import (
     remove_pretended_nodes,
 )
 from tests.control_plane.lost_machine import LostMachine, lost_machine
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Bed]:
+    """The ring's bed; all its nodes are pretended."""
+    with running_bed("control-plane", with_nodes=False) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +48,9 @@ def no_nodes(pretended: None, client: Client) -> None:
 
 
 @pytest.fixture(scope="session")
-def bereft(client: Client, catalogue: Catalogue) -> Iterator[LostMachine]:
+def bereft(bed: Bed, catalogue: Catalogue) -> Iterator[LostMachine]:
     """A job whose machine vanishes; a minute later there is something to see."""
+    client = bed.client
     name = create_namespace(client, "lost-machine")
     with ExitStack() as stack:
         with only_pretended(client):

@@ -10,6 +10,7 @@ import pytest
 from tests.bed import archive, nodes
 from tests.bed.bed import Bed
 from tests.bed.client import Client
+from tests.bed.fixtures import running_bed
 from tests.node.pods import IMAGE, Pods
 
 
@@ -18,6 +19,13 @@ def needs_real_nodes() -> None:
     """Skip the ring where no real node can be had; `.ci/run` accepts no such skip."""
     if reason := nodes.why_not():
         pytest.skip(f"needs real nodes: {reason}")
+
+
+@pytest.fixture(scope="session")
+def bed(needs_real_nodes: None) -> Iterator[Bed]:
+    """The ring's bed, with real nodes."""
+    with running_bed("node", with_nodes=True) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,9 @@ def test_a_second_bed_gets_other_addresses(namespace: Namespace) -> None:
 def test_no_range_that_something_else_uses_is_taken(
     namespace: Namespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tests.bed.namespace.MOST_BEDS", namespace.number + 1)
+    # Before and after it other beds come and go.
+    monkeypatch.setattr("tests.bed.namespace.FIRST_OCTET", int(namespace.base.split(".")[1]))
+    monkeypatch.setattr("tests.bed.namespace.MOST_BEDS", 1)
 
     with pytest.raises(NetworkTaken):
         Namespace.make(f"{NAME[:8]}x")
@@ -120,7 +122,7 @@ def test_removing_ends_what_runs_inside_and_leaves_nothing(namespace: Namespace)
 
     assert not namespace.handle.exists()
     assert not Path(f"/sys/class/net/nbhpc-{NAME}").exists()
-    assert namespace.pod_range not in ask("ip", "route")
+    assert namespace.interface not in ask("ip", "route")
     assert str(HANDLES / NAME) not in Path("/proc/mounts").read_text(encoding="utf-8")
     namespace.remove()
 
@@ -128,7 +130,9 @@ def test_removing_ends_what_runs_inside_and_leaves_nothing(namespace: Namespace)
 def test_a_new_namespace_takes_the_place_of_a_lost_one_of_that_name(namespace: Namespace) -> None:
     again = Namespace.make(NAME)
 
-    assert again == namespace
+    assert again.handle == namespace.handle
+    # Its own range, that of its pods and that of Services.
+    assert ask("ip", "route").count(again.interface) == 3
     assert ask(*again.within, "ip", "-brief", "address", "show", "host0").count(again.address) == 1
 
 
