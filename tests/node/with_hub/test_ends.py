@@ -15,7 +15,7 @@ from tests.browser.people import Visitor, build_notebook
 from tests.node.with_hub.site import BUILDING, PodSite
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
-EXAMPLES = Path(__file__).parents[2] / "images" / "notebook" / "examples"
+EXAMPLES = Path(__file__).parents[3] / "images" / "notebook" / "examples"
 FOREVER = "import time\nwhile True:\n    time.sleep(0.1)"
 
 

@@ -33,7 +33,7 @@ from tests.node.with_hub.looking import (
 )
 from tests.node.with_hub.site import BUILDING, PodSite
 
-EXAMPLES = Path(__file__).parents[2] / "images" / "notebook" / "examples"
+EXAMPLES = Path(__file__).parents[3] / "images" / "notebook" / "examples"
 EXAMPLE = "2-spatial-transcriptomics.ipynb"
 STANDARD = {"group": "spatial-lab", "image": "notebook", "class": "standard"}
 #: What a student is told who asks for a GPU in the name of a group.
