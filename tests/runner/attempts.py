@@ -17,6 +17,8 @@ import nbformat
 import psutil
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from offline_jobs.service.store.store import make_job_id
+
 COMMAND = [sys.executable, "-I", "-m", "offline_jobs.runner"]
 KERNELSPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
 MARK = "OFFLINE_JOBS_TEST_MARK"
@@ -35,14 +37,15 @@ def make_notebook(*cells: str, parameters: str | None = None) -> dict[str, Any]:
 
 
 def make_specification(*cells: str, **fields: Any) -> dict[str, Any]:
-    """A specification of attempt 1 of a notebook ``work/markers.ipynb``."""
+    """A specification of attempt 1 of a notebook ``work/markers.ipynb``, of a job of its own."""
+    job = make_job_id()
     return {
-        "job": "k3j9x0a1b2c3",
+        "job": job,
         "attempt": 1,
         "name": "markers",
         "notebook": make_notebook(*cells),
         "path": "work/markers.ipynb",
-        "output": "offline-jobs/markers/2026-11-24T061500-k3j9x0a1b2c3",
+        "output": f"offline-jobs/markers/2026-11-24T061500-{job}",
         "kernel": {"name": "python3", "source": "image"},
         "parameters": {},
         "time_limit_seconds": 0,

@@ -58,7 +58,7 @@ def test_success(make_attempt: MakeAttempt) -> None:
     assert "2\n" in attempt.log
     metadata = attempt.notebook.metadata.papermill
     assert metadata.input_path == "work/markers.ipynb"
-    assert metadata.output_path.endswith("-k3j9x0a1b2c3/markers.ipynb")
+    assert metadata.output_path == f"{attempt.specification['output']}/markers.ipynb"
     assert metadata.exception is None
 
 

@@ -23,7 +23,8 @@ import pytest
 from hub_config.choices import Choice, Machine
 from hub_config.people import build_person
 from hub_config.workspace import Kind, build_workspace
-from offline_jobs.contract.run import ENV_TOKEN, Termination
+from offline_jobs.contract.names import object_name
+from offline_jobs.contract.run import ENV_TOKEN, ResultRecord, Termination
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.local import folder, shim
 from offline_jobs.service.backends.local.backend import LocalBackend, choose_cores
@@ -31,10 +32,9 @@ from offline_jobs.service.backends.local.folder import AttemptFolder
 from offline_jobs.service.backends.local.tree import kill_processes, list_processes
 from offline_jobs.service.errors import BackendError
 from offline_jobs.service.model import Observation, build_specification
+from offline_jobs.service.store.store import make_job_id
 from tests.service.core.factories import make_catalogue, make_job, make_notebook, make_record
 
-JOB = "k3j9x0a1b2c3"
-NAME = f"job-{JOB}-1"
 TOKEN = "token-of-the-attempt"
 HEAD = f"""#!{sys.executable}
 import json, os, pathlib, signal, subprocess, sys, time
@@ -48,14 +48,19 @@ def hold():
 
 
 class Place:
-    """A backend on a state folder, and how its runner behaves."""
+    """A backend on a state folder, and how its runner behaves.
 
-    def __init__(self, path: Path) -> None:
+    The job's id is its own: processes are found by it on the whole machine.
+    """
+
+    def __init__(self, path: Path, job: str = "") -> None:
+        self.job = make_job(id=job or make_job_id())
+        self.name = object_name(self.job.id, 1)
         self.state = path / "state"
         self.environments = path / "environments"
         self.home = self.state / "homes" / "ada"
         self.backend = self.make_backend()
-        self.folder = AttemptFolder(self.state / "jobs" / NAME, JOB, 1)
+        self.folder = AttemptFolder(self.state / "jobs" / self.name, self.job.id, 1)
 
     def make_backend(self) -> LocalBackend:
         machine = Machine(2, 8 * 1024**3, 0, frozenset({"notebook"}))
@@ -78,21 +83,24 @@ class Place:
         )
         person = build_person("ada", ["spatial-lab"])
         return Launch(
-            object_name=NAME,
-            specification=build_specification(make_job(), 1, json.dumps(make_notebook("1"))),
+            object_name=self.name,
+            specification=build_specification(self.job, 1, json.dumps(make_notebook("1"))),
             workspace=build_workspace(catalogue, person, choice, Kind.JOB),
             url="http://127.0.0.1:9",
             token=TOKEN,
         )
 
+    def make_record(self, **changes: Any) -> ResultRecord:
+        return make_record(**{"job": self.job.id} | changes)
+
     def launch(self) -> dict[str, Any]:
         return dict(asyncio.run(self.backend.launch(self.make_launch())))
 
     def see(self) -> Observation:
-        return asyncio.run(self.backend.observe([NAME]))[NAME]
+        return asyncio.run(self.backend.observe([self.name]))[self.name]
 
     def stop(self, *, force: bool) -> None:
-        asyncio.run(self.backend.stop(NAME, force=force))
+        asyncio.run(self.backend.stop(self.name, force=force))
 
     def wait_for(self, condition: Callable[[], Any], seconds: float = 20) -> None:
         deadline = time.monotonic() + seconds
@@ -113,7 +121,7 @@ class Place:
 def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     yield place
-    kill_processes(JOB, 1)
+    kill_processes(place.job.id, 1)
     if place.folder.path.exists():
         place.wait_for(lambda: place.see().phase != "running")
 
@@ -135,9 +143,9 @@ def test_absent_then_running_then_ended_with_all_evidence(place: Place) -> None:
     assert psutil.pid_exists(handle["pid"])
     seen = place.see()
     assert (seen.phase, seen.handle) == ("running", handle)
-    output = place.home / make_job().output
+    output = place.home / place.job.output
     output.mkdir(parents=True)
-    record = make_record(outcome="cell-error", exit_code=10)
+    record = place.make_record(outcome="cell-error", exit_code=10)
     (output / "run.json").write_text(record.dumps())
     (place.home / "go").touch()
     evidence = place.wait_for_end().evidence
@@ -151,14 +159,14 @@ def test_a_record_of_another_attempt_or_a_broken_one_is_no_evidence(place: Place
     place.behave("")
     place.launch()
     place.wait_for_end()
-    output = place.home / make_job().output
+    output = place.home / place.job.output
     output.mkdir(parents=True)
     for text in (
-        make_record(attempt=2).dumps(),
-        make_record(job="abcabcabcabc").dumps(),
-        '{"job": "k3j9x0a1b2c3", "attempt": 1}',
+        place.make_record(attempt=2).dumps(),
+        place.make_record(job="abcabcabcabc").dumps(),
+        json.dumps({"job": place.job.id, "attempt": 1}),
         "[1]",
-        make_record().dumps()[:40],
+        place.make_record().dumps()[:40],
         "\ud83d".encode("utf-8", "surrogatepass").decode("latin-1"),
     ):
         (output / "run.json").write_text(text)
@@ -187,9 +195,9 @@ def test_a_record_of_wrong_types_or_bounds_is_no_evidence(place: Place, name: st
     place.behave("")
     place.launch()
     place.wait_for_end()
-    record = place.home / make_job().output / "run.json"
+    record = place.home / place.job.output / "run.json"
     record.parent.mkdir(parents=True)
-    record.write_text(json.dumps(make_record().to_json() | BAD_RECORDS[name]))
+    record.write_text(json.dumps(place.make_record().to_json() | BAD_RECORDS[name]))
     seen = place.see()
     assert seen.evidence is not None
     assert seen.evidence.result is None
@@ -224,14 +232,14 @@ def test_a_record_of_endless_texts_is_shortened_and_one_of_endless_depth_none(pl
     place.behave("")
     place.launch()
     place.wait_for_end()
-    record = place.home / make_job().output / "run.json"
+    record = place.home / place.job.output / "run.json"
     record.parent.mkdir(parents=True)
-    record.write_text(make_record(message="x" * 10**6).dumps())
+    record.write_text(place.make_record(message="x" * 10**6).dumps())
     evidence = place.see().evidence
     assert evidence is not None
     assert evidence.result is not None
     assert len(evidence.result.message) == 10_000
-    whole = make_record(parameters={"deep": 0}).dumps()
+    whole = place.make_record(parameters={"deep": 0}).dumps()
     for value in ("[" * 100_000 + "]" * 100_000, "9" * 5000, "NaN"):
         record.write_text(whole.replace('{"deep":0}', f'{{"deep":{value}}}'))
         evidence = place.see().evidence
@@ -248,7 +256,7 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(
     place.launch()
     place.wait_for_end()
     path = {
-        "record": place.home / make_job().output / "run.json",
+        "record": place.home / place.job.output / "run.json",
         "termination": place.folder.path / folder.TERMINATION,
     }[which]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -256,7 +264,7 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(
         case "pipe":
             os.mkfifo(path)
         case "link":
-            (tmp_path / "elsewhere").write_text(make_record().dumps())
+            (tmp_path / "elsewhere").write_text(place.make_record().dumps())
             path.symlink_to(tmp_path / "elsewhere")
         case "folder":
             path.mkdir()
@@ -288,13 +296,13 @@ def test_the_runner_gets_the_contracts_environment_and_no_secret_of_ours(
     assert arguments == ["-s", "-P", "-m", "offline_jobs.runner"]
     assert "JUPYTERHUB_API_TOKEN" not in environment
     expected = {
-        "OFFLINE_JOB_ID": JOB,
+        "OFFLINE_JOB_ID": place.job.id,
         "OFFLINE_JOB_ATTEMPT": "1",
         "OFFLINE_JOB_URL": "http://127.0.0.1:9",
         "OFFLINE_JOB_TOKEN": TOKEN,
         "OFFLINE_JOB_MEMORY_BYTES": str(2 * 1024**3),
         "OFFLINE_JOB_PATIENCE_SECONDS": "600",
-        "CHECKPOINT_DIR": str(place.state / "checkpoints" / JOB),
+        "CHECKPOINT_DIR": str(place.state / "checkpoints" / place.job.id),
         "HOME": str(place.home),
     }
     assert environment.items() >= expected.items()
@@ -307,8 +315,8 @@ def test_the_runner_gets_the_contracts_environment_and_no_secret_of_ours(
 def test_the_token_is_on_no_command_line_and_in_no_file_that_others_can_read(place: Place) -> None:
     place.behave("hold()")
     shim_process = psutil.Process(place.launch()["pid"])
-    place.wait_for(lambda: len(list_processes(JOB, 1)) == 1)
-    for process in (shim_process, *list_processes(JOB, 1)):
+    place.wait_for(lambda: len(list_processes(place.job.id, 1)) == 1)
+    for process in (shim_process, *list_processes(place.job.id, 1)):
         assert TOKEN not in " ".join(process.cmdline())
     assert TOKEN not in shim_process.environ().get(ENV_TOKEN, "")
     with_token = [
@@ -343,7 +351,7 @@ def test_many_launches_at_once_start_one_runner(place: Place) -> None:
     (place.home / "go").touch()
     place.wait_for_end()
     for backend in backends:
-        asyncio.run(backend.observe([NAME]))
+        asyncio.run(backend.observe([place.name]))
     assert place.starts() == 1
 
 
@@ -391,7 +399,11 @@ def test_a_claim_that_was_stopped_is_never_started(place: Place) -> None:
 def _launch_of(place: Place) -> dict[str, Any]:
     return {
         "command": [str(place.environments / "notebook" / "bin" / "python")],
-        "environment": {"HOME": str(place.home), "OFFLINE_JOB_ID": JOB, "OFFLINE_JOB_ATTEMPT": "1"},
+        "environment": {
+            "HOME": str(place.home),
+            "OFFLINE_JOB_ID": place.job.id,
+            "OFFLINE_JOB_ATTEMPT": "1",
+        },
         "folder": "/",
         "cores": [min(os.sched_getaffinity(0))],
     }
@@ -402,11 +414,11 @@ def test_the_runner_outlives_the_service_that_started_it(place: Place) -> None:
     script = (
         "import asyncio, os, signal, sys; from pathlib import Path\n"
         "from tests.service.core.test_local import Place\n"
-        "Place(Path(sys.argv[1])).launch()\n"
+        "Place(Path(sys.argv[1]), sys.argv[2]).launch()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     died = subprocess.run(
-        [sys.executable, "-c", script, str(place.state.parent)],
+        [sys.executable, "-c", script, str(place.state.parent), place.job.id],
         check=False,
         timeout=60,
         env={**os.environ, "PYTHONPATH": "."},
@@ -512,9 +524,9 @@ def test_a_deleted_jobs_folders_go(place: Place) -> None:
     place.launch()
     place.wait_for_end()
     for _ in range(2):
-        asyncio.run(place.backend.remove_job(JOB, 1))
+        asyncio.run(place.backend.remove_job(place.job.id, 1))
         assert place.see().phase == "absent"
-        assert not (place.state / "checkpoints" / JOB).exists()
+        assert not (place.state / "checkpoints" / place.job.id).exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no core affinity on this system")

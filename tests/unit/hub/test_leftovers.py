@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from hub_config.embedded.leftovers import began_before, end_leftovers, find_leftovers
+from offline_jobs.service.store.store import make_job_id
 
 # Holds the lock and writes `started`, as the shim does, then waits; deaf to SIGTERM on request.
 SHIM = """
@@ -33,7 +34,8 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "jobs" / "job-abc-1"
+    """Attempt 1 of a job of its own: processes are found by its id on the whole machine."""
+    made = tmp_path / "jobs" / f"job-{make_job_id()}-1"
     made.mkdir(parents=True)
     return made
 
@@ -64,6 +66,12 @@ def start() -> Iterator[Start]:
         process.stdout.close()
 
 
+def attempt_of(folder: Path, number: int = 1) -> dict[str, str]:
+    """The variables that all processes of an attempt inherit."""
+    job = folder.name.split("-")[1]
+    return {"OFFLINE_JOB_ID": job, "OFFLINE_JOB_ATTEMPT": str(number)}
+
+
 def test_nothing_is_left_of_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     assert end_leftovers(tmp_path, said.append)
@@ -81,7 +89,7 @@ def test_a_runner_is_asked_by_its_group(folder: Path, tmp_path: Path, start: Sta
 
 def test_one_that_does_not_listen_is_killed(folder: Path, tmp_path: Path, start: Start) -> None:
     said: list[str] = []
-    deaf = start(SHIM, str(folder), "deaf", OFFLINE_JOB_ID="abc", OFFLINE_JOB_ATTEMPT="1")
+    deaf = start(SHIM, str(folder), "deaf", **attempt_of(folder))
 
     assert end_leftovers(tmp_path, said.append, patience=0.2)
 
@@ -90,8 +98,8 @@ def test_one_that_does_not_listen_is_killed(folder: Path, tmp_path: Path, start:
 
 
 def test_a_kernel_that_lost_its_runner_is_found(folder: Path, tmp_path: Path, start: Start) -> None:
-    kernel = start(WAIT, OFFLINE_JOB_ID="abc", OFFLINE_JOB_ATTEMPT="1")
-    other = start(WAIT, OFFLINE_JOB_ID="abc", OFFLINE_JOB_ATTEMPT="2")
+    kernel = start(WAIT, **attempt_of(folder))
+    other = start(WAIT, **attempt_of(folder, 2))
 
     assert end_leftovers(tmp_path, lambda _: None)
 
