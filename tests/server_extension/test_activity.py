@@ -1,9 +1,11 @@
 """A busy kernel is activity, also a silent one; looking at jobs is none."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,25 +51,34 @@ def test_longest_session(text: str, seconds: float) -> None:
 
 def test_a_silent_busy_kernel_is_activity(tmp_path: Path) -> None:
     """A real kernel that waits for a file and prints nothing."""
-    release = tmp_path / "release"
-    code = f"import os, time\nwhile not os.path.exists({str(release)!r}): time.sleep(0.05)"
+    begun, release = tmp_path / "begun", tmp_path / "release"
+    code = (
+        f"import os, pathlib, time\npathlib.Path({str(begun)!r}).touch()\n"
+        f"while not os.path.exists({str(release)!r}): time.sleep(0.05)"
+    )
     settings: dict[str, Any] = {"started": datetime.now(UTC), "last_activity_times": {}}
 
     async def run() -> None:
         # jupyter_server's annotations do not tell its own additions.
         kernels: Any = AsyncMappingKernelManager()
-        kernel_id = await kernels.start_kernel()
+        kernel_id = await kernels.start_kernel(
+            env={**os.environ, "IPYTHONDIR": str(tmp_path / "ipython")}
+        )
         kernel: Any = kernels.get_kernel(kernel_id)
         watch = BusyKernels(kernels, settings, longest=3600)
         client = kernel.client()
         client.start_channels()
         try:
             await client.wait_for_ready(timeout=DEADLINE_SECONDS)
-            await until(lambda: kernel.execution_state == "idle")
+            # The manager may have begun to listen later than the client: it hears the next answer.
+            await until(
+                lambda: kernel.execution_state == "idle",
+                lambda: client.kernel_info(reply=True, timeout=DEADLINE_SECONDS),
+            )
             watch.look()
             assert settings["last_activity_times"] == {}
             client.execute(code)
-            await until(lambda: kernel.execution_state == "busy")
+            await until(lambda: begun.exists() and kernel.execution_state == "busy")
             for _ in range(2):
                 before = datetime.now(UTC)
                 watch.look()
@@ -81,11 +92,14 @@ def test_a_silent_busy_kernel_is_activity(tmp_path: Path) -> None:
             client.stop_channels()
             await kernels.shutdown_kernel(kernel_id, now=True)
 
-    async def until(condition: Any) -> None:
+    async def until(
+        condition: Callable[[], bool],
+        meanwhile: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0.02),
+    ) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not condition():
             assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+            await meanwhile()
 
     asyncio.run(run())
 

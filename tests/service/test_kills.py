@@ -298,7 +298,7 @@ def test_cancelled_while_running_it_saves_and_ends(service: Target, service_dies
 
 
 def test_a_deaf_runner_is_killed_after_the_grace(service: Target) -> None:
-    service.start_and_wait()
+    service.start_and_wait(OFFLINE_JOBS_CANCEL_PATIENCE_SECONDS="1")
     job = service.submit(HOLD)
     service.wait_for(job, "running")
     stopped = service.processes(job)

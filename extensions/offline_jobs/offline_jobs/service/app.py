@@ -28,6 +28,7 @@ from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.reconciler import Reconciler
+from offline_jobs.service.rules.steps import Patience
 from offline_jobs.service.settings import Settings, read_secret
 from offline_jobs.service.store.lock import hold_state
 from offline_jobs.service.store.store import Store
@@ -89,6 +90,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             catalogue,
             internal_url=settings.internal_url or f"http://{host}:{port}",
             changes=changes,
+            patience=Patience(
+                cancel_seconds=settings.cancel_patience_seconds,
+                stop_seconds=settings.cancel_patience_seconds,
+            ),
         )
         backend.start(reconciler.wake)
         services = Services(

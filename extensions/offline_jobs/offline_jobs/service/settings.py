@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     local_gpus: int = Field(0, ge=0)
     #: How long a runner that has ended tries to hand over its result while the service is away.
     local_patience_seconds: int = Field(600, ge=1)
+    #: How long a runner of a cancelled job is waited for: before a signal, and again before it is
+    #: killed.
+    cancel_patience_seconds: int = Field(15, ge=1)
     #: At SIGTERM end the running jobs too, as ``make run`` promises; else they are left alone.
     end_jobs_on_term: bool = False
     open_jobs_per_user: int = Field(200, ge=1, le=100_000)
