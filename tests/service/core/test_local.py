@@ -374,26 +374,40 @@ def test_a_claim_whose_service_died_is_taken_up(place: Place) -> None:
 
 def test_a_claim_that_was_stopped_is_never_started(place: Place) -> None:
     place.behave("")
+    place.home.mkdir(parents=True)
     assert place.folder.claim(_launch_of(place), "{}")
     place.stop(force=True)
     seen = place.see()
     assert seen.phase == "ended"
     assert seen.evidence is not None
     assert seen.evidence.exit_code is None
-    # The shim of the service that died comes late.
+    _run_shim(place)  # that of the service that died comes late
+    place.launch()
+    assert place.starts() == 0
+
+
+def test_a_shim_that_comes_after_the_end_starts_nothing(place: Place) -> None:
+    place.behave("sys.exit(3)")
+    place.launch()
+    before = place.wait_for_end()
+    _run_shim(place)
+    assert place.starts() == 1
+    assert place.see() == before
+
+
+def _run_shim(place: Place) -> None:
+    """Run a shim to its end, as a service starts it."""
     read, write = os.pipe()
     late = subprocess.run(
         [sys.executable, "-I", "-S", shim.__file__, place.folder.path, str(write)],
         pass_fds=(write,),
         check=True,
-        timeout=20,
+        timeout=60,
         capture_output=True,
     )
     os.close(read)
     os.close(write)
     assert (late.stdout, late.stderr) == (b"", b"")
-    place.launch()
-    assert place.starts() == 0
 
 
 def _launch_of(place: Place) -> dict[str, Any]:
