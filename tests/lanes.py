@@ -85,7 +85,8 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         if lane is None:
             return None
         self._lanes[node] = lane
-        return next(scope for scope in self.workqueue if self._get_lane(scope) == lane)
+        scopes: list[str] = [each for each in self.workqueue if self._get_lane(each) == lane]
+        return scopes[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         scope = self._find_scope(node)

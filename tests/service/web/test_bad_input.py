@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -325,9 +324,8 @@ def test_a_burst_of_one_user_does_not_stop_another(shared: Service) -> None:
     threads = [threading.Thread(target=burst) for _ in range(4)]
     for thread in threads:
         thread.start()
-    began = time.monotonic()
     assert shared.client("ben").get("jobs").status_code == 200
-    took = time.monotonic() - began
+    were_busy = [thread.is_alive() for thread in threads]
     for thread in threads:
         thread.join()
-    assert took < 5
+    assert all(were_busy)
