@@ -62,16 +62,10 @@ def find_versions() -> dict[str, str]:
     return versions
 
 
-def write_record(folder: Path, record: ResultRecord) -> None:
-    """Write ``run.json``, replacing it at once.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+def encode_record(record: ResultRecord) -> bytes:
+    """What is in ``run.json``."""
     text = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
-    temporary = folder / f".{RUN_FILE}.tmp"
-    temporary.write_text(text + "\n", encoding="utf-8", errors="replace")
-    temporary.replace(folder / RUN_FILE)
+    return f"{text}\n".encode(errors="replace")
 
 
 def read_attempt(folder: Path) -> int | None:

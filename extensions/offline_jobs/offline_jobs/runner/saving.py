@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offline_jobs.contract.run import ResultRecord
-from offline_jobs.runner.record import RUN_FILE, read_attempt, write_record
+from offline_jobs.runner.record import RUN_FILE, encode_record, read_attempt
 
 LOG = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class HomeCopier:
             try:
                 self._prepare()
                 self._copy(durable=True)
-                write_record(self._folder, record)
+                write_file(self._folder / RUN_FILE, encode_record(record))
                 return
             except OSError as error:
                 if not left:
