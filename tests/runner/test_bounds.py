@@ -99,6 +99,24 @@ def test_log_without_terminal_codes(tmp_path: Path) -> None:
         assert log.content() == b"red plain\n"
 
 
+def test_what_the_kernels_process_says_does_not_fill_the_disk(make_attempt: MakeAttempt) -> None:
+    """Past the kernel, which takes what cells print: as a library says it before a crash."""
+    cell = (
+        "import os, pathlib, time\n"
+        "kept, = (path for path in pathlib.Path(os.environ['TMPDIR']).rglob('kernel-output.txt'))\n"
+        "with kept.open('ab') as said:\n"
+        "    for _ in range(2):\n"
+        "        said.write(b'x' * 5 * 2**20)\n"
+        "        said.flush()\n"
+        "        deadline = time.monotonic() + 20\n"
+        "        while kept.stat().st_size > 4 * 2**20:\n"
+        "            assert time.monotonic() < deadline\n"
+        "            time.sleep(0.02)\n"
+    )
+    attempt = make_attempt(cell)
+    assert attempt.run() == 0
+
+
 def test_huge_outputs_of_a_run(make_attempt: MakeAttempt, serve: Serve) -> None:
     attempt = make_attempt(
         "print('small')",

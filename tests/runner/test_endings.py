@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -107,6 +109,13 @@ def test_time_limit(make_attempt: MakeAttempt) -> None:
     assert attempt.notebook.cells[2].source == anchor
 
 
+def test_a_cell_does_not_outlive_the_time_limit(make_attempt: MakeAttempt) -> None:
+    """The cell would end long after the limit, but before one that is kept half a minute late."""
+    attempt = make_attempt("import time; time.sleep(20)", time_limit_seconds=2)
+    assert attempt.run() == 12
+    assert attempt.statuses in (["failed"], ["pending"])
+
+
 def test_time_limit_of_a_cell_that_ignores_interrupts(make_attempt: MakeAttempt) -> None:
     cell = (
         "import signal, time\n"
@@ -164,6 +173,16 @@ def test_memory_of_a_grandchild(make_attempt: MakeAttempt) -> None:
     assert attempt.statuses == ["completed", "failed", "pending"]
     assert attempt.termination["outcome"] == "out-of-memory"
     assert attempt.termination["cell"] == 2
+
+
+def test_memory_below_the_limit_is_the_users(make_attempt: MakeAttempt) -> None:
+    cell = (
+        "import time\n"
+        "x = bytearray(300 * 2**20)\n"
+        "time.sleep(2)\n"  # longer than from one look of the watchdog to the next
+    )
+    attempt = make_attempt(cell, environment=limit(700))
+    assert attempt.run() == 0
 
 
 def test_memory_of_two_detached_processes_together(make_attempt: MakeAttempt) -> None:
@@ -228,6 +247,17 @@ def test_processes_of_a_run_that_succeeded_are_ended(make_attempt: MakeAttempt) 
     assert attempt.run() == 0
 
 
+def test_the_first_cells_number_is_on_the_disk_before_the_cell_runs(
+    make_attempt: MakeAttempt,
+) -> None:
+    attempt = make_attempt("import pathlib; print((pathlib.Path.home() / 'synced').read_text())")
+    attempt.command = [sys.executable, "-I", "-c", NOTES_SYNCS]
+    assert attempt.run() == 0
+    seen = dict(line.split(" ", 1) for line in text_of(attempt.cells[0]).splitlines() if line)
+    synced = json.loads(seen[str(attempt.termination_file)])
+    assert (synced["cell"], synced["outcome"]) == (1, "")
+
+
 def test_kernel_that_is_stopped_does_not_hold_up_the_end(make_attempt: MakeAttempt) -> None:
     cell = "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)"
     attempt = make_attempt(cell, time_limit_seconds=3)
@@ -259,6 +289,21 @@ def test_earlier_attempt_is_put_aside(make_attempt: MakeAttempt) -> None:
     ]
     assert "first" in (attempt.output / "attempt-1" / "log.txt").read_text()
     assert attempt.record["attempt"] == 2
+
+
+#: The runner, which notes in the home each file that it had synced to the disk, and its content.
+NOTES_SYNCS = """
+import os, pathlib, runpy
+sync, notes = os.fsync, pathlib.Path.home() / "synced"
+notes.touch()
+def note(file):
+    sync(file)
+    path = pathlib.Path(os.readlink(f"/proc/self/fd/{file}"))
+    with notes.open("a") as synced:
+        synced.write(f"{path} {path.read_text()}\\n")
+os.fsync = note
+runpy.run_module("offline_jobs.runner", run_name="__main__")
+"""
 
 
 def limit(mebibytes: int) -> dict[str, str]:

@@ -92,6 +92,18 @@ CAUSES: dict[str, tuple[dict[str, Any], dict[str, Any], State, Cause | None]] = 
         State.FAILED,
         Cause.OUT_OF_MEMORY,
     ),
+    "killed, as full as counts": (
+        {"cell": 3, "memory_bytes": 95 * GIB, "memory_limit_bytes": 100 * GIB},
+        {"exit_code": -9},
+        State.FAILED,
+        Cause.OUT_OF_MEMORY,
+    ),
+    "killed, not as full": (
+        {"cell": 3, "memory_bytes": 94 * GIB, "memory_limit_bytes": 100 * GIB},
+        {"exit_code": -9},
+        State.FAILED,
+        Cause.INTERRUPTED,
+    ),
     "killed, far from full": (
         {"cell": 3, "memory_bytes": GIB, "memory_limit_bytes": 4 * GIB},
         {"exit_code": -9},

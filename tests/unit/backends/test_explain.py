@@ -123,6 +123,40 @@ def test_before_anybody_answered() -> None:
     assert say(look(objects)) == "Asking for room in the share of teaching"
 
 
+def test_only_the_word_on_the_share_tells_of_the_line() -> None:
+    objects = load("over-quota")
+    told, other = objects["events"]
+    line = "Waiting until teaching has room in its share, next in line"
+
+    assert say(look(objects | {"events": [told, other]})) == line
+    assert say(look(objects | {"events": [other]})) == "Asking for room in the share of teaching"
+
+
+def test_the_share_of_another_attempt_says_nothing_of_this_one() -> None:
+    objects = load("over-quota")
+    mine = see(objects)
+    others = copy.deepcopy(mine.events)
+    for each in others:
+        each["involvedObject"]["uid"] = "another"
+    seen = replace(mine, events=others)
+
+    found = observe(seen, claims=[], ahead={}, facts={"group": "teaching"})
+
+    assert say(found) == "Asking for room in the share of teaching"
+
+
+@pytest.mark.parametrize("phase", ["Inqueue", "Running"])
+def test_who_was_let_in_waits_in_no_line(phase: str) -> None:
+    objects = load("over-quota")
+    objects["pod_group"]["status"]["phase"] = phase
+
+    found = look(objects)
+
+    assert found.reason is Reason.NO_NODE
+    assert "ahead" not in found.facts
+    assert "share" not in say(found)
+
+
 def test_the_place_in_the_line() -> None:
     group = load("over-quota")["pod_group"]
 
