@@ -16,7 +16,9 @@ from tests.site import wait_until
 SMALL = {"group": "spatial-lab", "image": "notebook", "class": "small"}
 
 
-def test_a_killed_hub_comes_back_and_finds_the_session(fresh_platform: Platform) -> None:
+def test_a_killed_hub_comes_back_and_finds_the_session_and_so_do_the_others(
+    fresh_platform: Platform,
+) -> None:
     with fresh_platform.running() as platform:
         ada = platform.sign_in("ada")
         ada.start_session(SMALL)
@@ -43,9 +45,6 @@ def test_a_killed_hub_comes_back_and_finds_the_session(fresh_platform: Platform)
             == 1
         )
 
-
-def test_every_program_is_started_again(fresh_platform: Platform) -> None:
-    with fresh_platform.running() as platform:
         for words in ("offline_jobs.service", "jupyterhub_idle_culler"):
             before = platform.child(words)
             before.kill()
@@ -55,15 +54,15 @@ def test_every_program_is_started_again(fresh_platform: Platform) -> None:
             )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_everything(fresh_platform: Platform, number: signal.Signals) -> None:
+def test_a_closed_terminal_ends_everything(fresh_platform: Platform) -> None:
     with fresh_platform.running() as platform:
         ada = platform.sign_in("ada")
         ada.start_session(SMALL)
         family = platform.processes()
         assert len(family) >= 6  # supervisor, service, hub, culler, proxy, server
 
-        assert platform.stop(number) == 0
+        # Ctrl-C is what ends the platforms of all other tests.
+        assert platform.stop(signal.SIGHUP) == 0
 
         assert find_processes(platform.state) == []
         assert "Everything has ended." in platform.output
@@ -96,13 +95,12 @@ def test_what_a_killed_supervisor_left_is_taken_up(fresh_platform: Platform) -> 
         assert platform.child("jupyterhub.singleuser") == server
 
 
-def test_a_second_start_on_the_same_state_is_refused(fresh_platform: Platform) -> None:
-    with fresh_platform.running() as platform:
-        second = run_embedded("--state", str(platform.state), "--port", str(find_free_port()))
+def test_a_second_start_on_the_same_state_is_refused(platform: Platform) -> None:
+    second = run_embedded("--state", str(platform.state), "--port", str(find_free_port()))
 
-        assert second.returncode == 2
-        assert second.stderr.startswith(f"Another 'make run' is at work on {platform.state};")
-        assert platform.answers("/hub/login")
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"Another 'make run' is at work on {platform.state};")
+    assert platform.answers("/hub/login")
 
 
 def run_embedded(*arguments: str) -> "subprocess.CompletedProcess[str]":
