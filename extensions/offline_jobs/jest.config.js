@@ -27,6 +27,9 @@ module.exports = {
   },
   transformIgnorePatterns: [`/node_modules/(?!(${esModules})/)`],
   moduleFileExtensions: ['ts', 'tsx', 'js', 'json'],
-  moduleNameMapper: { '\\.(css|svg)$': '<rootDir>/src/__tests__/empty.ts' },
+  moduleNameMapper: {
+    '\\.css$': '<rootDir>/src/__tests__/empty.ts',
+    '\\.svg$': '<rootDir>/src/__tests__/picture.ts'
+  },
   setupFiles: ['<rootDir>/src/__tests__/setup.ts']
 };

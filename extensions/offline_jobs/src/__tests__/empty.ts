@@ -1,3 +1,3 @@
-/** Stands in for style sheets and pictures. */
+/** Stands in for style sheets. */
 
 export default '';

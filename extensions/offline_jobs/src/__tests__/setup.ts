@@ -5,5 +5,9 @@ import { TextDecoder, TextEncoder } from 'util';
 Object.assign(globalThis, {
   TextDecoder,
   TextEncoder,
-  DragEvent: class extends Event {}
+  DragEvent: class extends Event {},
+  matchMedia: () => new EventTarget(),
+  requestIdleCallback: (callback: () => void) => setTimeout(callback)
 });
+
+Object.defineProperty(navigator, 'clipboard', { value: {} });

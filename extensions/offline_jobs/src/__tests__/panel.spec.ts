@@ -1,0 +1,176 @@
+import { Dialog } from '@jupyterlab/apputils';
+import type { ServerConnection } from '@jupyterlab/services';
+import { nullTranslator } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+
+import { Api } from '../api';
+import { JobsModel } from '../model';
+import { JobsPanel } from '../panel';
+import { makeCatalogue, makeJob } from './factories';
+
+const ENDED = makeJob({ id: 'ended0000000', name: 'old', state: 'failed' });
+const RUNNING = makeJob({ id: 'running00000', name: 'new' });
+
+let asked: string[];
+let model: JobsModel;
+let panel: JobsPanel;
+
+/** A request as Lab makes it; jsdom has none. */
+class Asked {
+  readonly headers = new Map<string, string>();
+  readonly method: string;
+
+  constructor(
+    readonly url: string,
+    init: RequestInit
+  ) {
+    this.method = init.method ?? 'GET';
+  }
+}
+
+/** A server that answers whatever it is asked, and keeps what that was. */
+async function answer(request: Asked): Promise<Response> {
+  const path = new URL(request.url).pathname.replace(/.*offline-jobs\//, '');
+  asked.push(`${request.method} ${path}`);
+  if (path.endsWith('/log')) {
+    return reply('printed');
+  }
+  const bodies: Record<string, unknown> = {
+    catalogue: makeCatalogue(),
+    jobs: { jobs: [RUNNING, ENDED], next_cursor: null }
+  };
+  return reply(JSON.stringify(bodies[path] ?? RUNNING));
+}
+
+function reply(body: string): Response {
+  return {
+    ok: true,
+    status: 200,
+    headers: new Map() as unknown as Headers,
+    json: async () => JSON.parse(body) as unknown,
+    text: async () => body
+  } as Response;
+}
+
+/** What was asked that changes something. */
+function changes(): string[] {
+  return asked.filter(one => !one.startsWith('GET '));
+}
+
+/** Wait for what comes once React has drawn, an answer is there or a dialog is open. */
+async function until<T>(look: () => T | undefined): Promise<T> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const found = look();
+    if (found) {
+      return found;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(`never: ${look.toString()}`);
+    }
+    await settle();
+  }
+}
+
+/** Let happen all that is under way. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 20; turn++) {
+    await new Promise(resolve => setTimeout(resolve));
+  }
+}
+
+async function press(words: string): Promise<void> {
+  const button = await until(() =>
+    [...document.querySelectorAll('button')].find(
+      one => (one.getAttribute('aria-label') || one.textContent) === words
+    )
+  );
+  button.click();
+  await settle();
+}
+
+function dialog(): string {
+  return document.querySelector('.jp-Dialog-header')?.textContent ?? '';
+}
+
+beforeEach(async () => {
+  asked = [];
+  const settings = {
+    baseUrl: 'http://localhost/',
+    init: {},
+    token: '',
+    fetch: answer,
+    Request: Asked
+  } as unknown as ServerConnection.ISettings;
+  model = new JobsModel(new Api(settings));
+  panel = new JobsPanel({
+    model,
+    trans: nullTranslator.load(''),
+    results: { openResult: () => undefined, canOpen: () => false },
+    hubPage: null
+  });
+  Widget.attach(panel, document.body);
+  await until(() => model.isLoaded);
+});
+
+afterEach(() => {
+  Dialog.flush();
+  panel.dispose();
+  model.dispose();
+});
+
+it('changes nothing for being opened, read and hidden', async () => {
+  await press('new');
+  await until(() => asked.includes(`GET jobs/${RUNNING.id}/log`));
+  await press('‹ All jobs');
+  await press('old');
+  await until(() => asked.includes(`GET jobs/${ENDED.id}/log`));
+  panel.hide();
+  panel.show();
+  await model.refresh();
+  await settle();
+  expect(changes()).toEqual([]);
+  expect(dialog()).toBe('');
+});
+
+it.each([
+  {
+    what: 'a cancel in the list',
+    job: null,
+    button: 'Cancel: new',
+    title: 'Cancel “new”?',
+    yes: 'Cancel the job',
+    sent: `POST jobs/${RUNNING.id}/cancel`
+  },
+  {
+    what: 'a cancel in the detail',
+    job: RUNNING,
+    button: 'Cancel: new',
+    title: 'Cancel “new”?',
+    yes: 'Cancel the job',
+    sent: `POST jobs/${RUNNING.id}/cancel`
+  },
+  {
+    what: 'a deletion',
+    job: ENDED,
+    button: 'Delete record: old',
+    title: 'Delete the record of “old”?',
+    yes: 'Delete',
+    sent: `DELETE jobs/${ENDED.id}`
+  }
+])('asks before $what, and sends it once', async row => {
+  panel.select(row.job && row.job.id);
+  await press(row.button);
+  expect(dialog()).toBe(row.title);
+  expect(changes()).toEqual([]);
+
+  await press('No, keep it');
+  expect(dialog()).toBe('');
+  expect(changes()).toEqual([]);
+
+  await press(row.button);
+  await press(row.yes);
+  await until(() => changes().length > 0);
+  await model.refresh();
+  expect(changes()).toEqual([row.sent]);
+});
