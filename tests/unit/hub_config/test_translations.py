@@ -85,6 +85,35 @@ def test_every_folder_of_a_process_is_a_mount_of_a_pod_or_below_one(workspace: W
         assert mounts & {str(part) for part in (place, *place.parents)}, place
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_buckets_are_read_in_a_pod_and_are_no_folder_of_a_process(kind: Kind) -> None:
+    group = make_group(buckets=("reads", "atlas"), shared_folder=True)
+    workspace = make_workspace(kind, make_catalogue(groups=[group]))
+    machine = Machine(cores=8, memory_bytes=2**40, gpus=0, images=frozenset())
+
+    spec = build_pod_fields(workspace)["spec"]
+    claims = {
+        each["name"]: each["persistentVolumeClaim"].get("readOnly", False)
+        for each in spec["volumes"]
+        if "persistentVolumeClaim" in each
+    }
+    (container,) = spec["containers"]
+    mounts = {
+        mount["mountPath"]: (mount.get("readOnly", False), claims[mount["name"]])
+        for mount in container["volumeMounts"]
+        if mount["name"] in claims
+    }
+    process = build_process(workspace, STATE, Path("/images"), machine, {})
+
+    assert mounts == {
+        "/home/jovyan": (False, False),
+        "/shared/lab": (False, False),
+        "/data/reads": (True, True),
+        "/data/atlas": (True, True),
+    }
+    assert not [folder for folder in process.folders if {"reads", "atlas"} & set(folder.parts)]
+
+
 def test_both_tell_a_runner_the_same() -> None:
     workspace = replace(make_workspace(Kind.JOB), memory_bytes=123 * 2**20)
     launch = Launch(
