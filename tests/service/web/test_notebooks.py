@@ -122,9 +122,9 @@ def test_a_notebook_without_a_word_on_its_kernel() -> None:
 def test_reading_parameters_takes_a_bounded_time() -> None:
     line = "x" + " " * 990 + "y"
     source = "a = (\n" + "\n".join([line] * 19)
-    began = time.monotonic()
+    began = time.process_time()  # of this process alone, however busy the machine is
     inspect(make_notebook("1", parameters=source))
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_nothing_of_a_notebook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
