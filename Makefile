@@ -19,6 +19,8 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv/bin
+# As images/_tool/tools.py has it.
+CACHE := $(or $(NOTEBOOK_HPC_CACHE),$(HOME)/.cache/notebook-hpc)
 LAB := extensions/offline_jobs
 RINGS := tests
 PYTEST := $(VENV)/python -m pytest
@@ -117,7 +119,7 @@ lint: setup ## check format, style, import walls, shell, YAML and TypeScript
 	@$(JLPM) prettier:check
 
 types: setup ## check types: mypy strict and TypeScript
-	@$(VENV)/mypy
+	@$(VENV)/mypy --cache-dir "$(CACHE)/mypy"
 	@$(JLPM) types
 
 format: setup ## format Python, and mend what the linters can mend
