@@ -20,7 +20,8 @@ from tests.bed.client import NAMESPACE, Client
 from tests.bed.processes import DaemonDied
 from tests.skips import require
 
-pytestmark = pytest.mark.upstream
+# Each starts a bed, some also end one, beside the ring's and whatever else runs.
+pytestmark = [pytest.mark.upstream, pytest.mark.timeout(4 * beds.PATIENCE)]
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", str(commands.__package__), "--without-nodes")
@@ -39,7 +40,7 @@ def run(name: str, command: str, pipe: str = "cat") -> subprocess.CompletedProce
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],
         cwd=ROOT,
-        timeout=100,
+        timeout=2 * beds.PATIENCE,
         text=True,
         capture_output=True,
         check=False,
@@ -47,10 +48,10 @@ def run(name: str, command: str, pipe: str = "cat") -> subprocess.CompletedProce
 
 
 def wait_for(what: str, probe: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + beds.PATIENCE
     while not probe():
         assert time.monotonic() < deadline, what
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def list_processes(name: str) -> list[str]:
@@ -102,8 +103,10 @@ def test_a_second_bed_starts_in_a_pipeline_is_found_again_and_leaves_nothing(
 def test_what_a_killed_start_left_behind_is_removed_by_the_next_command(name: str) -> None:
     words = [*COMMAND, "--name", name, "up"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL) as starting:
-        wait_for("the API server", lambda: any("kube-apiserver" in p for p in list_processes(name)))
-        starting.send_signal(signal.SIGKILL)
+        try:
+            wait_for("the server", lambda: any("kube-apiserver" in p for p in list_processes(name)))
+        finally:
+            starting.send_signal(signal.SIGKILL)
     assert list_processes(name) != []
     assert run(name, "down").returncode == 0
     assert list_processes(name) == []
