@@ -22,6 +22,8 @@ from tests.bed.programs import Programs
 
 #: Requests per second that a program may send; the default of 5 to 50 is the bottleneck of a burst.
 RATE = ("--kube-api-qps=200", "--kube-api-burst=300")
+#: Between two cycles of Volcano's scheduler, of which a job needs two or three; 1 s by default.
+SCHEDULE_PERIOD = "250ms"
 #: Ended in this order, last of all, so that whoever goes before can still say goodbye.
 STOP_ORDER = ("kube-controller-manager", "kube-apiserver", "etcd")
 #: They keep nothing that is needed again.
@@ -118,6 +120,8 @@ class ControlPlane:
                     f"--service-account-private-key-file={keys}/service-accounts.key",
                     f"--root-ca-file={self.authority.certificate_file}",
                     "--use-service-account-credentials=true",
+                    # A claim that it meets before its volume waits for the next round: 15 s else.
+                    "--pvclaimbinder-sync-period=1s",
                     *RATE,
                 ]
             self._start(name, *flags)
@@ -160,6 +164,7 @@ class ControlPlane:
         self._start(
             "vc-scheduler",
             f"--scheduler-conf={self.scheduler_file} --cache-dumper=false",
+            f"--schedule-period={SCHEDULE_PERIOD}",
             f"--listen-address={self.get_metrics_address('vc-scheduler')}",
             f"--healthz-address={self._health('vc-scheduler')}",
             *common,

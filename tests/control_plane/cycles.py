@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 from tests.bed.bed import Bed
 from tests.bed.client import wait
+from tests.bed.jobs import Jobs, get_phase
 
 CYCLES = re.compile(r"^volcano_open_session_duration_milliseconds_count (\d+)$", re.MULTILINE)
 
@@ -24,7 +25,7 @@ def read_cycles(bed: Bed) -> int:
     return int(found[1]) if found else 0
 
 
-def wait_for_cycles(bed: Bed, cycles: int = 4, seconds: float = 60.0) -> None:
+def wait_for_cycles(bed: Bed, cycles: int, seconds: float = 60.0) -> None:
     """Wait until the scheduler has begun so many more cycles."""
     before = read_cycles(bed)
     wait(
@@ -33,3 +34,15 @@ def wait_for_cycles(bed: Bed, cycles: int = 4, seconds: float = 60.0) -> None:
         seconds,
         until=lambda done: done >= cycles,
     )
+
+
+def wait_in_vain(bed: Bed, jobs: Jobs, name: str, cycles: int = 8) -> None:
+    """Let the scheduler judge a job again and again, and see that it got no pod."""
+    wait(
+        f"the pod group of {name}",
+        lambda: get_phase(jobs.find_group(name) or {}),
+        until=lambda phase: phase == "Pending",
+    )
+    wait_for_cycles(bed, cycles)
+    seen = jobs.look_at(name)
+    assert (seen["job"], seen["group"], seen["pods"]) == ("Pending", "Pending", [])
