@@ -17,12 +17,8 @@ from hub_config.access import (
 )
 from hub_config.catalogue import Catalogue
 from hub_config.form.page import TEMPLATES
-from hub_config.logins.demonstration import (
-    PASSWORD,
-    USERS,
-    DemonstrationAuthenticator,
-    require_loopback,
-)
+from hub_config.logins.demonstration import DemonstrationAuthenticator, require_loopback
+from hub_config.logins.demonstration_users import PASSWORD, USERS
 from hub_config.proxy import Proxy
 from hub_config.settings import Cluster, OneMachine, Settings
 from hub_config.spawners.local import LocalSpawner, Site

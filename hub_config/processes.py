@@ -1,7 +1,7 @@
 """A workspace as a local process: environment, folders, cores and memory.
 
 The embedded default's spawner and job backend start what :func:`build_process` describes; here
-nothing is started and no folder made. Pure.
+nothing is started and no folder made. Pure, but for the look of :func:`is_built`.
 """
 
 from collections.abc import Mapping
@@ -35,6 +35,11 @@ class Process:
     cores: int
     memory_bytes: int
     folders: tuple[Path, ...]
+
+
+def is_built(environment: Path) -> bool:
+    """Whether an image's environment is complete; the tool that makes it stamps it last."""
+    return (environment / ".stamps" / "own").is_file()
 
 
 def build_process(

@@ -31,9 +31,9 @@ from hub_config.embedded.leftovers import end_leftovers
 from hub_config.embedded.machine import Found, look
 from hub_config.embedded.state import choose_ports, hold_state, prepare_state, require_free
 from hub_config.errors import ConfigurationError
-from hub_config.logins.demonstration import PASSWORD, USERS
+from hub_config.logins.demonstration_users import PASSWORD, USERS
+from hub_config.processes import is_built
 from hub_config.settings import LOOPBACK, PREFIX, read_secret
-from hub_config.spawners.local import is_built
 
 IMAGE_NEEDED = "notebook"
 PORTS = ("hub", "proxy", "service", "runs")

@@ -7,7 +7,6 @@ loopback. Used by :mod:`hub_config.apply`.
 """
 
 import hmac
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,25 +16,7 @@ from tornado.web import RequestHandler
 from traitlets import default
 
 from hub_config.errors import ConfigurationError
-
-PASSWORD = "demonstration"  # noqa: S105  (known to everybody on purpose)
-
-
-@dataclass(frozen=True)
-class DemonstrationUser:
-    """A user of the demonstration login; ``purpose`` is shown on the login page."""
-
-    name: str
-    groups: tuple[str, ...]
-    purpose: str
-    admin: bool = False
-
-
-USERS = (
-    DemonstrationUser("ada", ("spatial-lab", "gpu-users"), "a researcher in two groups"),
-    DemonstrationUser("ben", ("teaching",), "a student, small machines only"),
-    DemonstrationUser("admin", ("spatial-lab",), "an administrator", admin=True),
-)
+from hub_config.logins.demonstration_users import PASSWORD, USERS
 
 
 def is_loopback(host: str) -> bool:

@@ -23,7 +23,7 @@ from traitlets import Instance, default
 
 from hub_config.catalogue import Catalogue
 from hub_config.choices import Choice, Machine
-from hub_config.processes import Process, build_process
+from hub_config.processes import Process, build_process, is_built
 from hub_config.sentences import describe_start
 from hub_config.settings import LOOPBACK
 from hub_config.spawners.choosing import ChoosingSpawner, ShownError
@@ -78,11 +78,6 @@ async def can_connect(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
-def is_built(environment: Path) -> bool:
-    """Whether an image's environment is complete; the tool that makes it stamps it last."""
-    return (environment / ".stamps" / "own").is_file()
 
 
 class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc]  # no types

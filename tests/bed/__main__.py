@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import yaml
 
-from hub_config.logins.demonstration import PASSWORD, USERS
+from hub_config.logins.demonstration_users import PASSWORD, USERS
 from tests.bed import bed as beds
 from tests.bed import nodes
 from tests.bed.bed import Bed
