@@ -67,3 +67,21 @@ def test_what_jobs_import_loads_no_server(package: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        # What is refused is refused before the application is imported.
+        ("offline_jobs.service.__main__", "fastapi uvicorn sqlalchemy httpx"),
+        # A notebook, an old database and a cluster bring theirs when they come.
+        ("offline_jobs.service.app", "papermill nbformat nbclient alembic kubernetes jupyterhub"),
+        ("hub_config.embedded.__main__", "jupyterhub sqlalchemy tornado traitlets"),
+    ],
+)
+def test_what_starts_loads_only_what_it_needs(module: str, unwanted: str) -> None:
+    code = f"import sys, {module}\nprint(*[n for n in {unwanted.split()} if n in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == ""

@@ -1,6 +1,8 @@
 """The store on real SQLite: what it keeps, what it refuses, and what it tells."""
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +12,8 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import create_engine
 
 from offline_jobs.contract.names import JOB_ID
@@ -26,6 +30,7 @@ from offline_jobs.service.errors import (
     Unsound,
 )
 from offline_jobs.service.model import Ending, Standing
+from offline_jobs.service.store import database
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.store.tables import metadata
 from tests.service.core.factories import make_new_job, make_record
@@ -323,6 +328,33 @@ def test_migrating_twice_keeps_everything(store: Store, database_url: str) -> No
     again.migrate()
     assert again.job(job) == store.job(job)
     again.close()
+
+
+def test_the_newest_tables_need_no_alembic(store: Store, database_url: str) -> None:
+    program = (
+        "import sys; from offline_jobs.service.changes import Changes\n"
+        "from offline_jobs.service.store.store import Store\n"
+        f"store = Store({database_url!r}, Changes()); store.migrate(); store.close()\n"
+        "sys.exit('alembic' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+def test_tables_of_another_version_are_alembics_to_judge(
+    store: Store, database_url: str, revision: str
+) -> None:
+    with store._database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
+    other = Store(database_url, Changes())
+    with pytest.raises(CommandError, match=f"Can't locate revision identified by '{revision}'"):
+        other.migrate()
+    other.close()
+
+
+def test_the_newest_version_is_alembics_head() -> None:
+    folder = Path(database.__file__).with_name("migrations")
+    assert ScriptDirectory(folder).get_heads() == [database.find_head()]
 
 
 def test_a_commit_is_durable(store: Store, database_url: str) -> None:

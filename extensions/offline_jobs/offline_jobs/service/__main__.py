@@ -10,9 +10,9 @@ import signal
 import sys
 
 from offline_jobs.service import logs
-from offline_jobs.service.app import serve
 from offline_jobs.service.crash import arm
 from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.ground import Ground, hold_ground
 from offline_jobs.service.settings import Settings, load_settings
 
 REFUSED_EXIT = 2
@@ -24,7 +24,8 @@ def main() -> int:
         settings = load_settings()
         logs.set_up(settings.log_level)
         arm(settings.crash_at or None, demonstration=settings.demonstration)
-        asyncio.run(_serve(settings))
+        with hold_ground(settings) as ground:
+            asyncio.run(_serve(settings, ground))
     except StartRefused as e:
         sys.stderr.write(f"offline-jobs: {e}\n")
         return REFUSED_EXIT
@@ -32,12 +33,15 @@ def main() -> int:
     return 0
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, ground: Ground) -> None:
+    # Imported here: it takes a second, and what is refused is to be refused at once.
+    from offline_jobs.service.app import serve  # noqa: PLC0415
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop)
+    await serve(settings, ground, stop)
 
 
 if __name__ == "__main__":

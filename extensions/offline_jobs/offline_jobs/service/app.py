@@ -1,7 +1,7 @@
 """Puts the service together: store, backend, reconciler and the two applications.
 
-Called by ``__main__.py`` alone. One process, one event loop, two servers: the public port behind
-the hub's proxy, and the runner's side on a port of its own.
+Called by ``__main__.py`` alone, with what ``ground.py`` holds. One process, one event loop, two
+servers: the public port behind the hub's proxy, and the runner's side on a port of its own.
 """
 
 import asyncio
@@ -10,27 +10,24 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import load_catalogue
 from hub_config.choices import Machine
-from hub_config.errors import CatalogueError
+from hub_config.processes import is_built
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.steps import Patience
-from offline_jobs.service.settings import Settings, read_secret
-from offline_jobs.service.store.lock import hold_state
+from offline_jobs.service.settings import Settings
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 from offline_jobs.service.web.applications import build_public_app, build_runs_app
@@ -45,14 +42,6 @@ _CLOSING_SECONDS = 3
 _ENDING_SECONDS = 15.0
 
 
-@dataclass(frozen=True)
-class Sockets:
-    """The two ports, bound before anything else is done."""
-
-    public: socket.socket
-    runs: socket.socket
-
-
 class _Server(uvicorn.Server):
     """A server that leaves the process' signals to ``__main__.py``."""
 
@@ -62,27 +51,23 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None:
     """Serve until ``stop`` is set.
 
     Raises:
         StartRefused: something that the administrator has to mend, in one line.
     """
-    catalogue = _load_catalogue(settings)
-    token = read_secret(settings.hub_token_file, "HUB_TOKEN_FILE")
-    key = read_secret(settings.run_token_key_file, "RUN_TOKEN_KEY_FILE")
+    catalogue = ground.catalogue
     with ExitStack() as stack:
-        sockets = _bind(settings, stack)
-        _hold_state(settings, stack)
         changes = Changes()
         store = Store(f"sqlite:///{settings.state / 'jobs.sqlite'}", changes)
         stack.callback(store.close)
         store.migrate()
         objects = ObjectStore(settings.state / "objects")
-        tokens = Tokens(key.encode())
+        tokens = Tokens(ground.run_token_key.encode())
         backend, measure = _build_backend(settings, catalogue)
         stack.callback(backend.close)
-        host, port = sockets.runs.getsockname()[:2]
+        host, port = ground.runs.getsockname()[:2]
         reconciler = Reconciler(
             store,
             backend,
@@ -107,7 +92,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             open_limit=settings.open_jobs_per_user,
             wake=reconciler.wake,
         )
-        hub, sessions = Hub(settings.hub_api_url, token), Sessions()
+        hub, sessions = Hub(settings.hub_api_url, ground.hub_token), Sessions()
         public = build_public_app(
             services, HubIdentity(TokenOwners(hub), sessions), sessions=sessions, hub=hub
         )
@@ -117,8 +102,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             asyncio.create_task(housekeeping.run(), name="housekeeping"),
         ]
         servers = [
-            (build_server(public), sockets.public),
-            (build_server(build_runs_app(services)), sockets.runs),
+            (build_server(public), ground.public),
+            (build_server(build_runs_app(services)), ground.runs),
         ]
         try:
             await _run(servers, loops, stop, settings, reconciler, public)
@@ -174,45 +159,6 @@ def build_server(app: FastAPI) -> uvicorn.Server:
     )
 
 
-def _bind(settings: Settings, stack: ExitStack) -> Sockets:
-    return Sockets(
-        stack.enter_context(_listen(settings.public_host, settings.public_port, "PUBLIC_PORT")),
-        stack.enter_context(
-            _listen(settings.internal_host, settings.internal_port, "INTERNAL_PORT")
-        ),
-    )
-
-
-def _listen(host: str, port: int, variable: str) -> socket.socket:
-    try:
-        bound = socket.create_server((host, port), backlog=256)
-    except OSError as e:
-        raise StartRefused(
-            f"Port {port} of {host} cannot be used ({e.strerror}): end what uses it, "
-            f"or choose another OFFLINE_JOBS_{variable}."
-        ) from e
-    bound.setblocking(False)
-    return bound
-
-
-def _hold_state(settings: Settings, stack: ExitStack) -> None:
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stack.enter_context(hold_state(settings.state))
-    except OSError as e:
-        raise StartRefused(
-            f"The state folder {settings.state} cannot be written ({e.strerror}): "
-            "mend its permissions, or choose another OFFLINE_JOBS_STATE."
-        ) from e
-
-
-def _load_catalogue(settings: Settings) -> Catalogue:
-    try:
-        return load_catalogue(settings.catalogue)
-    except CatalogueError as e:
-        raise StartRefused("\n".join(e.lines())) from e
-
-
 def _build_backend(
     settings: Settings, catalogue: Catalogue
 ) -> tuple[Backend, Callable[[], Machine | None]]:
@@ -263,11 +209,6 @@ def _measure_machine(settings: Settings, catalogue: Catalogue) -> Machine:
         memory_bytes=settings.local_memory_bytes,
         gpus=settings.local_gpus,
         images=frozenset(
-            slug for slug in catalogue.images if environments and _is_built(environments / slug)
+            slug for slug in catalogue.images if environments and is_built(environments / slug)
         ),
     )
-
-
-def _is_built(environment: Path) -> bool:
-    """Whether an image's environment is complete: the tool that makes it stamps it last."""
-    return (environment / ".stamps" / "own").is_file()

@@ -1,8 +1,9 @@
 """Notebooks: are they sound, what are their parameters, and their text without outputs.
 
 Reads the foreign formats nbformat and papermill's inspection; called by ``web/jobs.py`` (check and
-submission) and for nothing else. What comes out is plain data; bounds come before any parsing that
-could be slow.
+submission) and for nothing else, in a thread. What comes out is plain data; bounds come before any
+parsing that could be slow. Both libraries are imported by the first notebook that needs them: they
+take as long as all else that the service imports.
 """
 
 import ast
@@ -12,10 +13,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import nbformat
-from nbformat.validator import NotebookValidationError
-from papermill.translators import papermill_translators
 
 from offline_jobs.service.errors import Unsound
 
@@ -141,6 +138,9 @@ def _without_output(cell: Any) -> dict[str, Any]:
 
 
 def _validate(notebook: dict[str, Any]) -> None:
+    import nbformat  # noqa: PLC0415
+    from nbformat.validator import NotebookValidationError  # noqa: PLC0415
+
     minor = notebook.get("nbformat_minor")
     if not isinstance(minor, int) or isinstance(minor, bool) or minor < 0:
         raise _unsound("not-a-notebook", "The notebook's nbformat_minor is not a number.")
@@ -208,6 +208,8 @@ def _parameters(notebook: Mapping[str, Any], language: str) -> tuple[Parameter, 
             f"The parameters cell is too long: at most {LONGEST_PARAMETERS_LINE} characters a "
             f"line and {LONGEST_PARAMETERS_CELL} in all.",
         )
+    from papermill.translators import papermill_translators  # noqa: PLC0415
+
     translator = papermill_translators.find_translator("", "python")
     assigned = _assigned(source)
     inspected = {p.name: _parameter(p) for p in translator.inspect({"source": source})}

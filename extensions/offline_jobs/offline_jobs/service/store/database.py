@@ -6,11 +6,10 @@ Only :mod:`~offline_jobs.service.store.store` uses it.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -32,11 +31,9 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the tables to the newest version."""
-        config = Config()
-        config.set_main_option("script_location", "offline_jobs.service.store:migrations")
         with self.write() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if _read_revisions(connection) != [find_head()]:
+                _upgrade(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -66,6 +63,30 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def find_head() -> str:
+    """The newest revision; the files of the migrations begin with theirs, which are in order."""
+    folder = Path(__file__).with_name("migrations") / "versions"
+    return max(file.name.partition("_")[0] for file in folder.glob("*.py"))
+
+
+def _read_revisions(connection: Connection) -> list[str]:
+    """What Alembic noted of the tables; empty in a new database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+
+
+def _upgrade(connection: Connection) -> None:
+    # Imported here: most starts find the newest tables, and its import takes long.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "offline_jobs.service.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 @contextmanager

@@ -1,0 +1,77 @@
+"""What the service stands on: catalogue, secrets, its two ports and the lock of its state.
+
+``__main__.py`` holds it before ``app.py``, whose imports take a second, is even imported: what an
+administrator has to mend is said at once.
+"""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from hub_config.catalogue import Catalogue
+from hub_config.catalogue_file import load_catalogue
+from hub_config.errors import CatalogueError
+from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.settings import Settings, read_secret
+from offline_jobs.service.store.lock import hold_state
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The catalogue, both secrets, and the public's and the runners' bound ports."""
+
+    catalogue: Catalogue
+    hub_token: str
+    run_token_key: str
+    public: socket.socket
+    runs: socket.socket
+
+
+@contextmanager
+def hold_ground(settings: Settings) -> Iterator[Ground]:
+    """Read the files, bind the ports and hold the state folder for the length of the context.
+
+    Raises:
+        StartRefused: something that the administrator has to mend, in one line.
+    """
+    catalogue = _load_catalogue(settings)
+    hub_token = read_secret(settings.hub_token_file, "HUB_TOKEN_FILE")
+    key = read_secret(settings.run_token_key_file, "RUN_TOKEN_KEY_FILE")
+    with (
+        _listen(settings.public_host, settings.public_port, "PUBLIC_PORT") as public,
+        _listen(settings.internal_host, settings.internal_port, "INTERNAL_PORT") as runs,
+        ExitStack() as stack,
+    ):
+        _hold_state(settings, stack)
+        yield Ground(catalogue, hub_token, key, public, runs)
+
+
+def _listen(host: str, port: int, variable: str) -> socket.socket:
+    try:
+        bound = socket.create_server((host, port), backlog=256)
+    except OSError as e:
+        raise StartRefused(
+            f"Port {port} of {host} cannot be used ({e.strerror}): end what uses it, "
+            f"or choose another OFFLINE_JOBS_{variable}."
+        ) from e
+    bound.setblocking(False)
+    return bound
+
+
+def _hold_state(settings: Settings, stack: ExitStack) -> None:
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stack.enter_context(hold_state(settings.state))
+    except OSError as e:
+        raise StartRefused(
+            f"The state folder {settings.state} cannot be written ({e.strerror}): "
+            "mend its permissions, or choose another OFFLINE_JOBS_STATE."
+        ) from e
+
+
+def _load_catalogue(settings: Settings) -> Catalogue:
+    try:
+        return load_catalogue(settings.catalogue)
+    except CatalogueError as e:
+        raise StartRefused("\n".join(e.lines())) from e
