@@ -162,6 +162,14 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
+def choose_activity_seconds(idle_seconds: int) -> int:
+    """How often a server is to report its activity where idleness of ``idle_seconds`` ends it.
+
+    Often enough for a busy server to be heard of several times meanwhile.
+    """
+    return max(1, min(300, idle_seconds // 4))
+
+
 def read_secret(path: Path) -> str:
     """The text of a secret file.
 

@@ -21,7 +21,13 @@ from hub_config.catalogue_file import parse_catalogue
 from hub_config.chart import ChartValues, split_url
 from hub_config.errors import CatalogueError, ConfigurationError
 from hub_config.logins.demonstration import is_loopback
-from hub_config.settings import Cluster, Settings, parse_cookie_secret, read_secret
+from hub_config.settings import (
+    Cluster,
+    Settings,
+    choose_activity_seconds,
+    parse_cookie_secret,
+    read_secret,
+)
 from hub_config.unused import refuse_unused
 
 #: Where the chart mounts its Secret; the values are one of its keys.
@@ -32,7 +38,6 @@ HUB_URL = "http://hub:8081"
 PROXY_API_URL = "http://proxy-api:8001"
 _HUB_PORT = 8081
 _HUB_API = f"http://127.0.0.1:{_HUB_PORT}/hub/api"
-_ACTIVITY_SECONDS = 300
 _PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
 _PROXY_TOKEN = "hub.config.ConfigurableHTTPProxy.auth_token"  # noqa: S105  (a key's name)
@@ -102,6 +107,7 @@ def parse_values(
             and every mistake of the catalogue.
     """
     read = ChartValues(values)
+    idle_seconds = read.get_number("cull.timeout", 3600, least=1)
     settings = Settings(
         catalogue=_parse_catalogue(read),
         sessions=Cluster(
@@ -122,8 +128,8 @@ def parse_values(
         ends_sessions=False,
         jobs_url=_find_jobs_url(read),
         jobs_token=_get_secret(read, secrets, _JOBS_TOKEN),
-        culler=_build_culler(read),
-        activity_seconds=_ACTIVITY_SECONDS,
+        culler=_build_culler(read, idle_seconds),
+        activity_seconds=choose_activity_seconds(idle_seconds),
     )
     if read.get("hub.baseUrl", "/") != "/":
         read.refuse("hub.baseUrl", "must be /: give the platform a host name of its own")
@@ -213,10 +219,10 @@ def _find_demonstration_host(read: ChartValues) -> str | None:
     return None
 
 
-def _build_culler(read: ChartValues) -> Mapping[str, Any] | None:
+def _build_culler(read: ChartValues, idle_seconds: int) -> Mapping[str, Any] | None:
     """The idle culler with the chart's options; ``None`` where it is not wanted."""
     numbers = {
-        "timeout": read.get_number("cull.timeout", 3600, least=1),
+        "timeout": idle_seconds,
         "cull-every": read.get_number("cull.every", 600, least=1),
         "concurrency": read.get_number("cull.concurrency", 10, least=1),
         "max-age": read.get_number("cull.maxAge", 0, least=0),

@@ -79,6 +79,11 @@ def lacks_image_builder() -> bool:
     return not _is_in_ci() and building.why_not() is not None
 
 
+def lacks_shared() -> bool:
+    """Tell whether the folder beside this checkout is away: it is not part of the project."""
+    return not (ROOT.parent / "shared").is_dir()
+
+
 def _is_in_ci() -> bool:
     return os.environ.get("CI") == "true"
 
@@ -89,6 +94,7 @@ EXPECTED = (
     ExpectedSkip("a builder of images", lacks_image_builder, "images"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),
     ExpectedSkip("Linux", lacks_linux, "unit"),
+    ExpectedSkip("shared", lacks_shared, "unit"),
 )
 
 

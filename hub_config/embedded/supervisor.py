@@ -33,7 +33,7 @@ from hub_config.embedded.state import choose_ports, hold_state, prepare_state, r
 from hub_config.errors import ConfigurationError
 from hub_config.logins.demonstration_users import PASSWORD, USERS
 from hub_config.processes import is_built
-from hub_config.settings import LOOPBACK, PREFIX, read_secret
+from hub_config.settings import LOOPBACK, PREFIX, choose_activity_seconds, read_secret
 
 IMAGE_NEEDED = "notebook"
 PORTS = ("hub", "proxy", "service", "runs")
@@ -168,7 +168,7 @@ def build_programs(
         PREFIX + "PROXY_API_PORT": ports["proxy"],
         PREFIX + "SERVICE_PORT": ports["service"],
         PREFIX + "PROXY_COMMAND": find_proxy(),
-        PREFIX + "ACTIVITY_SECONDS": max(1, min(300, order.idle_seconds // 4)),
+        PREFIX + "ACTIVITY_SECONDS": choose_activity_seconds(order.idle_seconds),
     }
     culler = {
         "JUPYTERHUB_API_URL": hub_api,

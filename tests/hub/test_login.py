@@ -76,7 +76,7 @@ def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             except httpx.TransportError:
                 return False
 
-        wait_until(is_served, "a hub with OAuth")
+        wait_until(is_served, "a hub with OAuth", 100)
         yield url
         hub.terminate()
         hub.wait(30)
@@ -109,7 +109,7 @@ def test_each_user_signs_in_with_their_groups(
     [("ada", "wrong"), ("ada", ""), ("eve", "demonstration"), ("", ""), ("ADA ", "dämonstration")],
 )
 def test_others_are_refused(platform: Platform, name: str, password: str) -> None:
-    with httpx.Client(base_url=platform.url) as client:
+    with httpx.Client(base_url=platform.url, timeout=30) as client:
         answer = platform.post_login(client, name, password)
 
         assert answer.status_code == 403
@@ -117,7 +117,7 @@ def test_others_are_refused(platform: Platform, name: str, password: str) -> Non
 
 
 def test_a_page_that_reached_us_under_another_name_cannot_sign_in(platform: Platform) -> None:
-    with httpx.Client(base_url=platform.url) as client:
+    with httpx.Client(base_url=platform.url, timeout=30) as client:
         answer = platform.post_login(
             client, "ada", "demonstration", host=f"rebound.example:{platform.port}"
         )

@@ -152,7 +152,9 @@ def test_a_sessions_token_opens_the_jobs_service_and_nothing_new(
     ada.start_session(SMALL)
     token = find_server(platform, "ada").environ()["JUPYTERHUB_API_TOKEN"]
 
-    with httpx.Client(base_url=platform.url, headers={"Authorization": f"token {token}"}) as client:
+    with httpx.Client(
+        base_url=platform.url, timeout=30, headers={"Authorization": f"token {token}"}
+    ) as client:
         scopes = set(client.get("/hub/api/user").json()["scopes"])
         others = client.get("/hub/api/users").status_code
         new_token = client.post("/hub/api/users/ada/tokens").status_code
@@ -172,7 +174,9 @@ def test_a_sessions_token_opens_the_jobs_service_and_nothing_new(
 def test_services_may_do_what_they_need_and_no_more(platform: Platform) -> None:
     def as_service(name: str) -> httpx.Client:
         token = (platform.state / "secrets" / f"{name}-token").read_text()
-        return httpx.Client(base_url=platform.url, headers={"Authorization": f"token {token}"})
+        return httpx.Client(
+            base_url=platform.url, timeout=30, headers={"Authorization": f"token {token}"}
+        )
 
     platform.sign_in("ben")
     with as_service("service") as service:

@@ -25,15 +25,25 @@ from hub_config.people import build_person
 from hub_config.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.run import ENV_TOKEN, ResultRecord, Termination
+from offline_jobs.contract.states import State
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.local import folder, shim
 from offline_jobs.service.backends.local.backend import LocalBackend, choose_cores
 from offline_jobs.service.backends.local.folder import AttemptFolder
 from offline_jobs.service.backends.local.tree import kill_processes, list_processes
+from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import BackendError
-from offline_jobs.service.model import Observation, build_specification
-from offline_jobs.service.store.store import make_job_id
-from tests.service.core.factories import make_catalogue, make_job, make_notebook, make_record
+from offline_jobs.service.housekeeping import Housekeeping
+from offline_jobs.service.model import Ending, Job, Observation, build_specification
+from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.store.store import Store, make_job_id
+from tests.service.core.factories import (
+    make_catalogue,
+    make_job,
+    make_new_job,
+    make_notebook,
+    make_record,
+)
 
 TOKEN = "token-of-the-attempt"
 HEAD = f"""#!{sys.executable}
@@ -74,7 +84,8 @@ class Place:
         python.write_text(HEAD + script)
         python.chmod(0o700)
 
-    def make_launch(self) -> Launch:
+    def make_launch(self, job: Job | None = None) -> Launch:
+        job = job or self.job
         catalogue = make_catalogue()
         choice = Choice(
             catalogue.groups["spatial-lab"],
@@ -83,8 +94,8 @@ class Place:
         )
         person = build_person("ada", ["spatial-lab"])
         return Launch(
-            object_name=self.name,
-            specification=build_specification(self.job, 1, json.dumps(make_notebook("1"))),
+            object_name=object_name(job.id, 1),
+            specification=build_specification(job, 1, json.dumps(make_notebook("1"))),
             workspace=build_workspace(catalogue, person, choice, Kind.JOB),
             url="http://127.0.0.1:9",
             token=TOKEN,
@@ -541,6 +552,34 @@ def test_a_deleted_jobs_folders_go(place: Place) -> None:
         asyncio.run(place.backend.remove_job(place.job.id, 1))
         assert place.see().phase == "absent"
         assert not (place.state / "checkpoints" / place.job.id).exists()
+
+
+def test_what_a_deleted_job_left_in_the_home_stays(place: Place, tmp_path: Path) -> None:
+    """Not even a link from what goes with the job leads to it."""
+    changes = Changes()
+    store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", changes)
+    store.migrate()
+    job, _ = store.create_job(make_new_job("1"), open_limit=9)
+    output = place.home / job.output
+    place.behave(
+        f"output = pathlib.Path({str(output)!r})\n"
+        "output.mkdir(parents=True)\n"
+        "for name in ('markers.ipynb', 'run.json', 'mine.csv'):\n"
+        "    (output / name).write_text(name)\n"
+        "(pathlib.Path(os.environ['CHECKPOINT_DIR']) / 'home').symlink_to(output)"
+    )
+    asyncio.run(place.backend.launch(place.make_launch(job)))
+    name = object_name(job.id, 1)
+    place.wait_for(lambda: asyncio.run(place.backend.observe([name]))[name].phase == "ended")
+    store.states.finish(job.id, 1, Ending(State.SUCCEEDED))
+    store.delete_job(job.id)
+    objects = ObjectStore(tmp_path / "objects")
+    asyncio.run(Housekeeping(store, place.backend, objects, changes).clear_removed())
+    store.close()
+    left = [*place.state.glob("jobs/*"), *place.state.glob("checkpoints/*")]
+    assert left == []
+    files = {path.name: path.read_text() for path in output.iterdir()}
+    assert files == {name: name for name in ("markers.ipynb", "run.json", "mine.csv")}
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no core affinity on this system")

@@ -1,6 +1,7 @@
 """The small parts: news, tokens, objects, the state's lock, fail-points, housekeeping."""
 
 import asyncio
+import hmac
 import subprocess
 import sys
 import threading
@@ -21,7 +22,10 @@ from offline_jobs.service.store.lock import hold_state
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 from tests.factories import make_machine
+from tests.files import largest_file, reading
 from tests.service.core.factories import make_new_job
+
+LARGE = 2 * 2**20
 
 
 def test_every_subscriber_gets_news_from_any_thread_in_order(changes: Changes) -> None:
@@ -95,6 +99,24 @@ def test_a_token_opens_its_attempt_only() -> None:
         Tokens(b"")
 
 
+@pytest.mark.parametrize("where", ["nowhere", "first", "last", "length"])
+def test_a_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """What decides is the library's comparison, which is given all of both sides."""
+    tokens = Tokens(b"k" * 32)
+    right = tokens.make("k3j9x0a1b2c3", 1)
+    given = {"nowhere": right, "first": f"x{right[1:]}", "last": f"{right[:-1]}x", "length": "x"}
+    compared = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append({one, other})
+        return compare_digest(one, other)
+
+    compare_digest = hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    assert tokens.check(given[where], "k3j9x0a1b2c3", 1) == (where == "nowhere")
+    assert compared == [{given[where].encode(), right.encode()}]
+
+
 def test_an_object_is_whole_or_not_there(tmp_path: Path) -> None:
     objects = ObjectStore(tmp_path / "objects")
     key = result_key("k3j9x0a1b2c3", 1)
@@ -112,6 +134,33 @@ def test_an_object_is_whole_or_not_there(tmp_path: Path) -> None:
     objects.delete_prefix("k3j9x0a1b2c3")
     objects.delete_prefix("k3j9x0a1b2c3")
     assert objects.size(key) is None
+
+
+def test_a_reader_sees_the_whole_old_or_the_whole_new_object(tmp_path: Path) -> None:
+    objects = ObjectStore(tmp_path)
+    key = result_key("k3j9x0a1b2c3", 1)
+    versions = [letter * LARGE for letter in (b"a", b"b")]
+    objects.put(key, versions[1])
+    opened = objects.open(key)
+    assert opened is not None
+    with opened as earlier, reading(tmp_path / key, versions) as seen:
+        for turn in range(10):
+            objects.put(key, versions[turn % 2])
+        assert earlier.read() == versions[1]
+    assert seen.reads
+    assert seen.torn == []
+
+
+def test_a_full_disk_amid_a_write_leaves_the_earlier_object_whole(tmp_path: Path) -> None:
+    objects = ObjectStore(tmp_path)
+    key = result_key("k3j9x0a1b2c3", 1)
+    objects.put(key, b"earlier")
+    for name in (key, log_key("k3j9x0a1b2c3", 1)):
+        with largest_file(LARGE), pytest.raises(OSError, match="File too large"):
+            objects.put(name, b"n" * (2 * LARGE))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files == [tmp_path / key]
+    assert files[0].read_bytes() == b"earlier"
 
 
 @pytest.mark.parametrize("key", ["", "../secrets", "a/../b", "/etc/passwd", "a//b", "A", "a\0b"])

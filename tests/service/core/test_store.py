@@ -29,7 +29,7 @@ from offline_jobs.service.errors import (
     Unavailable,
     Unsound,
 )
-from offline_jobs.service.model import Ending, Standing
+from offline_jobs.service.model import Ending, Job, Standing
 from offline_jobs.service.store import database
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.store.tables import metadata
@@ -171,6 +171,20 @@ def test_each_change_gives_a_new_version_and_is_told_after_the_commit(
     assert store.version("ben") == others
     assert stored.version == after
     assert told == [(Change(job, "ada", after), after)]
+
+
+def test_who_is_told_of_a_submission_or_deletion_finds_it_by_another_connection(
+    store: Store, changes: Changes, database_url: str
+) -> None:
+    elsewhere = Store(database_url, Changes())
+    found: list[Job | None] = []
+    changes.listen(lambda item: found.append(elsewhere.job(item.job)))
+    job, _ = store.create_job(make_new_job("1"), open_limit=LIMIT)
+    assert found == [job]
+    store.states.finish(job.id, 1, DONE)
+    store.delete_job(job.id)
+    assert found[2:] == [None]
+    elsewhere.close()
 
 
 def test_nothing_changes_a_job_that_has_ended(store: Store, changes: Changes) -> None:

@@ -151,7 +151,7 @@ class Service:
         return self.services.store
 
     def client(self, name: str, kind: str = "token") -> Client:
-        http = httpx.Client(base_url=self.public, trust_env=False)
+        http = httpx.Client(base_url=self.public, trust_env=False, timeout=30)
         return Client(self.clients.enter_context(http), name, kind)
 
     def runner(self, job_id: str, attempt: int = 1) -> httpx.Client:
@@ -161,6 +161,7 @@ class Service:
             base_url=f"{self.runs}/internal/v1/runs/{job_id}/{attempt}",
             headers={"Authorization": f"Bearer {token}"},
             trust_env=False,
+            timeout=30,
         )
         return self.clients.enter_context(http)
 

@@ -316,7 +316,7 @@ def test_headers_without_end_are_refused(shared: Service) -> None:
 
 def test_a_burst_of_one_user_does_not_stop_another(shared: Service) -> None:
     def burst() -> None:
-        with httpx.Client(base_url=shared.public, trust_env=False) as http:
+        with httpx.Client(base_url=shared.public, trust_env=False, timeout=30) as http:
             client = Client(http, "lea")
             for _ in range(40):
                 send(client, whole(notebook={}))

@@ -1,14 +1,21 @@
 """Jobs by the API: submit, list, cancel, run again, delete, and who may."""
 
 import json
+import threading
+from collections.abc import Iterator
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from fastapi import Request
+from sqlalchemy import event
 
 from offline_jobs.contract.states import Cause, State
+from offline_jobs.service.changes import Change, Changes
+from offline_jobs.service.store.store import Store
 from offline_jobs.service.web.identity import Caller
 from tests.factories import make_person
+from tests.files import largest_file
 from tests.service.web.factories import (
     Client,
     Service,
@@ -16,6 +23,14 @@ from tests.service.web.factories import (
     make_submission,
     running_service,
 )
+
+
+@pytest.fixture
+def elsewhere(service: Service, tmp_path: Path) -> Iterator[Store]:
+    """The service's database by connections of its own."""
+    store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes())
+    yield store
+    store.close()
 
 
 def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client) -> None:
@@ -30,6 +45,33 @@ def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client)
     snapshot = json.loads(service.store.snapshot(job["id"]))
     assert snapshot["cells"][0]["outputs"] == []
     assert snapshot["cells"][0]["execution_count"] is None
+
+
+def test_202_comes_once_another_connection_sees_the_job(
+    service: Service, ada: Client, elsewhere: Store
+) -> None:
+    answered = threading.Event()
+    # The commit takes until the answer is there, or a second where the answer waits for it.
+    event.listen(service.store._database._engine, "commit", lambda _: answered.wait(1))
+    answer = ada.submit()
+    seen = elsewhere.job(answer.json()["id"])
+    answered.set()
+    assert answer.status_code == 202
+    assert seen is not None
+
+
+def test_a_submission_that_cannot_be_committed_is_not_taken(
+    service: Service, ada: Client, elsewhere: Store, tmp_path: Path
+) -> None:
+    ada.submit("key-00000001")
+    told: list[Change] = []
+    service.services.changes.listen(told.append)
+    with largest_file((tmp_path / "jobs.sqlite-wal").stat().st_size):
+        answer = ada.submit("key-00000002")
+    assert answer.status_code == 503
+    assert told == []
+    assert len(elsewhere.jobs(None, None, 9, None)[0]) == 1
+    assert ada.submit("key-00000002").status_code == 202
 
 
 def test_the_same_key_and_body_give_the_same_job(ada: Client) -> None:
@@ -168,6 +210,37 @@ def test_an_unchanged_list_is_not_sent_again(service: Service, ada: Client, ben:
     assert ada.get("jobs", **{"If-None-Match": etag}).json()["jobs"] == []
 
 
+def test_one_list_is_never_taken_for_another(service: Service, ada: Client) -> None:
+    root = service.client("root")
+    job, *_ = (ada.submit(f"key-0000000{n}").json()["id"] for n in range(3))
+    root.submit()
+    page = "user=ada&limit=1"
+    cursors = [root.get(f"jobs?{page}").json()["next_cursor"]]
+    cursors.append(root.get(f"jobs?{page}&cursor={cursors[0]}").json()["next_cursor"])
+    queries = [
+        "",
+        "state=queued",
+        "state=failed",
+        "user=*",
+        "user=*&state=failed",
+        "user=ada",
+        page,
+        *(f"{page}&cursor={cursor}" for cursor in cursors),
+        "group=lab",
+        "group=teaching",
+        "group=lab&user=ada",
+        "group=lab&state=failed",
+    ]
+    lists = {query: root.get(f"jobs?{query}") for query in queries}
+    for one, other in permutations(queries, 2):
+        answer = root.get(f"jobs?{other}", **{"If-None-Match": lists[one].headers["etag"]})
+        assert (answer.status_code, answer.content) == (200, lists[other].content), (one, other)
+    service.stand(job, State.RUNNING)
+    for query in queries[3:]:
+        etag = lists[query].headers["etag"]
+        assert root.get(f"jobs?{query}", **{"If-None-Match": etag}).status_code == 200
+
+
 def test_cancel_is_noted_and_may_be_repeated(service: Service, ada: Client) -> None:
     job = ada.submit().json()
     assert [ada.post(f"jobs/{job['id']}/cancel").status_code for _ in range(2)] == [202, 202]
@@ -198,6 +271,18 @@ def test_rerun_runs_the_same_snapshot_as_a_new_job(service: Service, ada: Client
     assert again["id"] != job["id"]
     assert (again["rerun_of"], again["parameters"]) == (job["id"], {"k": 5})
     assert service.store.snapshot(again["id"]) == service.store.snapshot(job["id"])
+
+
+def test_a_key_is_for_the_rerun_of_one_job(ada: Client) -> None:
+    first, second = (ada.submit(f"key-0000000{n}").json()["id"] for n in range(2))
+    key = {"Idempotency-Key": "rerun-0001"}
+    again = ada.post(f"jobs/{first}/rerun", **key)
+    other = ada.post(f"jobs/{second}/rerun", **key)
+    assert (again.status_code, other.status_code) == (202, 409)
+    assert (other.json()["code"], other.json()["id"]) == (
+        "idempotency-conflict",
+        again.json()["id"],
+    )
 
 
 def test_rerun_checks_anew_what_may_be_used(tmp_path: Path) -> None:

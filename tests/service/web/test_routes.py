@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.service.object_store import log_key, result_key
 from tests.service.web.factories import API, Client, Service
 
 #: Readiness, the end of a login (which is how one gets an identity), style and script.
@@ -48,7 +49,7 @@ def test_there_are_as_many_routes_as_we_know(service: Service) -> None:
 
 
 def test_every_public_route_demands_an_identity(service: Service) -> None:
-    with httpx.Client(base_url=service.public, trust_env=False) as http:
+    with httpx.Client(base_url=service.public, trust_env=False, timeout=30) as http:
         for method, path in routes(service.app):
             if path in OPEN:
                 continue
@@ -65,7 +66,7 @@ def test_every_public_route_demands_an_identity(service: Service) -> None:
 
 
 def test_every_route_of_the_runners_side_demands_a_token(service: Service) -> None:
-    with httpx.Client(base_url=service.runs, trust_env=False) as http:
+    with httpx.Client(base_url=service.runs, trust_env=False, timeout=30) as http:
         for method, path in routes(service.runs_app):
             if path not in OPEN:
                 assert http.request(method, fill(path)).status_code == 401
@@ -93,26 +94,65 @@ def test_every_change_by_cookie_demands_the_sessions_xsrf_value(service: Service
             assert (answer.status_code, answer.json()["code"]) == (403, "xsrf")
 
 
-@pytest.mark.parametrize("path", ["health", "jobs", "page", "missing", "static", "log"])
-def test_every_answer_has_the_headers(service: Service, ada: Client, path: str) -> None:
-    job = ada.submit().json()["id"]
-    address = {
-        "health": "/health",
-        "jobs": f"{API}jobs",
-        "page": SERVICE_PREFIX,
-        "missing": "/nothing",
-        "static": f"{SERVICE_PREFIX}static/page.js",
-        "log": f"{API}jobs/{job}/log",
-    }[path]
-    headers = ada.http.get(address, headers=ada.headers()).headers
-    policy = headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert headers["cache-control"] == ("no-cache" if path == "static" else "no-store")
-    assert "server" not in headers
+JSON, TEXT = "application/json", "text/plain; charset=utf-8"
+#: Of each kind of answer its status, and every header that not all have.
+HEADERS: dict[str, tuple[int, dict[str, str]]] = {
+    SERVICE_PREFIX: (200, {"content-type": "text/html; charset=utf-8"}),
+    f"{SERVICE_PREFIX}jobs/{{job}}": (200, {"content-type": "text/html; charset=utf-8"}),
+    f"{SERVICE_PREFIX}jobs/none": (404, {"content-type": "text/html; charset=utf-8"}),
+    f"{SERVICE_PREFIX}static/page.js": (
+        200,
+        {"content-type": "text/javascript; charset=utf-8", "cache-control": "no-cache"},
+    ),
+    f"{API}jobs/{{job}}": (200, {"content-type": JSON}),
+    f"{API}jobs/none": (404, {"content-type": JSON}),
+    f"{API}jobs?limit=x": (422, {"content-type": JSON}),
+    f"{API}jobs/{{job}}/log": (200, {"content-type": TEXT, "transfer-encoding": "chunked"}),
+    f"{API}jobs/{{begun}}/log": (200, {"content-type": TEXT}),
+    f"{API}jobs/{{job}}/result": (
+        200,
+        {
+            "content-type": "application/x-ipynb+json",
+            "content-disposition": 'attachment; filename="markers-{job}.ipynb"; '
+            "filename*=UTF-8''markers-{job}.ipynb",
+        },
+    ),
+    f"{API}jobs/{{job}}/notebook": (
+        200,
+        {
+            "content-type": "application/x-ipynb+json",
+            "content-disposition": 'attachment; filename="markers.ipynb"; '
+            "filename*=UTF-8''markers.ipynb",
+        },
+    ),
+    "/health": (200, {"content-type": JSON}),
+    "/nothing": (404, {"content-type": JSON}),
+}
+
+
+@pytest.mark.parametrize("address", HEADERS)
+def test_an_answer_has_these_headers_and_no_others(
+    service: Service, ada: Client, address: str
+) -> None:
+    begun, job = (ada.submit(f"key-0000000{n}").json()["id"] for n in range(2))
+    service.services.objects.put(log_key(job, 1), b"<script>alert(1)</script>")
+    service.services.objects.put(result_key(job, 1), b"{}")
+    status, own = HEADERS[address]
+    answer = ada.http.get(address.format(job=job, begun=begun), headers=ada.headers())
+    expected = {
+        "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+        "img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+        "base-uri 'none'",
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+        **{name: value.format(job=job) for name, value in own.items()},
+    }
+    varying = {"date", "content-length"}
+    assert answer.status_code == status
+    assert {k: v for k, v in answer.headers.items() if k not in varying} == expected
 
 
 def test_the_api_describes_itself(ada: Client) -> None:

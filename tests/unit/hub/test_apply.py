@@ -8,11 +8,15 @@ from traitlets.config import Config
 
 from hub_config.access import build_roles, build_server_scopes, build_services
 from hub_config.apply import apply
+from hub_config.catalogue import GIB
+from hub_config.embedded.machine import Found
 from hub_config.embedded.state import prepare_state
+from hub_config.embedded.supervisor import PORTS, Order, build_programs
 from hub_config.errors import CatalogueError, ConfigurationError
 from hub_config.logins.demonstration import is_loopback
 from hub_config.settings import Settings, parse_settings
 from tests.platform_fixture import ROOT
+from tests.unit.hub.idleness import IDLE_SECONDS, assert_used_sessions_stay
 
 
 @pytest.fixture
@@ -80,6 +84,20 @@ def test_applying_twice_changes_nothing(settings: Settings) -> None:
     apply(twice, settings)
 
     assert once == twice
+
+
+@pytest.mark.parametrize("idle_seconds", IDLE_SECONDS)
+def test_a_used_session_is_not_taken_for_an_idle_one(
+    environment: dict[str, str], idle_seconds: int
+) -> None:
+    state = Path(environment["NOTEBOOK_HPC_STATE"])
+    order = Order(root=ROOT, state=state, port=8000, idle_seconds=idle_seconds)
+    ports = dict(zip(PORTS, range(8001, 8005), strict=True))
+    _, hub, culler = build_programs(order, ports, Found(2, 4 * GIB, 0), {})
+    c = Config()
+    apply(c, parse_settings(hub.environment))
+
+    assert_used_sessions_stay(c, c.LocalSpawner, culler.command)
 
 
 def test_everything_listens_on_loopback(settings: Settings) -> None:

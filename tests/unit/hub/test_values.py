@@ -23,6 +23,7 @@ from hub_config.unused import UNUSED, Unused
 from hub_config.values import load_settings, parse_values
 from tests.platform_fixture import ROOT
 from tests.skips import require
+from tests.unit.hub.idleness import IDLE_SECONDS, assert_used_sessions_stay
 
 VALUES = ROOT / "helm-values" / "jupyterhub.yaml"
 SCHEMA = ROOT.parent / "shared" / "data" / "z2jh-4.4.0.values.schema.json"
@@ -230,6 +231,16 @@ def test_sessions_may_outlive_idleness(values: dict[str, Any]) -> None:
         jobs_url=settings.jobs_url, jobs_token=settings.jobs_token, culler=settings.culler
     )
     assert [each["name"] for each in services] == ["offline-jobs"]
+
+
+@pytest.mark.parametrize("idle_seconds", IDLE_SECONDS)
+def test_a_used_pod_is_not_taken_for_an_idle_one(values: dict[str, Any], idle_seconds: int) -> None:
+    put(values, "cull.timeout", idle_seconds)
+    settings = parse(values)
+    c = Config()
+    apply(c, settings)
+    assert settings.culler is not None
+    assert_used_sessions_stay(c, c.KubernetesSpawner, settings.culler["command"])
 
 
 def test_the_culler_takes_the_chart_s_options(values: dict[str, Any]) -> None:
