@@ -380,36 +380,3 @@ def test_a_job_that_ended_while_nobody_listened_is_known_afterwards(service: Tar
     assert ends[bad]["cell"] == {"number": 3, "total": 3}
     assert ends[bad]["facts"]["error_name"] == "KeyError"
     service.check(ends)
-
-
-def test_a_second_service_on_the_same_state_is_refused(service: Target, tmp_path: Path) -> None:
-    service.start_and_wait()
-    second = Target(tmp_path / "second", service.account)
-    second.state = service.state
-    second.start()
-    assert second.process is not None
-    assert second.process.wait(60) == 2
-    assert service.process is not None
-    assert f"Another jobs service (process {service.process.pid}) works on" in second.log()
-    assert second.log().count("\n") == 1
-    second.client.close()
-    assert service.answers()
-
-
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"OFFLINE_JOBS_CRASH_AT": "no-such-step"}, "choose one of before-commit, after-commit"),
-        (
-            {"OFFLINE_JOBS_CRASH_AT": "after-commit", "OFFLINE_JOBS_DEMONSTRATION": "0"},
-            "only with the demonstration login",
-        ),
-    ],
-)
-def test_fail_points_are_for_the_demonstration_only(
-    service: Target, variables: dict[str, str], words: str
-) -> None:
-    service.start(**variables)
-    assert service.process is not None
-    assert service.process.wait(60) == 2
-    assert words in service.log()
