@@ -26,6 +26,7 @@ from offline_jobs.service.errors import Unauthorized
 from offline_jobs.service.model import Ending, Standing
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
+from offline_jobs.service.store.tables import metadata
 from offline_jobs.service.tokens import Tokens
 from offline_jobs.service.web.applications import build_public_app, build_runs_app
 from offline_jobs.service.web.identity import Caller, Identify
@@ -38,6 +39,7 @@ from tests.factories import (
     make_machine,
     make_person,
 )
+from tests.site import wait_until
 
 KEY = b"a key of at least sixteen bytes"
 API = f"{SERVICE_PREFIX}api/v1/"
@@ -149,6 +151,15 @@ class Service:
     @property
     def store(self) -> Store:
         return self.services.store
+
+    def empty(self) -> None:
+        """Forget everything, as a service that has just begun."""
+        streams = self.app.state.streams
+        wait_until(lambda: not streams._open, "the end of the streams that were left")
+        with self.store._database.write() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
+        self.wakes.clear()
 
     def client(self, name: str, kind: str = "token") -> Client:
         http = httpx.Client(base_url=self.public, trust_env=False, timeout=30)

@@ -26,8 +26,15 @@ from tests.service.web.factories import (
 
 
 @pytest.fixture
-def elsewhere(service: Service, tmp_path: Path) -> Iterator[Store]:
-    """The service's database by connections of its own."""
+def own(tmp_path: Path) -> Iterator[Service]:
+    """A service for one test, which does something to its database."""
+    with running_service(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def elsewhere(own: Service, tmp_path: Path) -> Iterator[Store]:
+    """That database by connections of its own."""
     store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes())
     yield store
     store.close()
@@ -47,12 +54,11 @@ def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client)
     assert snapshot["cells"][0]["execution_count"] is None
 
 
-def test_202_comes_once_another_connection_sees_the_job(
-    service: Service, ada: Client, elsewhere: Store
-) -> None:
+def test_202_comes_once_another_connection_sees_the_job(own: Service, elsewhere: Store) -> None:
+    ada = own.client("ada")
     answered = threading.Event()
     # The commit takes until the answer is there, or a second where the answer waits for it.
-    event.listen(service.store._database._engine, "commit", lambda _: answered.wait(1))
+    event.listen(own.store._database._engine, "commit", lambda _: answered.wait(1))
     answer = ada.submit()
     seen = elsewhere.job(answer.json()["id"])
     answered.set()
@@ -61,11 +67,12 @@ def test_202_comes_once_another_connection_sees_the_job(
 
 
 def test_a_submission_that_cannot_be_committed_is_not_taken(
-    service: Service, ada: Client, elsewhere: Store, tmp_path: Path
+    own: Service, elsewhere: Store, tmp_path: Path
 ) -> None:
+    ada = own.client("ada")
     ada.submit("key-00000001")
     told: list[Change] = []
-    service.services.changes.listen(told.append)
+    own.services.changes.listen(told.append)
     with largest_file((tmp_path / "jobs.sqlite-wal").stat().st_size):
         answer = ada.submit("key-00000002")
     assert answer.status_code == 503

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
@@ -27,17 +27,23 @@ window.hide = (hidden) => {
 """
 
 
-@pytest.fixture
-def page(service: Service) -> Iterator[Page]:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("needs Chromium: it is not on the path")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(extra_http_headers={"Authorization": "cookie ada"})
-        page.add_init_script(PREPARE)
-        yield page
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, service: Service) -> Iterator[Page]:
+    page = browser.new_page(extra_http_headers={"Authorization": "cookie ada"})
+    page.add_init_script(PREPARE)
+    yield page
+    page.close()
 
 
 @pytest.mark.parametrize("view", ["list", "job"])
