@@ -124,7 +124,7 @@ def test_time_limit_of_a_cell_that_ignores_interrupts(make_attempt: MakeAttempt)
         "while True:\n"
         "    time.sleep(0.1)\n"
     )
-    attempt = make_attempt("1", cell, "1", time_limit_seconds=4)
+    attempt = make_attempt("1", cell, "1", time_limit_seconds=10)
     assert attempt.run() == 12
     assert attempt.statuses == ["completed", "failed", "pending"]
     assert text_of(attempt.cells[1]) == "deaf\n"
