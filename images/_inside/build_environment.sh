@@ -1,29 +1,18 @@
 #!/bin/sh
-# build_environment.sh FOLDER UV_LOCK LOCK WHEEL...: an environment with exactly what the lock
-# names, by hash, and our own wheels; compiled, for its users cannot write what Python would cache.
+# build_environment.sh FOLDER UV_LOCK LOCK: an environment with exactly what the lock names, by hash.
+# uv stays at /opt/uv of this stage for our own wheels (install_wheels.sh).
 set -eu
 
 folder=$1 uv_lock=$2 lock=$3
-shift 3
-tools=$(mktemp -d)
-trap 'rm -rf "$tools"' EXIT
 
 export UV_NO_CONFIG=1 UV_NO_PROGRESS=1 UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy
-export UV_CACHE_DIR="${UV_CACHE_DIR:-$tools/cache}" UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
+export UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
 
-python3 -m venv "$tools/uv"
-"$tools/uv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+python3 -m venv /opt/uv
+/opt/uv/bin/python -m pip install --quiet --disable-pip-version-check --no-cache-dir \
     --require-hashes -r "$uv_lock"
-uv=$tools/uv/bin/uv
-python=$folder/bin/python
 
-"$uv" venv --quiet --python "$(command -v python3)" "$folder"
-"$uv" pip sync --quiet --python "$python" --require-hashes "$lock"
-"$uv" pip install --quiet --python "$python" --no-deps --offline "$@"
+/opt/uv/bin/uv venv --quiet --python "$(command -v python3)" "$folder"
+/opt/uv/bin/uv pip sync --quiet --python "$folder/bin/python" --require-hashes "$lock"
 rm -f "$folder/.lock"
-
-# A layer keeps times in whole seconds, rounded, and Python takes bytecode only where it names the
-# very second of its source. So the sources get such a time, and are compiled after that.
-find "$folder" -type f -exec touch -d '2020-01-01T00:00:00Z' {} +
-# Some packages bring templates that are no Python; the verification counts what is not compiled.
-"$python" -m compileall -qq -j 0 "$folder/lib" || true
+sh "$(dirname "$0")/compile.sh" "$folder" "$folder"

@@ -63,7 +63,8 @@ class Engine:
             words += ["--progress", "plain"]
         else:
             # Their own default, OCI's format, drops some of a Dockerfile's lines (HEALTHCHECK).
-            words += ["--format", "docker"]
+            # Without --layers buildah begins anew each time.
+            words += ["--format", "docker", "--layers"]
         _stream([*words, str(build.context)], show)
 
     def verify(self, reference: str, folder: Path, script: str) -> str:

@@ -33,6 +33,8 @@ CANARIES = {
     "the certificates": "no layer holds this bundle",
 }
 KEPT_ARCHIVES = 2
+#: A build adds about ten images to the store, of which the next one finds its first steps done.
+KEPT_IMAGES = 300
 
 
 def why_not() -> str | None:
@@ -66,6 +68,9 @@ class Workshop:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
+            # What a run that was killed left half done.
+            for left in (*self.folder.glob("base-*"), *self.folder.glob("new-*")):
+                shutil.rmtree(left, ignore_errors=True)
             yield
 
     def get_archive(self, image: str) -> Path:
@@ -103,7 +108,8 @@ class Workshop:
                 root, layer = Path(folder) / "root", Path(folder) / "layer.tar"
                 include = f"--include={','.join(PACKAGES)}"
                 target = (read_codename(), root, find_mirror(read_codename()))
-                self.run("debootstrap", "--variant=minbase", include, *target)
+                # In a mount namespace of its own, for it mounts /proc and may be killed.
+                self.run("unshare", "--mount", "debootstrap", "--variant=minbase", include, *target)
                 left_out = [f"--exclude=./{path}" for path in LEFT_OUT]
                 self.run("tar", "-C", root, *left_out, "-cf", layer, ".")
                 container = self.run("buildah", "from", "scratch").split()[-1]
@@ -137,6 +143,8 @@ class Workshop:
 
     def _build(self, image: str, archive: Path) -> None:
         """Build, verify and save an image, by the command that `make images` runs."""
+        if len(self.run("buildah", "images", "--all", "--quiet").split()) > KEPT_IMAGES:
+            self.run("buildah", "rmi", "--all", "--force")
         base = self.make_base()
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="new-") as folder:
             environ = mark_secrets(self.make_environment(), Path(folder))
@@ -145,8 +153,6 @@ class Workshop:
             said = run_program(command, self._places.root, environ)
             archive.with_suffix(".txt").write_text(said, encoding="utf-8")
             (Path(folder) / f"{image}.tar").replace(archive)
-        # The archive is what is kept of it.
-        self.run("buildah", "rmi", "--force", build.name_image(self._places.root, image))
         logging.getLogger(__name__).info("built %s", archive)
 
     def _hash_image(self, image: str, wheels: list[Path]) -> str:

@@ -76,6 +76,13 @@ class SavedImage:
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as all_:
             return {text for text in texts if all_.find(text.encode()) >= 0}
 
+    def list_layers(self) -> list[list[str]]:
+        """List the paths of the files that each layer holds, the base's first."""
+        return [
+            [str(PurePosixPath("/", entry.name)) for entry in layer if entry.isfile()]
+            for layer in self._open_layers()
+        ]
+
     def _read_member(self, name: str) -> bytes:
         with tarfile.open(self.path) as archive:
             file = archive.extractfile(name)

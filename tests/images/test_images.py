@@ -92,6 +92,16 @@ def test_the_search_finds_what_a_careless_build_leaves(tmp_path: Path) -> None:
     assert SavedImage(archive).find_text(CANARIES.values()) == set(CANARIES.values())
 
 
+def test_a_change_of_our_code_changes_one_small_layer(saved: SavedImage) -> None:
+    # A machine that had the image before fetches this layer only.
+    own = re.compile(r"/(offline_jobs|notebook_hpc|hub_config)[/-]")
+    layers = saved.list_layers()
+    (last,) = [each for each in layers if any("/site-packages/" in path for path in each)][1:]
+    assert last is layers[-1]
+    assert not [path for path in last if "/site-packages/" in path and not own.search(path)]
+    assert not [path for each in layers[:-1] for path in each if own.search(path)]
+
+
 def test_the_service_has_no_notebook_environment(service: SavedImage) -> None:
     packages = {
         match[1].lower()
