@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from offline_jobs.runner.kernel import Kernel, find_kernels
 from tests.runner.attempts import Attempt, make_notebook
 
 MakeAttempt = Callable[..., Attempt]
@@ -237,16 +238,38 @@ def test_no_repository(make_attempt: MakeAttempt) -> None:
     assert os.listdir(attempt.home / "work") == []
 
 
-def test_many_outputs_while_a_large_notebook_is_saved(make_attempt: MakeAttempt) -> None:
-    attempt = make_attempt(
-        "for i in range(80):\n    print(str(i % 10) * 999_999)",
+def test_a_reader_that_is_busy_loses_no_output(tmp_path: Path) -> None:
+    # While a large notebook is saved nobody reads, for seconds.
+    count, text = 4_000, "x" * 8_000
+    kernel = Kernel("python3", find_kernels("image", tmp_path), tmp_path, owns_process=False)
+    code = (
         "from IPython.display import display\n"
-        "for i in range(12_000):\n"
-        "    display({'text/plain': str(i)}, raw=True)\n",
+        f"for i in range({count}):\n"
+        f"    display({{'text/plain': str(i) + {text!r}}}, raw=True)\n"
     )
-    assert attempt.run(100) == 0
-    shown = [output.data["text/plain"] for output in attempt.cells[1].outputs]
-    assert shown == [str(i) for i in range(12_000)]
+
+    async def run() -> list[str]:
+        await kernel.make_ready(60)
+        client = kernel.client
+        assert client is not None
+        message = client.execute(code)
+        while (await client.get_shell_msg(timeout=60))["parent_header"]["msg_id"] != message:
+            pass
+        shown = []
+        while True:
+            news = await client.get_iopub_msg(timeout=20)
+            if news["msg_type"] == "display_data":
+                shown.append(news["content"]["data"]["text/plain"])
+            elif news["content"].get("execution_state") == "idle":
+                break
+        return shown
+
+    try:
+        kernel.launch(tmp_path, dict(os.environ))
+        assert kernel.run(run()) == [f"{i}{text}" for i in range(count)]
+        kernel.run(kernel.say_goodbye())
+    finally:
+        kernel.end()
 
 
 def test_pieces_of_a_stream_are_joined(make_attempt: MakeAttempt) -> None:

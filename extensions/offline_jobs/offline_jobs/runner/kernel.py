@@ -127,7 +127,8 @@ class Kernel:
         Raises:
             KernelStartError: it ended, or did not answer in time.
         """
-        self.client = self.manager.client()
+        # Given nothing, the client makes a context of its own.
+        self.client = self.manager.client(context=self._context)
         self.client.start_channels()
         deadline = time.monotonic() + seconds
         while not await self._answers():
