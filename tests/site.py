@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.pauses import grow_pauses
+
 PASSWORD = "demonstration"
 T = TypeVar("T")
 
@@ -21,13 +23,12 @@ T = TypeVar("T")
 def wait_until(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
     """What ``condition`` returns as soon as it is true; fails with ``what`` after ``seconds``."""
     deadline = time.monotonic() + seconds
-    while True:
-        found = condition()
-        if found:
-            return found
+    pauses = grow_pauses()
+    while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds:g} s in vain for: {what}")
-        time.sleep(0.1)
+        time.sleep(next(pauses))
+    return found
 
 
 @dataclass

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -24,6 +25,8 @@ from kubernetes.config import load_kube_config
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError
 from urllib3.exceptions import HTTPError
+
+from tests.pauses import grow_pauses
 
 Object = dict[str, Any]
 Objects = list[Object]
@@ -385,7 +388,7 @@ def wait(
     seconds: float = 30.0,
     *,
     until: Callable[[T], object] = bool,
-    every: float = 0.1,
+    every: float | None = None,
 ) -> T:
     """Look again and again until what is seen pleases ``until``, and return it.
 
@@ -396,9 +399,10 @@ def wait(
         look: reads the state of things, for example an object.
         seconds: the deadline; one look is taken in any case.
         until: tells whether this is what was waited for; by default anything that is true.
-        every: seconds between looks.
+        every: seconds between looks; by default few at first, more later (:mod:`tests.pauses`).
     """
     deadline = time.monotonic() + seconds
+    pauses = grow_pauses() if every is None else repeat(every)
     seen: object = None
     while True:
         try:
@@ -411,7 +415,7 @@ def wait(
             seen = value
         if time.monotonic() > deadline:
             raise TooLate(f"{what}: not within {seconds:g} s; last seen: {_shorten(seen)}")
-        time.sleep(every)
+        time.sleep(next(pauses))
 
 
 def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

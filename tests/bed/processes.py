@@ -196,7 +196,8 @@ class Daemons:
         return os.posix_spawnp(
             words[0],
             words,
-            {**os.environ, **environment},
+            # They may take some memory if they collect garbage less often, for there are many.
+            {"GOGC": "300", **os.environ, **environment},
             setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

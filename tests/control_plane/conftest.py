@@ -22,9 +22,9 @@ from tests.bed.worlds import (
 from tests.control_plane.lost_machine import LostMachine, lost_machine
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bed() -> Iterator[Bed]:
-    """The ring's bed; all its nodes are pretended."""
+    """The ring's bed, ended with its last test; all its nodes are pretended."""
     with running_bed("control-plane", with_nodes=False) as running:
         yield running
 
@@ -47,7 +47,7 @@ def no_nodes(pretended: None, client: Client) -> None:
     remove_pretended_nodes(client)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bereft(bed: Bed, catalogue: Catalogue) -> Iterator[LostMachine]:
     """A job whose machine vanishes; a minute later there is something to see."""
     client = bed.client
@@ -59,7 +59,7 @@ def bereft(bed: Bed, catalogue: Catalogue) -> Iterator[LostMachine]:
     remove_namespace(client, name)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def begin_early(request: pytest.FixtureRequest) -> None:
     """Begin what takes long to happen before the ring's first test, if one will look at it."""
     if any("bereft" in getattr(item, "fixturenames", ()) for item in request.session.items):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -68,9 +67,9 @@ def test_progress_is_batched(make_attempt: MakeAttempt, serve: Serve) -> None:
     )
     seen = serve(attempt).seen
     assert attempt.run() == 0
-    gaps = [later - earlier for earlier, later in pairwise(seen.times)]
-    assert len(gaps) >= 3
-    assert min(gaps) > 0.4
+    # Three hundred lines in three seconds or more. A busy machine may delay one report and not the
+    # next, so they are counted.
+    assert 4 <= len(seen.times) <= (seen.times[-1] - seen.times[0]) / 0.5 + 2
     assert any("line 1" in p["log_tail"] for p in seen.progress)
     assert max(p["memory_bytes"] for p in seen.progress) > 30 * 2**20
     assert seen.progress[-1]["memory_limit_bytes"] == 4 * 2**30
