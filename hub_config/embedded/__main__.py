@@ -14,6 +14,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  (an old Python must get this line
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hub_config.embedded.state import LAST_PORT
@@ -70,9 +71,10 @@ def parse_order(arguments: list[str]) -> Order:
 
 
 def say(line: str) -> None:
-    """Write a line for people."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """Write a line for people, unless the terminal is gone: nothing must fail of that."""
+    with suppress(OSError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def main() -> int:

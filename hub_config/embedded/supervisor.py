@@ -5,12 +5,14 @@ the state folder, looks at the machine, starts the programs with their settings 
 starts again what dies, and ends everything when it is asked to. Nobody else imports it.
 """
 
+import os
+import select
 import signal
 import sys
-import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -38,6 +40,7 @@ from hub_config.settings import LOOPBACK, PREFIX, choose_activity_seconds, read_
 IMAGE_NEEDED = "notebook"
 PORTS = ("hub", "proxy", "service", "runs")
 LOOK_SECONDS = 0.2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_SECONDS = 20.0
 
 
@@ -220,23 +223,45 @@ def serve(
     announce_served: Callable[[], None],
 ) -> None:
     """Keep the children running until a signal comes, then end them and what they started."""
-    asked = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: asked.set())
     announced = False
+    with listening() as wait_for_signal:
+        try:
+            while True:
+                # Each is started: a list, since any() would stop at the first.
+                if any([child.tend() for child in children]):
+                    write_record(record, children)
+                if not announced and is_served():
+                    announce_served()
+                    announced = True
+                if wait_for_signal(LOOK_SECONDS):
+                    break
+        finally:
+            say("Ending jobs, sessions and hub.")
+            end(children)
+            record.unlink(missing_ok=True)
+
+
+@contextmanager
+def listening() -> Iterator[Callable[[float], bool]]:
+    """Give what waits some seconds for SIGINT, SIGTERM or SIGHUP and tells whether one came.
+
+    The interpreter writes a signal's number into a pipe and no handler of ours does anything: one
+    that sets an event would wait for ever for the event's lock where it comes amid another such.
+    Signals have no effect any more afterwards.
+
+    Source: https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
     try:
-        while not asked.is_set():
-            # Each is started: a list, since any() would stop at the first.
-            if any([child.tend() for child in children]):
-                write_record(record, children)
-            if not announced and is_served():
-                announce_served()
-                announced = True
-            asked.wait(LOOK_SECONDS)
+        yield lambda seconds: bool(select.select([reading], [], [], seconds)[0])
     finally:
-        say("Ending jobs, sessions and hub.")
-        end(children)
-        record.unlink(missing_ok=True)
+        signal.set_wakeup_fd(-1)
+        os.close(reading)
+        os.close(writing)
 
 
 def end(children: list[Child]) -> None:

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -184,3 +185,46 @@ def test_a_missing_image_names_what_builds_it(checkout: Path, tmp_path: Path) ->
     assert "The image 'notebook' is not built" in refused.stderr
     assert "'make run' builds it" in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+#: The second signal comes 0 to 0.2 ms after the first.
+ROUNDS, GAP_SECONDS = 400, 0.000_000_5
+LISTENER = """
+import sys
+from pathlib import Path
+from hub_config.embedded.supervisor import serve
+for number in range(int(sys.argv[2])):
+    say = lambda line: print(line, flush=True)
+    serve([], Path(sys.argv[1]), say, lambda: True, lambda: say("serving"))
+    say("ended")
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_comes_twice_at_once_ends_it(number: signal.Signals, tmp_path: Path) -> None:
+    # make passes on what its process group gets, so its program gets it twice.
+    with subprocess.Popen(
+        [sys.executable, "-c", LISTENER, tmp_path / "record", str(ROUNDS)],
+        cwd=ROOT,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as listener:
+        assert listener.stdin
+        assert listener.stdout
+        try:
+            for turn in range(ROUNDS):
+                assert listener.stdout.readline() == "serving\n"
+                listener.send_signal(number)
+                second = time.perf_counter() + turn * GAP_SECONDS
+                while time.perf_counter() < second:
+                    pass
+                listener.send_signal(number)
+                assert listener.stdout.readline() == "Ending jobs, sessions and hub.\n"
+                assert listener.stdout.readline() == "ended\n"
+                listener.stdin.write("\n")
+                listener.stdin.flush()
+            assert listener.wait(20) == 0
+        finally:
+            listener.kill()
