@@ -69,7 +69,7 @@ def test_raising_cell(make_attempt: MakeAttempt) -> None:
     assert attempt.run() == 10
     record = attempt.record
     assert (record["outcome"], record["cell"]) == ("cell-error", 2)
-    assert record["error"] == {"name": "KeyError", "value": "'bin50'"}
+    assert record["error"] == {"name": "KeyError", "value": "'bin50'", "cell": "2"}
     assert attempt.statuses == ["completed", "failed", "pending"]
     assert "In [2]" in marks_of(attempt)[0]
     assert "\x1b" not in attempt.log
@@ -229,6 +229,55 @@ def test_output_folder_that_cannot_be_made(make_attempt: MakeAttempt) -> None:
     assert attempt.termination["cell"] == 0
 
 
+SHOWS_AN_ERROR = """\
+try:
+    {}['bin50']
+except KeyError:
+    get_ipython().showtraceback()
+"""
+
+
+@pytest.mark.parametrize(
+    ("cells", "error"),
+    [
+        (
+            ("1", SHOWS_AN_ERROR, "3"),
+            {"name": "KeyError", "value": "'bin50'", "cell": "2"},
+        ),
+        (
+            (SHOWS_AN_ERROR, "1 / 0", "3"),
+            {"name": "KeyError", "value": "'bin50'", "cell": "1"},
+        ),
+        (
+            ("%no_such_magic", "2", "3"),
+            {
+                "name": "UsageError",
+                "value": "Line magic function `%no_such_magic` not found.",
+                "cell": "1",
+            },
+        ),
+    ],
+    ids=["shown", "shown before another", "without an output"],
+)
+def test_the_first_cell_that_failed_is_named(
+    make_attempt: MakeAttempt, cells: tuple[str, ...], error: dict[str, str]
+) -> None:
+    attempt = make_attempt(*cells)
+    assert attempt.run() == 10
+    assert attempt.record["outcome"] == "cell-error"
+    assert attempt.record["error"] == error
+
+
+def test_an_error_that_its_cell_announces_is_none(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("1", "1 / 0", "print('more')")
+    attempt.specification["notebook"]["cells"][1]["metadata"]["tags"] = ["raises-exception"]
+    assert attempt.run() == 0
+    assert (attempt.record["outcome"], attempt.record["error"]) == ("succeeded", None)
+    assert attempt.cells[1].outputs[0].ename == "ZeroDivisionError"
+    assert text_of(attempt.cells[2]) == "more\n"
+    assert marks_of(attempt) == []
+
+
 def test_system_exit_of_zero_is_a_success(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt("1", "raise SystemExit(0)", "print('never')")
     assert attempt.run() == 0
@@ -239,7 +288,7 @@ def test_system_exit_of_zero_is_a_success(make_attempt: MakeAttempt) -> None:
 def test_system_exit_of_three_is_a_failure(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt("import sys; sys.exit(3)")
     assert attempt.run() == 10
-    assert attempt.record["error"] == {"name": "SystemExit", "value": "3"}
+    assert attempt.record["error"] == {"name": "SystemExit", "value": "3", "cell": "1"}
 
 
 def test_processes_of_a_run_that_succeeded_are_ended(make_attempt: MakeAttempt) -> None:
@@ -313,7 +362,8 @@ def limit(mebibytes: int) -> dict[str, str]:
 def test_text_that_cannot_be_encoded(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt("print('a\\ud800b\\0c')", "raise ValueError('y\\0z')")
     assert attempt.run() == 10
-    assert attempt.record["error"] == {"name": "ValueError", "value": "y\N{REPLACEMENT CHARACTER}z"}
+    error = {"name": "ValueError", "value": "y\N{REPLACEMENT CHARACTER}z", "cell": "1"}
+    assert attempt.record["error"] == error
     assert "\0" not in attempt.log
     assert attempt.statuses == ["completed", "failed"]
 

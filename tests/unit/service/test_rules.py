@@ -197,6 +197,20 @@ def test_the_ending_names_cell_error_and_memory() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("number", "facts"),
+    [("2", {"error_cell": 2}), ("5", {}), ("0", {}), ("", {}), ("-1", {}), ("x", {})],
+)
+def test_a_cell_that_showed_an_error_and_did_not_end_the_run_is_named(
+    number: str, facts: dict[str, Any]
+) -> None:
+    error = {"name": "E", "value": "v", "cell": number}
+    record = make_record(outcome="cell-error", cell=5, total=9, error=error)
+    ending = judge(make_job(), make_attempt(result=record), Evidence(10))
+    assert ending.facts == {"error_name": "E", "error_value": "v", **facts}
+    assert ending.cell == 5
+
+
 def test_a_long_error_is_cut() -> None:
     record = make_record(outcome="cell-error", error={"name": "E", "value": "x" * 100_000})
     ending = judge(make_job(), make_attempt(result=record), Evidence(10))

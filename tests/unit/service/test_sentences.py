@@ -64,6 +64,13 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
         f"{KEPT}Mend the notebook and submit it again.",
     ),
     (
+        Cause.CELL_ERROR,
+        {"error_name": "KeyError", "error_value": "'bin50'", "error_cell": 3},
+        "Cell 3 raised KeyError: 'bin50'",
+        "The notebook went on to cell 17; all of it is kept. Mend the notebook and submit it"
+        " again.",
+    ),
+    (
         Cause.KERNEL_DIED,
         {},
         "The kernel died in cell 17",
@@ -190,6 +197,16 @@ def test_a_larger_class_is_the_next_step() -> None:
                 "memory_peak_bytes": int(3.1 * GIB),
             },
             "1 cell finished in 12 min, peak 3.1 GiB",
+        ),
+        (
+            State.SUCCEEDED,
+            {
+                "cell": 2,
+                "total": 10,
+                "started": NOON,
+                "ended": NOON + timedelta(minutes=12),
+            },
+            "Finished in cell 2 of 10 in 12 min: the notebook ended itself",
         ),
     ],
 )

@@ -117,7 +117,9 @@ class ResultRecord(Message):
     """How an attempt ended: sent to the service, and kept as ``run.json`` beside the notebook.
 
     ``outcome`` is ``succeeded``, ``cancelled`` or a :class:`~offline_jobs.contract.states.Cause`.
-    ``error`` is ``{"name", "value"}`` of a raising cell. Times are ISO 8601 with offset.
+    ``error`` is ``{"name", "value", "cell"}`` of the first cell that failed; its number, in digits,
+    is less than ``cell`` where it only showed an error and the notebook went on. Times are ISO 8601
+    with offset.
     ``git`` is ``{"commit", "clean"}`` of the working directory, when it is a repository.
     """
 

@@ -21,7 +21,7 @@ DEFAULT_TERMINATION_FILE = Path("/dev/termination-log")
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended. ``error`` is ``{"name", "value"}`` of a raising cell."""
+    """How a run ended. ``error`` is that of the record."""
 
     outcome: str
     exit_code: int

@@ -43,15 +43,32 @@ _IOPUB_SECONDS = 120
 _TICK_SECONDS = 0.5
 #: Pieces of one stream are joined up to this size, so that a progress bar makes one output.
 _STREAM_BYTES = 64 * 1024
+#: Jupyter's tag of a cell that is meant to raise.
+_RAISES_TAG = "raises-exception"
+#: Errors with which a notebook ends itself in order.
+_GOOD_EXITS = {("SystemExit", ""), ("SystemExit", "0")}
 
 
 def _ignore(*_: object) -> None:
     """Nobody wants to know."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """The first cell that failed, by its number among those that run, and what it raised."""
+
+    number: int
+    name: str
+    value: str
+
+
 @dataclass
 class RunContext:
-    """What a runner shares with the engine; the defaults are those of a bare papermill."""
+    """What a runner shares with the engine; the defaults are those of a bare papermill.
+
+    The engine sets ``failure``: papermill itself names the last cell that shows an error, and not
+    what was raised where no output says it.
+    """
 
     stopping: Stopping
     kernel: Kernel
@@ -61,6 +78,7 @@ class RunContext:
     input_name: str = ""
     output_name: str = ""
     grace_seconds: float = GRACE_SECONDS
+    failure: Failure | None = None
 
 
 class Manager(NotebookExecutionManager):  # type: ignore[misc]
@@ -193,8 +211,10 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             try:
                 await self.async_execute_cell(cell, index)
                 is_whole = True
-            except CellExecutionError:
+                self._note_failure(number, cell)
+            except CellExecutionError as error:
                 self._check(cell)
+                self._note_failure(number, cell, error)
                 break
             except (DeadKernelError, CellTimeoutError) as error:
                 self._check(cell)
@@ -206,6 +226,24 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
                 self.manager.cell_complete(cell, cell_index=index)
                 if is_run:
                     self.context.on_cell_end(time.monotonic() - start)
+
+    def _note_failure(
+        self, number: int, cell: NotebookNode, error: CellExecutionError | None = None
+    ) -> None:
+        """Note what the first failed cell raised: as the kernel replied, or else as it showed it.
+
+        A magic may show an error and go on, and a tag may announce that a cell will raise.
+        """
+        if self.context.failure or _RAISES_TAG in cell.metadata.get("tags", []):
+            return
+        shown = [each for each in cell.get("outputs", []) if each.output_type == "error"]
+        for name, value in [
+            *([(error.ename, error.evalue)] if error else []),
+            *((each.ename, each.evalue) for each in shown),
+        ]:
+            if (name, value) not in _GOOD_EXITS:
+                self.context.failure = Failure(number, str(name), str(value))
+            return
 
     def _check(self, cell: NotebookNode) -> None:
         """Stop before (or in) this cell where the end was asked for, and say so in the notebook."""

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.names import ENGINE_NAME
@@ -33,12 +33,15 @@ from offline_jobs.runner.ending import SUCCEEDED, Ending, RunFailedError, Termin
 from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
 from offline_jobs.runner.progress import Reporter
 from offline_jobs.runner.record import describe_repository, find_versions
-from offline_jobs.runner.saving import HomeCopier, OutputLostError
+from offline_jobs.runner.saving import HomeCopier, OutputLostError, write_file
 from offline_jobs.runner.service_client import ServiceAwayError, ServiceRefusedError, retry
 from offline_jobs.runner.spec import Surroundings
 from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
 from offline_jobs.runner.transcript import Transcript, clean
 from offline_jobs.runner.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from offline_jobs.runner.engine import Failure
 
 LOG = logging.getLogger(__name__)
 
@@ -170,6 +173,7 @@ class Execution:
 
     def _call_papermill(self) -> None:
         # Imported only now, while the kernel boots: this import takes as long as that.
+        import nbformat  # noqa: PLC0415
         import papermill.execute  # noqa: PLC0415
         from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
         from papermill.exceptions import PapermillException, PapermillExecutionError  # noqa: PLC0415
@@ -201,7 +205,11 @@ class Execution:
                 context=context,
             )
         except PapermillExecutionError as error:
-            raise RunFailedError(self._cell_error(error)) from error
+            if context.failure:
+                raise RunFailedError(_cell_error(context.failure)) from error
+            # Each cell that raised has the tag that announces it; for papermill that is an error.
+            notebook = papermill.execute.remove_error_markers(nbformat.read(self.local, 4))
+            write_file(self.local, nbformat.writes(notebook).encode(errors="replace"))
         except (DeadKernelError, CellTimeoutError) as error:
             raise RunFailedError(self._kernel_died(kernel)) from error
         except (PapermillException, ValueError) as error:
@@ -231,10 +239,6 @@ class Execution:
     def _printed(self, text: str) -> None:
         self.transcript.write(text)
         self.reporter.printed()
-
-    def _cell_error(self, error: Any) -> Ending:
-        details = {"name": clean(str(error.ename)), "value": clean(str(error.evalue))[:2000]}
-        return Ending(Cause.CELL_ERROR.value, Exit.CELL_FAILED, "a cell raised", details)
 
     def _kernel_died(self, kernel: Kernel) -> Ending:
         said = kernel.last_output()
@@ -333,6 +337,15 @@ def _call_all(calls: list[tuple[str, Callable[[], None]]], deadline: float) -> N
             LOG.warning("the service refused the %s: %s", name, error)
         except ServiceAwayError as error:
             LOG.warning("the service did not take the %s: %s", name, error)
+
+
+def _cell_error(failure: "Failure") -> Ending:
+    details = {
+        "name": clean(failure.name),
+        "value": clean(failure.value)[:2000],
+        "cell": str(failure.number),
+    }
+    return Ending(Cause.CELL_ERROR.value, Exit.CELL_FAILED, "a cell raised", details)
 
 
 def _output_lost(error: OutputLostError) -> Ending:

@@ -17,6 +17,8 @@ from offline_jobs.service.rules.deadlines import WAITED_SECONDS, why_given_up
 
 #: Fact of an interrupted job: that it wrote more to its scratch folder than its class has.
 FILLED_SCRATCH = "filled_scratch"
+#: The cell that failed, where the notebook went on to a later one.
+ERROR_CELL = "error_cell"
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
 _MESSAGE_CHARACTERS = 500
@@ -159,6 +161,9 @@ def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
     if record is not None and record.error:
         facts["error_name"] = str(record.error.get("name", ""))[:_MESSAGE_CHARACTERS]
         facts["error_value"] = str(record.error.get("value", ""))[:_MESSAGE_CHARACTERS]
+        number = str(record.error.get("cell", ""))
+        if number.isdecimal() and 0 < int(number) < record.cell:
+            facts[ERROR_CELL] = int(number)
     message = (record.message if record else "") or evidence.message
     if message:
         facts["message"] = message[:_MESSAGE_CHARACTERS]

@@ -15,7 +15,7 @@ from hub_config.waiting import Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.causes import FILLED_SCRATCH
+from offline_jobs.service.rules.causes import ERROR_CELL, FILLED_SCRATCH
 
 #: How the message of a job begins that no backend could launch.
 COULD_NOT_BE_STARTED = "could not be started"
@@ -80,12 +80,16 @@ def _in_cell(job: Job) -> str:
 
 
 def _done(job: Job) -> str:
-    words = f"{amounts.count(job.total, 'cell')} finished" if job.total else "Finished"
+    is_early = 0 < job.cell < job.total
+    if is_early:
+        words = f"Finished in cell {job.cell} of {job.total}"
+    else:
+        words = f"{amounts.count(job.total, 'cell')} finished" if job.total else "Finished"
     if job.started and job.ended:
         words += f" in {amounts.duration((job.ended - job.started).total_seconds())}"
     if job.memory_peak_bytes:
         words += f", peak {amounts.size(job.memory_peak_bytes)}"
-    return words
+    return f"{words}: the notebook ended itself" if is_early else words
 
 
 def _failed(job: Job, larger: InstanceClass | None) -> Words:
@@ -95,7 +99,10 @@ def _failed(job: Job, larger: InstanceClass | None) -> Words:
 
 
 def _cell_error(job: Job) -> Words:
-    return Words(_raised(job), _join(_kept(job), "Mend the notebook and submit it again."))
+    kept = _kept(job)
+    if ERROR_CELL in job.facts:
+        kept = f"The notebook went on to cell {job.cell}; all of it is kept."
+    return Words(_raised(job), _join(kept, "Mend the notebook and submit it again."))
 
 
 def _kernel_died(job: Job) -> Words:
@@ -191,7 +198,8 @@ _CAUSES: Mapping[Cause, Callable[[Job], Words]] = {
 
 
 def _raised(job: Job) -> str:
-    place = f"Cell {job.cell}" if job.cell else "A cell"
+    number = job.facts.get(ERROR_CELL) or job.cell
+    place = f"Cell {number}" if number else "A cell"
     name = quote(job.facts.get("error_name") or "an error")
     value = quote(job.facts.get("error_value") or "")
     return f"{place} raised {name}: {value}" if value else f"{place} raised {name}"
