@@ -108,3 +108,33 @@ def test_long_cell_is_saved_while_it_runs(start: Start, tmp_path: Path) -> None:
     )
     (tmp_path / "go").touch()
     assert process.wait(30) == 0
+
+
+def test_a_relative_path_is_meant_from_where_papermill_was_called(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    notebook = make_notebook("open('here', 'w').close()", "import os; os._exit(1)")
+    assert start(notebook, "--cwd", "sub").wait(60) == 138
+    assert statuses(tmp_path) == ["completed", "failed"]
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["here"]
+
+
+def test_nothing_runs_where_the_result_cannot_be_kept(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "out.ipynb").mkdir()
+    assert start(make_notebook("open('ran', 'w').close()")).wait(60) != 0
+    assert b"IsADirectoryError" in (tmp_path / "err").read_bytes()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_it_runs_inside_of_a_running_loop(tmp_path: Path) -> None:
+    (tmp_path / "in.ipynb").write_text(json.dumps(make_notebook("6 * 7")))
+    program = (
+        "import asyncio, papermill\n"
+        "async def main():\n"
+        "    papermill.execute_notebook('in.ipynb', 'out.ipynb', engine_name='offline-jobs')\n"
+        "asyncio.run(main())\n"
+    )
+    environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
+    assert read(tmp_path).cells[0].outputs[0].data["text/plain"] == "42"

@@ -1,5 +1,8 @@
 """Files of the home are whole at every moment, whatever happens while they are written."""
 
+import os
+import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from offline_jobs.contract.run import ResultRecord
-from offline_jobs.runner.saving import HomeCopier, OutputLostError
+from offline_jobs.runner.saving import HomeCopier, OutputLostError, write_file
 from tests.files import largest_file, reading
 
 NOTEBOOK, LOG, RECORD = FILES = ("markers.ipynb", "log.txt", "run.json")
@@ -76,3 +79,42 @@ def test_a_full_disk_amid_a_write_leaves_the_earlier_files_whole(home: Home, nam
     assert home.read() == before
     home.copy()
     assert home.read()[name] != before[name]
+
+
+def test_a_link_leads_where_it_led_and_the_mode_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    real, link = tmp_path / "real" / "target", tmp_path / "link"
+    real.write_bytes(b"old")
+    real.chmod(0o664)
+    link.symlink_to("real/target")
+    write_file(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o664
+    assert [path.name for path in real.parent.iterdir()] == ["target"]
+
+
+def test_all_names_of_a_file_show_what_was_written(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"a longer text than the next")
+    second.hardlink_to(first)
+    write_file(first, b"new")
+    assert second.read_bytes() == b"new"
+
+
+def test_what_is_no_regular_file_is_written_into(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    seen: list[bytes] = []
+    reader = threading.Thread(target=lambda: seen.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_file(pipe, b"new")
+    reader.join(10)
+    assert seen == [b"new"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_the_longest_name_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("\N{LATIN SMALL LETTER E WITH ACUTE}" * 127)
+    write_file(path, b"new")
+    assert path.read_bytes() == b"new"

@@ -16,8 +16,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from nbformat.v4 import writes
 from nbformat.v4.nbjson import BytesEncoder
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
-from papermill.iorw import write_ipynb
+from papermill.iorw import LocalHandler, papermill_io, write_ipynb
 from papermill.log import logger as papermill_log
 
 from offline_jobs.runner import marks
@@ -87,11 +89,24 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
     def __init__(self, nb: NotebookNode, output_path: str | None, progress_bar: Any) -> None:
         super().__init__(nb, output_path=output_path, progress_bar=progress_bar)
         self.saver = LocalSaver(self._write)
+        self._target = _find_target(output_path)
         self._is_last = False
+        self._is_begun = False
+
+    def notebook_start(self, **kwargs: Any) -> None:
+        """Open the books.
+
+        Raises:
+            OSError: the notebook cannot be written where it is wanted; nothing has run.
+        """
+        super().notebook_start(**kwargs)
+        self.saver.save_first()
+        self._is_begun = True
 
     def save(self, **kwargs: Any) -> None:
         """Save when a save is due."""
-        self.saver.changed()
+        if self._is_begun:
+            self.saver.changed()
 
     def autosave_cell(self, **kwargs: Any) -> None:
         """An output has come."""
@@ -111,17 +126,27 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         self.saver.save_now()
 
     def _write(self) -> None:
-        if not self.output_path:
-            return
-        if "://" in self.output_path:
-            write_ipynb(self.nb, self.output_path)
+        if self._target is None:
+            if self.output_path and "://" in self.output_path:
+                write_ipynb(self.nb, self.output_path)
             return
         if self._is_last:
             text = writes(self.nb)
         else:
             # Compact, because Python indents slowly.
             text = json.dumps(self.nb, cls=BytesEncoder, ensure_ascii=False, separators=(",", ":"))
-        write_file(Path(self.output_path), text.encode(errors="replace"))
+        write_file(self._target, text.encode(errors="replace"))
+
+
+def _find_target(output_path: str | None) -> Path | None:
+    """Find the local file that papermill will write; None where it writes elsewhere.
+
+    With ``cwd`` the engine runs in another folder than the one that a relative path is meant from.
+    """
+    handler = papermill_io.get_handler(output_path)
+    if not isinstance(handler, LocalHandler):
+        return None
+    return Path(handler._cwd or Path.cwd(), str(output_path))
 
 
 class Client(PapermillNotebookClient):  # type: ignore[misc]
@@ -304,6 +329,12 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
         **kwargs: Any,
     ) -> NotebookNode:
         """Run a notebook whose parameters are injected; see papermill's ``Engine``."""
+        if _is_in_loop():
+            # Of a notebook or an asynchronous program: the kernel needs a loop that is its own.
+            with ThreadPoolExecutor(1) as pool:
+                options = {**kwargs, "log_output": log_output, "context": context}
+                run = partial(cls.execute_notebook, nb, kernel_name, output_path, progress_bar)
+                return pool.submit(run, **options).result()
         manager = Manager(nb, output_path, progress_bar)
         with ExitStack() as stack:
             if context is None:
@@ -338,6 +369,15 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
             "timeout": kwargs.get("execution_timeout"),
         }
         Client(nb_man, context, **options).execute()
+
+
+def _is_in_loop() -> bool:
+    """Whether this thread runs an event loop, and so cannot run another one."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 @contextmanager

@@ -6,8 +6,10 @@ a copy costs, so that a slow network file system neither stops a cell nor is flo
 appears by a rename: a reader sees the old or the new one, never half. Used by engine and execution.
 """
 
+import hashlib
 import logging
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -35,10 +37,19 @@ class LocalSaver:
     """Saves one notebook to local disk, at most once a second."""
 
     def __init__(self, save: Callable[[], None]) -> None:
-        """``save`` writes the notebook; an ``OSError`` of it never ends a run."""
+        """``save`` writes the notebook; an ``OSError`` of it never ends a run that has begun."""
         self._save = save
         self._is_dirty = False
         self._next = 0.0
+
+    def save_first(self) -> None:
+        """Save before anything runs.
+
+        Raises:
+            OSError: it cannot be saved, and so could no result.
+        """
+        self._save()
+        self._next = time.monotonic() + _SAVE_SECONDS
 
     def changed(self) -> None:
         """The notebook has changed: save it now, or when it is due."""
@@ -66,12 +77,24 @@ class LocalSaver:
 def write_file(path: Path, content: bytes, *, durable: bool = False) -> None:
     """Write a file beside its place, then rename it there.
 
+    A link stays one and leads where it led, and a file keeps its mode. What a rename would break is
+    written in place: a file with several names, and what is no regular file, such as a device.
+
     Raises:
-        OSError: it cannot be written; what was there before is untouched.
+        OSError: it cannot be written; a regular file that was there before is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path = path.resolve()
+    before = path.stat() if path.exists() else None
+    if before and not (stat.S_ISREG(before.st_mode) and before.st_nlink == 1):
+        path.write_bytes(content)
+        return
+    # Short, for a name may be as long as the file system takes.
+    name = hashlib.sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:12]
+    temporary = path.with_name(f".{name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
+            if before:
+                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
             file.write(content)
             if durable:
                 file.flush()
