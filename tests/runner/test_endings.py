@@ -96,7 +96,7 @@ def test_kernel_that_dies(make_attempt: MakeAttempt) -> None:
 
 
 def test_time_limit(make_attempt: MakeAttempt) -> None:
-    attempt = make_attempt(DETACHED, LINES, "1", time_limit_seconds=5)
+    attempt = make_attempt(DETACHED, LINES, "1", time_limit_seconds=12)
     assert attempt.run() == 12
     assert (attempt.record["outcome"], attempt.record["cell"]) == ("time-limit", 2)
     assert attempt.statuses == ["completed", "failed", "pending"]

@@ -86,10 +86,10 @@ def test_out_of_memory_is_named_with_its_cell_and_the_limit(site: PodSite, ada: 
 
 
 def test_the_time_limit_is_named_with_its_cell(site: PodSite, ada: Visitor) -> None:
-    id_ = ada.submit(build_notebook("print('kept')", FOREVER), name="late", time_limit_seconds=5)
+    id_ = ada.submit(build_notebook("print('kept')", FOREVER), name="late", time_limit_seconds=15)
     job = ada.wait_for_state(id_, "failed")
 
-    assert (job["cause"], job["sentence"]) == ("time-limit", "Time limit of 5 s reached in cell 2")
+    assert (job["cause"], job["sentence"]) == ("time-limit", "Time limit of 15 s reached in cell 2")
     assert list_printed(read_result(site, job))[0] == "kept\n"
 
 
