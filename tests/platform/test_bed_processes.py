@@ -76,7 +76,9 @@ def test_a_pid_that_belongs_to_somebody_else_by_now_is_not_touched(
     with subprocess.Popen(["sleep", "60"]) as other:
         file = tmp_path / "processes.json"
         (recorded,) = json.loads(file.read_text(encoding="utf-8"))
-        file.write_text(json.dumps([{**recorded, "pid": other.pid}]), encoding="utf-8")
+        # Both may have started in one tick of the clock.
+        changed = {**recorded, "pid": other.pid, "started": recorded["started"] - 1}
+        file.write_text(json.dumps([changed]), encoding="utf-8")
         assert not daemons.is_running("sleeper")
         daemons.stop_all()
         assert other.poll() is None

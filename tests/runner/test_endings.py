@@ -362,7 +362,7 @@ def limit(mebibytes: int) -> dict[str, str]:
 def test_text_that_cannot_be_encoded(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt("print('a\\ud800b\\0c')", "raise ValueError('y\\0z')")
     assert attempt.run() == 10
-    error = {"name": "ValueError", "value": "y\N{REPLACEMENT CHARACTER}z", "cell": "1"}
+    error = {"name": "ValueError", "value": "y\N{REPLACEMENT CHARACTER}z", "cell": "2"}
     assert attempt.record["error"] == error
     assert "\0" not in attempt.log
     assert attempt.statuses == ["completed", "failed"]

@@ -295,6 +295,14 @@ def test_trouble_with_one_job_does_not_keep_the_others_from_being_ended(world: W
     assert (name_of(bad), True) in world.place.stops
 
 
+def test_what_runs_is_killed_once_even_when_the_time_is_over(world: World) -> None:
+    job = world.submit()
+    world.reconcile()
+    world.place.stop_errors[name_of(job)] = TypeError("a stop")
+    asyncio.run(world.reconciler.end_jobs(0))
+    assert world.place.stops == [(name_of(job), True)]
+
+
 def test_what_the_catalogue_has_no_more_is_refused_in_words(world: World) -> None:
     job = world.submit(machine_class="gone", image="older")
     world.reconcile()

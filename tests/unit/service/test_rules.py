@@ -211,6 +211,17 @@ def test_a_cell_that_showed_an_error_and_did_not_end_the_run_is_named(
     assert ending.cell == 5
 
 
+@pytest.mark.parametrize(
+    ("cell", "facts"), [(2, {"ended_itself": True}), (10, {}), (0, {})], ids=["amid", "end", "none"]
+)
+def test_a_notebook_that_ended_itself_is_known_from_its_record(
+    cell: int, facts: dict[str, Any]
+) -> None:
+    record = make_record(outcome="succeeded", cell=cell, total=10)
+    ending = judge(make_job(), make_attempt(result=record), Evidence(0))
+    assert (ending.state, ending.facts) == (State.SUCCEEDED, facts)
+
+
 def test_a_long_error_is_cut() -> None:
     record = make_record(outcome="cell-error", error={"name": "E", "value": "x" * 100_000})
     ending = judge(make_job(), make_attempt(result=record), Evidence(10))

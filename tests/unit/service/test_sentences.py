@@ -203,6 +203,7 @@ def test_a_larger_class_is_the_next_step() -> None:
             {
                 "cell": 2,
                 "total": 10,
+                "facts": {"ended_itself": True},
                 "started": NOON,
                 "ended": NOON + timedelta(minutes=12),
             },

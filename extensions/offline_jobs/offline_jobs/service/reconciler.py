@@ -110,14 +110,17 @@ class Reconciler:
     async def end_jobs(self, seconds: float) -> None:
         """End everything that runs: ask at first, kill after two thirds of ``seconds``.
 
-        Nothing is launched any more; jobs that wait stay in the line for the next start.
+        What lives is killed once in any case, however slow the rounds are. Nothing is launched any
+        more; jobs that wait stay in the line for the next start.
         """
         self._launching = False
         loop = asyncio.get_running_loop()
         begin = loop.time()
-        while (passed := loop.time() - begin) < seconds:
+        force = False
+        while (passed := loop.time() - begin) < seconds or not force:
+            force = passed >= seconds * 2 / 3
             try:
-                alive = await self._end_round(force=passed > seconds * 2 / 3)
+                alive = await self._end_round(force=force)
             except Exception:  # noqa: BLE001  (what still runs must be ended)
                 _log.exception("a round of the ending failed; the next one follows")
                 alive = True

@@ -19,6 +19,8 @@ from offline_jobs.service.rules.deadlines import WAITED_SECONDS, why_given_up
 FILLED_SCRATCH = "filled_scratch"
 #: The cell that failed, where the notebook went on to a later one.
 ERROR_CELL = "error_cell"
+#: The notebook succeeded before its last cell.
+ENDED_ITSELF = "ended_itself"
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
 _MESSAGE_CHARACTERS = 500
@@ -64,6 +66,9 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     facts = _facts(record, evidence)
     if outcome == _SUCCEEDED:
         state, cause = State.SUCCEEDED, None
+        # Without a record the last cell that was heard of may be any.
+        is_early = record is not None and 0 < record.cell < record.total
+        facts = {ENDED_ITSELF: True} if is_early else {}
     elif wanted and outcome in (_CANCELLED, Cause.INTERRUPTED, Cause.REMOVED):
         state, cause = State.CANCELLED, None
     elif overtime and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
@@ -80,7 +85,7 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     return Ending(
         state=state,
         cause=cause,
-        facts=facts if state is State.FAILED else {},
+        facts={} if state is State.CANCELLED else facts,
         cell=last_cell(attempt, evidence),
         total=(record.total if record else 0) or termination.total or attempt.total,
         memory_bytes=termination.memory_bytes or attempt.memory_bytes,

@@ -15,7 +15,7 @@ from hub_config.waiting import Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.causes import ERROR_CELL, FILLED_SCRATCH
+from offline_jobs.service.rules.causes import ENDED_ITSELF, ERROR_CELL, FILLED_SCRATCH
 
 #: How the message of a job begins that no backend could launch.
 COULD_NOT_BE_STARTED = "could not be started"
@@ -80,7 +80,7 @@ def _in_cell(job: Job) -> str:
 
 
 def _done(job: Job) -> str:
-    is_early = 0 < job.cell < job.total
+    is_early = job.facts.get(ENDED_ITSELF) is True
     if is_early:
         words = f"Finished in cell {job.cell} of {job.total}"
     else:
