@@ -27,6 +27,7 @@ from images._tool.builds import Builds
 from images._tool.context import fill_context, fill_verification, list_images
 from images._tool.engines import Build, Engine, find_engine
 from images._tool.registry_access import write_secrets
+from images._tool.stamps import hash_tree
 from images._tool.steps import StepFailed, log
 from images._tool.tools import Places, find_places
 
@@ -102,7 +103,9 @@ def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], orde
         fill_context(root, image, wheels, context)
         fill_verification(root, image, verification)
         verification.chmod(0o755)  # the image's user reads it
-        arguments = {"BASE": order.base} if order.base else {}
+        arguments = {"INSIDE": hash_tree(context / "inside", ("*",))}
+        if order.base:
+            arguments["BASE"] = order.base
         build = Build(reference, context, arguments, write_secrets(secrets, os.environ))
         engine.build(build, log.info if order.loud else show_progress)
         log.info("  %-28s %s", "built", reference)

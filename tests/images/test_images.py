@@ -15,6 +15,7 @@ import pytest
 
 from images._tool.build import name_image
 from images._tool.registry_access import build_settings, read_pip_configuration
+from images._tool.stamps import hash_tree
 from images._tool.tools import find_places
 from tests.images.building import CANARIES, Workshop
 from tests.images.saved import SavedImage
@@ -100,6 +101,17 @@ def test_a_change_of_our_code_changes_one_small_layer(saved: SavedImage) -> None
     assert last is layers[-1]
     assert not [path for path in last if "/site-packages/" in path and not own.search(path)]
     assert not [path for each in layers[:-1] for path in each if own.search(path)]
+
+
+def test_no_step_is_kept_when_a_script_that_it_mounts_has_changed(saved: SavedImage) -> None:
+    # buildah 1.28 looks at the instruction and its arguments only.
+    scripts = hash_tree(ROOT / "images" / "_inside", ("*.sh", "*.py"))
+    (step,) = [
+        each["created_by"]
+        for each in saved.document["history"]
+        if "/inside/finish.sh" in each.get("created_by", "")
+    ]
+    assert f"INSIDE={scripts}" in step
 
 
 def test_the_service_has_no_notebook_environment(service: SavedImage) -> None:
