@@ -256,8 +256,12 @@ except KeyError:
                 "cell": "1",
             },
         ),
+        (
+            ("1", f"{SHOWS_AN_ERROR}raise SystemExit(0)", "3"),
+            {"name": "KeyError", "value": "'bin50'", "cell": "2"},
+        ),
     ],
-    ids=["shown", "shown before another", "without an output"],
+    ids=["shown", "shown before another", "without an output", "before the notebook ends itself"],
 )
 def test_the_first_cell_that_failed_is_named(
     make_attempt: MakeAttempt, cells: tuple[str, ...], error: dict[str, str]

@@ -48,7 +48,7 @@ _STREAM_BYTES = 64 * 1024
 #: Jupyter's tag of a cell that is meant to raise.
 _RAISES_TAG = "raises-exception"
 #: Errors with which a notebook ends itself in order.
-_GOOD_EXITS = {("SystemExit", ""), ("SystemExit", "0")}
+_GOOD_EXITS = (("SystemExit", ""), ("SystemExit", "0"))
 
 
 def _ignore(*_: object) -> None:
@@ -91,22 +91,10 @@ class Manager(NotebookExecutionManager):  # type: ignore[misc]
         self.saver = LocalSaver(self._write)
         self._target = _find_target(output_path)
         self._is_last = False
-        self._is_begun = False
-
-    def notebook_start(self, **kwargs: Any) -> None:
-        """Open the books.
-
-        Raises:
-            OSError: the notebook cannot be written where it is wanted; nothing has run.
-        """
-        super().notebook_start(**kwargs)
-        self.saver.save_first()
-        self._is_begun = True
 
     def save(self, **kwargs: Any) -> None:
         """Save when a save is due."""
-        if self._is_begun:
-            self.saver.changed()
+        self.saver.changed()
 
     def autosave_cell(self, **kwargs: Any) -> None:
         """An output has come."""
@@ -262,13 +250,9 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         if self.context.failure or _RAISES_TAG in cell.metadata.get("tags", []):
             return
         shown = [each for each in cell.get("outputs", []) if each.output_type == "error"]
-        for name, value in [
-            *([(error.ename, error.evalue)] if error else []),
-            *((each.ename, each.evalue) for each in shown),
-        ]:
-            if (name, value) not in _GOOD_EXITS:
-                self.context.failure = Failure(number, str(name), str(value))
-            return
+        raised = [(each.ename, each.evalue) for each in ([error] if error else []) + shown]
+        if wrong := [each for each in raised if each not in _GOOD_EXITS]:
+            self.context.failure = Failure(number, *wrong[0])
 
     def _check(self, cell: NotebookNode) -> None:
         """Stop before (or in) this cell where the end was asked for, and say so in the notebook."""

@@ -40,16 +40,8 @@ class LocalSaver:
         """``save`` writes the notebook; an ``OSError`` of it never ends a run that has begun."""
         self._save = save
         self._is_dirty = False
+        self._is_begun = False
         self._next = 0.0
-
-    def save_first(self) -> None:
-        """Save before anything runs.
-
-        Raises:
-            OSError: it cannot be saved, and so could no result.
-        """
-        self._save()
-        self._next = time.monotonic() + _SAVE_SECONDS
 
     def changed(self) -> None:
         """The notebook has changed: save it now, or when it is due."""
@@ -62,12 +54,19 @@ class LocalSaver:
             self.save_now()
 
     def save_now(self) -> None:
-        """Save, whenever the last save was."""
+        """Save, whenever the last save was.
+
+        Raises:
+            OSError: nothing was ever saved, and so could no result be.
+        """
         start = time.monotonic()
         self._is_dirty = False
         try:
             self._save()
+            self._is_begun = True
         except OSError as error:
+            if not self._is_begun:
+                raise
             self._is_dirty = True
             LOG.warning("the notebook cannot be saved on local disk: %s", error)
         took = time.monotonic() - start
