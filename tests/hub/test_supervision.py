@@ -228,3 +228,25 @@ def test_a_signal_that_comes_twice_at_once_ends_it(number: signal.Signals, tmp_p
             assert listener.wait(20) == 0
         finally:
             listener.kill()
+
+
+def test_a_terminal_that_is_gone_keeps_nothing_from_going_on() -> None:
+    program = (
+        "import os, sys\n"
+        "from hub_config.embedded.__main__ import say\n"
+        "sys.stdin.readline()\n"
+        "say('one'), say('two')\n"
+        "os._exit(7)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdout.close()
+        process.stdin.write(b"\n")
+        process.stdin.close()
+        assert process.wait(20) == 7
