@@ -138,3 +138,153 @@ def test_it_runs_inside_of_a_running_loop(tmp_path: Path) -> None:
     environment = os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
     assert read(tmp_path).cells[0].outputs[0].data["text/plain"] == "42"
+
+
+def run_in_python(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run lines of Python that have ``run(**options)`` for the notebook ``in.ipynb``."""
+    lines = (
+        "import papermill, offline_jobs.runner.engine as engine\n"
+        "def run(**options):\n"
+        "    papermill.execute_notebook(\n"
+        "        'in.ipynb', 'out.ipynb', engine_name='offline-jobs', **options)\n"
+    )
+    environment = os.environ | {"IPYTHONDIR": str(folder / "ipython")}
+    return subprocess.run(
+        [sys.executable, "-c", lines + program],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_a_reader_that_stands_still_loses_no_output(start: Start, tmp_path: Path) -> None:
+    """More than sockets and ZeroMQ's usual limit take, while nobody at all reads."""
+    code = (
+        "import os, signal\n"
+        "from IPython.display import display\n"
+        "os.kill(os.getppid(), signal.SIGSTOP)\n"
+        "for i in range(3_000):\n"
+        "    display({'text/plain': str(i) + 'x' * 10_000}, raw=True)\n"
+        "os.kill(os.getppid(), signal.SIGCONT)\n"
+    )
+    assert start(make_notebook(code, "'the end'")).wait(120) == 0
+    first, last = read(tmp_path).cells
+    assert [each.data["text/plain"].rstrip("x") for each in first.outputs] == [
+        str(i) for i in range(3_000)
+    ]
+    assert last.outputs[0].data["text/plain"] == "'the end'"
+
+
+def test_a_cell_whose_end_is_not_heard_ends_nothing(tmp_path: Path) -> None:
+    notebook = make_notebook(
+        "import sys\n"
+        "news = get_ipython().kernel.iopub_thread\n"
+        "print('a')\n"
+        "sys.stdout.flush()\n"
+        "news.send_multipart = lambda *parts, **options: None\n",
+        "del news.send_multipart\nprint('b')",
+    )
+    (tmp_path / "in.ipynb").write_text(json.dumps(notebook))
+    done = run_in_python("engine._SILENCE_SECONDS = 0.5\nrun()\n", tmp_path)
+    assert (done.returncode, statuses(tmp_path)) == (0, ["completed", "completed"]), done.stderr
+    first, last = ([each.text for each in cell.outputs] for cell in read(tmp_path).cells)
+    assert first[0] == "a\n"
+    assert "may be missing" in first[1]
+    assert last == ["b\n"]
+
+
+def test_papermills_options_are_honoured_or_refused(tmp_path: Path) -> None:
+    (tmp_path / "in.ipynb").write_text(json.dumps(make_notebook("1 / 0", "6 * 7")))
+    done = run_in_python("run(allow_errors=True)\n", tmp_path)
+    assert "ZeroDivisionError" in done.stderr
+    assert read(tmp_path).cells[-1].outputs[0].data["text/plain"] == "42"
+    (tmp_path / "out.ipynb").unlink()
+    done = run_in_python("run(kernel_manager_class='x', no_such=1)\n", tmp_path)
+    assert "has no option kernel_manager_class, no_such; it has allow_error_names," in done.stderr
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_the_result_names_the_kernel_that_ran_it(start: Start, tmp_path: Path) -> None:
+    notebook = make_notebook("1")
+    notebook["metadata"]["kernelspec"] = {"name": "conda-env-work-py", "display_name": "Work"}
+    assert start(notebook, "-k", "python3").wait(60) == 0
+    spec = read(tmp_path).metadata.kernelspec
+    assert (spec.name, spec.language) == ("python3", "python")
+    assert spec.display_name.startswith("Python 3")
+
+
+ODD_OUTPUTS = """\
+def send(kind, **content):
+    k = get_ipython().kernel
+    k.session.send(k.iopub_socket, kind, content, parent=k.get_parent())
+send("display_data", data={"text/plain": 7, "image/png": [1]}, metadata={})
+send("display_data", data=[1, 2], metadata=None)
+send("stream", name="log", text="to nowhere\\n")
+send("update_display_data", data={"text/plain": "x"}, metadata={}, transient={"display_id": []})
+send("comm_msg", data={})
+send("no_such", a=1)
+print("went on")
+"""
+
+
+def test_outputs_that_no_notebook_can_hold_are_kept_as_text(start: Start, tmp_path: Path) -> None:
+    assert start(make_notebook(ODD_OUTPUTS, "1")).wait(60) == 0
+    assert statuses(tmp_path) == ["completed", "completed"]
+    nbformat.validate(read(tmp_path))
+    outputs = read(tmp_path).cells[0].outputs
+    assert [each.get("text") or each.data["text/plain"] for each in outputs] == [
+        "7",
+        "[1, 2]",
+        "to nowhere\n",
+        "went on\n",
+    ]
+
+
+def test_an_odd_error_is_still_the_cells_error(start: Start, tmp_path: Path) -> None:
+    code = (
+        "class E(Exception):\n"
+        "    def _render_traceback_(self):\n"
+        "        return 'one line'\n"
+        "raise E('s')\n"
+    )
+    assert start(make_notebook(code)).wait(60) == 1
+    error = read(tmp_path).cells[-1].outputs[0]
+    assert (error.ename, error.evalue, error.traceback) == ("E", "s", ["one line"])
+
+
+@pytest.mark.parametrize(
+    ("options", "printed", "injected"),
+    [
+        ((), "4 2 c", "n = 4\nother = 'c'"),
+        (("-p", "m", "5"), "4 5 c", '# Parameters\nn = 4\nother = "c"\nm = 5'),
+        (("-p", "n", "6"), "6 2 c", '# Parameters\nn = 6\nother = "c"'),
+    ],
+)
+def test_a_result_is_run_again_from_its_own_values(
+    start: Start, tmp_path: Path, options: tuple[str, ...], printed: str, injected: str
+) -> None:
+    notebook = make_notebook("n = 4\nother = 'c'", "print(n, m, other)", parameters="n = 1\nm = 2")
+    notebook["cells"][1]["metadata"]["tags"] = ["injected-parameters"]
+    assert start(notebook, *options).wait(60) == 0
+    result = read(tmp_path)
+    assert result.cells[2].outputs[0].text == f"{printed}\n"
+    assert [cell.source.strip() for cell in result.cells[:2]] == ["n = 1\nm = 2", injected]
+    given = {options[1]: int(options[2])} if options else {}
+    expected = {"n": 4, "other": "c"} | given
+    assert result.metadata.papermill.parameters == expected
+
+
+def test_values_that_cannot_be_read_come_before_those_given_now(
+    start: Start, tmp_path: Path
+) -> None:
+    notebook = make_notebook("n = 2 + 2", "print(n, m)", parameters="n = 1\nm = 2")
+    notebook["cells"][1]["metadata"]["tags"] = ["injected-parameters"]
+    assert start(notebook, "-p", "m", "5").wait(60) == 0
+    result = read(tmp_path)
+    assert result.cells[3].outputs[0].text == "4 5\n"
+    assert [cell.metadata.tags for cell in result.cells] == [
+        [], ["parameters"], ["injected-parameters"], [],
+    ]  # fmt: skip

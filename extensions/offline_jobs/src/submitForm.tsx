@@ -187,7 +187,7 @@ function ParameterField(
     problem,
     help: [
       parameter.help,
-      isChanged && trans.__('Changed; in the notebook: %1', usual)
+      whence(parameter, trans, isChanged, usual)
     ]
       .filter(Boolean)
       .join(' · ')
@@ -213,6 +213,24 @@ function ParameterField(
       }
     />
   );
+}
+
+/** Where the value in a parameter's field comes from, unless it is plainly the notebook's. */
+function whence(
+  parameter: IParameter,
+  trans: TranslationBundle,
+  isChanged: boolean,
+  usual: string
+): string {
+  if (parameter.carried) {
+    return isChanged
+      ? trans.__('Changed; in the run of this result: %1', usual)
+      : trans.__('From the run of this result');
+  }
+  if (parameter.default === null && usual === '') {
+    return trans.__('The notebook gives no value');
+  }
+  return isChanged ? trans.__('Changed; in the notebook: %1', usual) : '';
 }
 
 function Where(props: IPartProps & { catalogue: ICatalogue }): JSX.Element {

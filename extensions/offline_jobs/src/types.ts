@@ -150,8 +150,10 @@ export interface IParameter {
   /** Null also where the default is an expression that only the kernel can evaluate. */
   default: ReadonlyJSONValue;
   help: string;
-  /** The default as it stands in the notebook. */
+  /** The default as it stands in the notebook; empty where it only declares the name. */
   source: string;
+  /** The default is the value of the run whose result this notebook is. */
+  carried?: boolean;
 }
 
 export interface ICheck {

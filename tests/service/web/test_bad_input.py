@@ -156,13 +156,14 @@ def test_names_with_control_characters(sender: Client, name: str) -> None:
         (make_notebook("1", nbformat_minor=None), "not-a-notebook"),
         (make_notebook("1", cells={}), "not-a-notebook"),
         (make_notebook("1", cells=[1]), "not-a-notebook"),
-        (make_notebook("1", cells=[{"cell_type": "code"}]), "not-a-notebook"),
+        (make_notebook("1", cells=[{"cell_type": ["code"]}]), "not-a-notebook"),
+        (make_notebook("1", cells=[{"cell_type": "code", "source": {}}]), "not-a-notebook"),
         (make_notebook("1", cells=[{"cell_type": "evil", "source": "", "metadata": {}}]),
          "not-a-notebook"),
-        (make_notebook("1", metadata=[]), "not-a-notebook"),
         (make_notebook("1", metadata={"a": float("nan")}), "not-a-notebook"),
         (make_notebook(*["1"] * 5001), "too-many-cells"),
-        (make_notebook("1", parameters="a = 1" + " " * 2000 + "# x"), "parameters-cell"),
+        (make_notebook("1", parameters="%env\na = 1" + " " * 2000 + "# x"), "parameters-cell"),
+        (make_notebook("1", parameters="a = 1\n" * 5000), "parameters-cell"),
     ],
 )  # fmt: skip
 def test_notebooks_that_cannot_be_run(sender: Client, notebook: dict[str, Any], code: str) -> None:

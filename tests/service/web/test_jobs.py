@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import Request
@@ -159,7 +160,7 @@ def test_check_creates_nothing_and_names_every_problem(ada: Client) -> None:
     body = make_submission(
         path="../x.ipynb",
         image="gpu",
-        kernel={"name": "julia", "source": "image"},
+        kernel={"name": "no-such", "source": "image"},
         parameters={"k": 1},
         notebook=make_notebook("1"),
     )
@@ -182,6 +183,42 @@ def test_check_says_what_will_happen(ada: Client) -> None:
         "Gets 2 cores here: this machine has no more."
     )
     assert answer["cells"] == 1
+
+
+def make_result(**values: object) -> dict[str, Any]:
+    """An executed notebook: its parameters cell, then the cell with the values of a run."""
+    result = make_notebook("print(k)", parameters="k = 1\nm = 2")
+    lines = [f"{name} = {value!r}" for name, value in values.items()]
+    injected = make_notebook("\n".join(lines))["cells"][0]
+    result["cells"].insert(1, injected | {"id": "i", "metadata": {"tags": ["injected-parameters"]}})
+    return result
+
+
+def test_a_submitted_result_runs_with_the_values_that_its_check_shows(
+    service: Service, ada: Client
+) -> None:
+    result = make_result(k=42, own="x")
+    body = make_submission(notebook=result, parameters={"m": 7})
+    shown = ada.post("jobs/check", body).json()["parameters"]
+    assert {p["name"]: (p["default"], p["carried"]) for p in shown} == {
+        "k": (42, True),
+        "m": (2, False),
+        "own": ("x", True),
+    }
+    job = ada.submit(notebook=result, parameters={"m": 7}).json()
+    assert job["parameters"] == {"k": 42, "own": "x", "m": 7}
+    snapshot = json.loads(service.store.snapshot(job["id"]))
+    assert [cell["source"] for cell in snapshot["cells"]] == ["k = 1\nm = 2", "print(k)"]
+    again = ada.post(f"jobs/{job['id']}/rerun", **{"Idempotency-Key": "key-00000002"}).json()
+    assert again["parameters"] == job["parameters"]
+
+
+def test_results_that_differ_in_their_values_alone_are_two_submissions(ada: Client) -> None:
+    first = ada.submit("key-00000001", notebook=make_result(k=42))
+    again = ada.submit("key-00000001", notebook=make_result(k=42))
+    other = ada.submit("key-00000001", notebook=make_result(k=43))
+    assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency-conflict")
 
 
 def test_lists_go_page_by_page_newest_first(ada: Client) -> None:

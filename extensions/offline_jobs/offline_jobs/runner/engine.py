@@ -15,7 +15,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -25,23 +25,29 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
-from nbformat.v4 import writes
+from nbformat import NotebookNode, ValidationError
+from nbformat.v4 import new_output, writes
 from nbformat.v4.nbjson import BytesEncoder
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, NotebookExecutionManager
 from papermill.iorw import LocalHandler, papermill_io, write_ipynb
 from papermill.log import logger as papermill_log
 
+from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.runner import marks
+from offline_jobs.runner.carrying import carry_over
 from offline_jobs.runner.kernel import Kernel
 from offline_jobs.runner.saving import LocalSaver, write_file
 from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
 
-_START_SECONDS = 120.0
 #: An interrupted cell may clean up for so long before its kernel is killed.
 GRACE_SECONDS = 5.0
-_IOPUB_SECONDS = 120
+#: Twice so long without a word after a cell's reply means that its last words were lost.
+_SILENCE_SECONDS = 30.0
+_LOST = "[Outputs of this cell may be missing: the kernel was not heard to the end.]\n"
+#: The waits of the client that end by :data:`_SILENCE_SECONDS` instead.
+_NEVER = 10**9
+_START_SECONDS = 120
 _TICK_SECONDS = 0.5
 #: Pieces of one stream are joined up to this size, so that a progress bar makes one output.
 _STREAM_BYTES = 64 * 1024
@@ -141,11 +147,11 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     """Runs the cells in a kernel that may still be booting."""
 
     def __init__(self, manager: Manager, context: RunContext, **options: Any) -> None:
-        super().__init__(manager, km=context.kernel.manager, **options)
-        self.iopub_timeout = _IOPUB_SECONDS
+        super().__init__(manager, km=context.kernel.manager, iopub_timeout=_NEVER, **options)
         self.manager = manager
         self.context = context
         self._total = sum(self._runs(cell) for cell in self.nb.cells)
+        self._heard = 0
 
     def execute(self, **kwargs: Any) -> NotebookNode:
         """Run the notebook.
@@ -197,7 +203,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
 
     async def _make_ready(self, asked: asyncio.Event) -> None:
         kernel = self.context.kernel
-        ready = asyncio.ensure_future(kernel.make_ready(_START_SECONDS))
+        ready = asyncio.ensure_future(kernel.make_ready(self.startup_timeout))
         stopped = asyncio.ensure_future(asked.wait())
         await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
@@ -209,6 +215,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         await ready
         self.kc = kernel.client
         self.nb.metadata["language_info"] = kernel.language_info
+        self.nb.metadata["kernelspec"] = kernel.kernelspec
 
     async def _run_cells(self) -> None:
         number = 0
@@ -252,7 +259,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
         shown = [each for each in cell.get("outputs", []) if each.output_type == "error"]
         raised = [(each.ename, each.evalue) for each in ([error] if error else []) + shown]
         if wrong := [each for each in raised if each not in _GOOD_EXITS]:
-            self.context.failure = Failure(number, *wrong[0])
+            self.context.failure = Failure(number, *map(str, wrong[0]))
 
     def _check(self, cell: NotebookNode) -> None:
         """Stop before (or in) this cell where the end was asked for, and say so in the notebook."""
@@ -283,11 +290,61 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             self.manager.saver.save_if_due()
             self.context.kernel.trim_output()
 
+    async def _async_poll_for_reply(
+        self,
+        msg_id: str,
+        cell: NotebookNode,
+        timeout: int | None,  # noqa: ASYNC109 - the library's
+        task_poll_output_msg: asyncio.Future[Any],
+        task_poll_kernel_alive: asyncio.Future[Any],
+    ) -> dict[str, Any]:
+        """Wait for a cell's reply, then for its outputs, for however long these keep coming."""
+        hearing = self._hear_out(task_poll_output_msg, cell)
+        try:
+            return await super()._async_poll_for_reply(  # type: ignore[no-any-return]
+                msg_id, cell, timeout, hearing, task_poll_kernel_alive
+            )
+        finally:
+            hearing.close()
+
+    async def _hear_out(self, outputs: asyncio.Future[Any], cell: NotebookNode) -> None:
+        """Wait for the last output of a cell that has replied.
+
+        A kernel drops news for which its reader is too slow, the last one too: the kernel lives,
+        and so does the run.
+        """
+        quiet = 0
+        while not outputs.done():
+            before = self._heard
+            await asyncio.wait({outputs}, timeout=_SILENCE_SECONDS)
+            quiet = quiet + 1 if self._heard == before else 0
+            if quiet > 1 and not outputs.done():
+                outputs.cancel()
+                self.context.on_text(_LOST)
+                cell.outputs.append(new_output("stream", name="stderr", text=_LOST))
+                return
+        outputs.result()
+
+    def process_message(
+        self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
+    ) -> NotebookNode | None:
+        """Take a message of the kernel; one that is not as Jupyter has it ends nothing."""
+        self._heard += 1
+        try:
+            return super().process_message(msg, cell, cell_index)  # type: ignore[no-any-return]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            self.context.on_text(f"[A message of the kernel was left out: {error!r:.200}]\n")
+            return None
+
     def output(
         self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str, cell_index: int
     ) -> NotebookNode | None:
         """Take an output; a piece of the stream before it is joined to it."""
-        output = super().output(outs, msg, display_id, cell_index)
+        try:
+            output = super().output(outs, msg, display_id, cell_index)
+        except ValidationError:
+            plain = {**msg, "content": marks.plain_content(msg["content"])}
+            output = super().output(outs, plain, display_id, cell_index)
         if output is None:
             return None
         self.context.on_text(marks.text_of(output))
@@ -312,7 +369,16 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
         context: RunContext | None = None,
         **kwargs: Any,
     ) -> NotebookNode:
-        """Run a notebook whose parameters are injected; see papermill's ``Engine``."""
+        """Run a notebook whose parameters are injected; see papermill's ``Engine``.
+
+        Options are those of papermill and of nbclient's client, but for what concerns the start of
+        a kernel, which is the engine's own. ``autosave_cell_every`` is taken and not needed: the
+        result is saved at most a second after each change.
+
+        Raises:
+            ValueError: there is no such option.
+        """
+        _check_options(kwargs)
         if _is_in_loop():
             # Of a notebook or an asynchronous program: the kernel needs a loop that is its own.
             with ThreadPoolExecutor(1) as pool:
@@ -326,6 +392,7 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
             else:
                 nb.metadata.papermill["input_path"] = context.input_name
                 nb.metadata.papermill["output_path"] = context.output_name
+            carry_over(nb, kwargs.get("input_path"), kernel_name, context.kernel.language)
             manager.notebook_start()
             is_whole = False
             try:
@@ -344,15 +411,52 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
         cls, nb_man: Manager, kernel_name: str, *, context: RunContext, **kwargs: Any
     ) -> None:
         """Run the cells of a notebook."""
-        options = {
+        options = {name: value for name, value in kwargs.items() if name in _CLIENT_OPTIONS}
+        options |= {
             "kernel_name": kernel_name,
             "log": papermill_log,
-            "log_output": kwargs.get("log_output", False),
-            "stdout_file": kwargs.get("stdout_file"),
-            "stderr_file": kwargs.get("stderr_file"),
-            "timeout": kwargs.get("execution_timeout"),
+            "startup_timeout": kwargs.get("start_timeout", _START_SECONDS),
+            "timeout": kwargs.get("execution_timeout") or kwargs.get("timeout"),
         }
         Client(nb_man, context, **options).execute()
+
+
+#: What papermill hands to every engine, and what it has for its own.
+_PAPERMILL_OPTIONS = frozenset({"input_path", "start_timeout", "execution_timeout"})
+#: What nbclient does with a kernel that is up.
+_CLIENT_OPTIONS = frozenset(
+    {
+        "allow_error_names",
+        "allow_errors",
+        "coalesce_streams",
+        "error_on_timeout",
+        "force_raise_errors",
+        "interrupt_on_timeout",
+        "log_output",
+        "on_cell_complete",
+        "on_cell_error",
+        "on_cell_execute",
+        "on_cell_executed",
+        "on_cell_skipped",
+        "on_cell_start",
+        "record_timing",
+        "skip_cells_with_tag",
+        "stderr_file",
+        "stdout_file",
+        "store_widget_state",
+        "timeout",
+        "timeout_func",
+    }
+)
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    known = _CLIENT_OPTIONS | _PAPERMILL_OPTIONS
+    if unknown := sorted(options.keys() - known):
+        raise ValueError(
+            f"The engine {ENGINE_NAME} has no option {', '.join(unknown)}; "
+            f"it has {', '.join(sorted(known))}."
+        )
 
 
 def _is_in_loop() -> bool:

@@ -48,6 +48,9 @@ LOG = logging.getLogger(__name__)
 #: A run that a signal ended has this long to hand over its result: the machine is going away.
 _HURRY_SECONDS = 10.0
 
+#: A kernel may take so long to answer: on a machine that is new its packages come from afar.
+_KERNEL_START_SECONDS = 120
+
 #: What Python itself says of an error that nobody expected.
 _EXIT_OF_A_BUG = 1
 
@@ -202,6 +205,7 @@ class Execution:
                 kernel_name=specification.kernel["name"],
                 language=kernel.language,
                 progress_bar=False,
+                start_timeout=_KERNEL_START_SECONDS,
                 context=context,
             )
         except PapermillExecutionError as error:

@@ -8,6 +8,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -23,8 +24,30 @@ from offline_jobs.runner import processes
 _FAREWELL_SECONDS = 3.0
 _LOOK_SECONDS = 0.02
 _STEP_SECONDS = 0.5
+#: The first news may pass while the kernel does not know yet that somebody listens.
+_NEWS_SECONDS = 0.1
 _MAX_OUTPUT_BYTES = 4 * 1024**2
 _OUTPUT_TAIL_BYTES = 2000
+#: What a kernel says of its sockets whenever it starts; nobody else is on this machine's loopback.
+_TCP_WARNING = "Kernel is running over TCP without encryption"
+#: Run by an IPython kernel as it starts. By default it drops what its reader is 1,000 messages
+#: behind with; here it listens at a second port, whose connections have no such limit (23 is
+#: ZeroMQ's ``SNDHWM``, which counts for what is bound after it), and tells it in a file.
+_SEND_ALL = """
+import threading
+done = threading.Event()
+def bind():
+    try:
+        news.socket.setsockopt(23, 0)
+        host = news.socket.last_endpoint.decode().rpartition(":")[0]
+        news.socket.bind(host + ":*")
+        with open(path, "w") as file:
+            file.write(news.socket.last_endpoint.decode().rpartition(":")[2])
+    finally:
+        done.set()
+news.schedule(bind)
+done.wait(10)
+"""
 
 
 class KernelMissingError(Exception):
@@ -70,6 +93,7 @@ class Kernel:
         """
         self._owns_process = owns_process
         self._output = folder / "kernel-output.txt"
+        self._port = folder / "kernel-news-port"
         self._context = context = zmq.asyncio.Context()
         # No bound on messages that wait to be read: a save must not make outputs vanish.
         context.setsockopt(zmq.RCVHWM, 0)
@@ -80,11 +104,19 @@ class Kernel:
             connection_file=str(folder / "kernel-connection.json"),
         )
         self.client: AsyncKernelClient | None = None
+        self._is_listening = False
         self.language_info: dict[str, Any] = {}
         try:
-            self.language = str(specs.get_kernel_spec(name).language)
+            spec = specs.get_kernel_spec(name)
         except NoSuchKernel as error:
             raise KernelMissingError(name) from error
+        self.language = str(spec.language)
+        #: What a notebook says of the kernel that ran it.
+        self.kernelspec = {
+            "name": name,
+            "display_name": str(spec.display_name),
+            "language": self.language,
+        }
         self._runner = asyncio.Runner()
 
     @property
@@ -109,6 +141,8 @@ class Kernel:
         if self.manager.ipykernel:
             # History in a file is of no use here, and SQLite on a network file system may hang.
             arguments.append("--HistoryManager.hist_file=:memory:")
+            names = f"{{'news': get_ipython().kernel.iopub_thread, 'path': {str(self._port)!r}}}"
+            arguments.append(f"--IPKernelApp.code_to_run=exec({_SEND_ALL!r}, {names})")
         try:
             with self._output.open("ab") as output:
                 await self.manager.start_kernel(
@@ -129,7 +163,7 @@ class Kernel:
         """
         # Given nothing, the client makes a context of its own.
         self.client = self.manager.client(context=self._context)
-        self.client.start_channels()
+        self.client.start_channels(iopub=False)
         deadline = time.monotonic() + seconds
         while not await self._answers():
             if not await self.manager.is_alive():
@@ -139,7 +173,10 @@ class Kernel:
         self.client.allow_stdin = False
 
     async def _answers(self) -> bool:
-        """Whether the kernel answers on both channels: a reply, and the news that it is idle."""
+        """Whether the kernel answers on both channels: a reply, and the news that it is idle.
+
+        Only who comes after the first reply gets news without a limit (:data:`_SEND_ALL`).
+        """
         assert self.client is not None  # noqa: S101 - made by make_ready
         message_id = self.client.kernel_info()
         try:
@@ -148,14 +185,24 @@ class Kernel:
                 if reply["parent_header"].get("msg_id") == message_id:
                     break
             self.language_info = reply["content"].get("language_info", {})
+            if not self._is_listening:
+                self._listen(self.client)
+                return False
             while True:
-                news = await self.client.get_iopub_msg(timeout=_STEP_SECONDS)
+                news = await self.client.get_iopub_msg(timeout=_NEWS_SECONDS)
                 if news["parent_header"].get("msg_id") == message_id and (
                     news["content"].get("execution_state") == "idle"
                 ):
                     return True
         except Empty:
             return False
+
+    def _listen(self, client: AsyncKernelClient) -> None:
+        """Connect to where the kernel sends its news; it has told by the time that it replies."""
+        with suppress(OSError, ValueError):
+            client.iopub_port = int(self._port.read_text(encoding="ascii"))
+        client.iopub_channel.start()
+        self._is_listening = True
 
     async def interrupt(self) -> None:
         """Interrupt what the kernel is doing."""
@@ -199,4 +246,5 @@ class Kernel:
         """The end of what the process itself said, such as a crash report."""
         if not self._output.exists():
             return ""
-        return self._output.read_bytes()[-_OUTPUT_TAIL_BYTES:].decode(errors="replace").strip()
+        said = self._output.read_bytes()[-_OUTPUT_TAIL_BYTES:].decode(errors="replace")
+        return "\n".join(line for line in said.splitlines() if _TCP_WARNING not in line).strip()

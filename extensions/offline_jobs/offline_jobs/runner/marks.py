@@ -4,6 +4,10 @@ The marks are those of papermill: one at the top, one before the cell, both with
 so that papermill removes them from a notebook that is run again. Used by the engine.
 """
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
@@ -58,6 +62,36 @@ def text_of(output: NotebookNode) -> str:
         return "\n".join(output.traceback) + "\n"
     text = output.get("data", {}).get("text/plain", "")
     return f"{text}\n" if text else ""
+
+
+def plain_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A message's content in a shape that a notebook can hold: what is not, becomes text.
+
+    Kernels may send what nbformat has no place for, such as a traceback that is one text or a
+    display of numbers.
+    """
+    plain = {key: value for key, value in content.items() if key not in ("data", "metadata")}
+    for key in ("ename", "evalue", "text"):
+        if key in plain and not isinstance(plain[key], str):
+            plain[key] = _as_text(plain[key])
+    if "name" in plain:
+        plain["name"] = plain["name"] if plain["name"] in ("stdout", "stderr") else "stdout"
+    if "traceback" in plain:
+        lines = plain["traceback"]
+        lines = lines.splitlines() if isinstance(lines, str) else lines
+        plain["traceback"] = [
+            _as_text(line) for line in (lines if isinstance(lines, list) else [lines])
+        ]
+    if "data" in content:
+        data = content["data"]
+        text = data.get("text/plain") if isinstance(data, Mapping) else None
+        plain["data"] = {"text/plain": _as_text(data if text is None else text)}
+        plain["metadata"] = {}
+    return plain
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def is_same_stream(first: NotebookNode, second: NotebookNode, max_bytes: int) -> bool:

@@ -10,17 +10,28 @@ import ast
 import copy
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
+from offline_jobs.contract.executed import (
+    INJECTED_TAG,
+    LONGEST_CELL,
+    PARAMETERS_TAG,
+    settle,
+    tags_of,
+)
 from offline_jobs.service.errors import Unsound
 
 MOST_CELLS = 5_000
 _MAJOR, _NEWEST_MINOR, _FIRST_MINOR_WITH_IDS = 4, 5, 5
-LONGEST_PARAMETERS_CELL = 20_000
 LONGEST_PARAMETERS_LINE = 1_000
-_PYTHON_KERNELS = frozenset({"python", "python2", "python3"})
+#: What ends a line for Python's parser; ``splitlines`` knows more.
+_LINE_END = re.compile(r"\r\n?|\n")
+_CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_KERNELS_LANGUAGE = re.compile(r"(python|ir|julia|bash)[0-9.-]*")
 #: It logs lines of the notebook that it cannot read; they are not for our log.
 logging.getLogger("papermill.translators").setLevel(logging.CRITICAL)
 
@@ -30,7 +41,9 @@ class Parameter:
     """A parameter that the notebook names.
 
     ``type`` is the annotation or the literal's Python type, empty if neither is known; ``default``
-    the literal as a JSON value, ``None`` when the source (``source``) is not a literal.
+    the literal as a JSON value, ``None`` when the source (``source``) is not a literal. ``source``
+    is empty where the notebook only declares the name. ``is_carried``: the value is that of the
+    run whose result this notebook is.
     """
 
     name: str
@@ -38,6 +51,7 @@ class Parameter:
     default: Any
     help: str
     source: str
+    is_carried: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class Inspected:
 
     ``text`` is the snapshot: canonical JSON without outputs. ``cells`` counts code cells that are
     not empty. ``parameters`` is ``None`` where the language's parameters cannot be read.
+    ``carried`` holds the values of the run whose result the notebook is; they come before those
+    that are given.
     """
 
     text: str
@@ -53,13 +69,16 @@ class Inspected:
     language: str
     kernel: str
     parameters: tuple[Parameter, ...] | None
+    carried: Mapping[str, Any]
 
 
-def inspect(notebook: Mapping[str, Any]) -> Inspected:
+def inspect(notebook: Mapping[str, Any], kernel: str = "", usual_kernel: str = "") -> Inspected:
     """Check a notebook and take what matters from it.
 
     Args:
         notebook: an untrusted JSON mapping.
+        kernel: the kernel that is to run it, if one was chosen: it decides the language.
+        usual_kernel: the one that runs it if neither this nor the notebook names one.
 
     Raises:
         Unsound: not a notebook that can be run; ``field`` is ``notebook``.
@@ -75,6 +94,11 @@ def inspect(notebook: Mapping[str, Any]) -> Inspected:
         )
     clean = _without_outputs(notebook)
     _validate(clean)
+    own_kernel = _kernel(clean)
+    language = _language(clean, kernel or own_kernel or usual_kernel)
+    parameters = _parameters(clean["cells"], language)
+    settled = settle(clean["cells"], language)
+    clean["cells"] = settled.cells
     try:
         text = json.dumps(
             clean, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
@@ -82,15 +106,16 @@ def inspect(notebook: Mapping[str, Any]) -> Inspected:
         text.encode()
     except (ValueError, RecursionError) as e:
         raise _unsound(
-            "not-a-notebook", "The notebook holds a value that is not JSON (such as NaN)."
+            "not-a-notebook",
+            "The notebook holds a value that is not JSON (such as NaN) or not Unicode.",
         ) from e
-    kernel, language = _kernel(clean), _language(clean)
     return Inspected(
         text=text,
-        cells=sum(1 for c in clean["cells"] if c["cell_type"] == "code" and _source(c).strip()),
+        cells=sum(1 for c in clean["cells"] if c["cell_type"] == "code" and c["source"].strip()),
         language=language,
-        kernel=kernel,
-        parameters=_parameters(clean, language),
+        kernel=own_kernel,
+        parameters=parameters,
+        carried=settled.values,
     )
 
 
@@ -116,53 +141,102 @@ def _check_version(notebook: Mapping[str, Any]) -> None:
 
 def _without_outputs(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """A deep copy with outputs, counts and attachments of runs gone, sources as one text."""
+    cells = [_without_output(cell, number) for number, cell in enumerate(notebook["cells"], 1)]
     try:
-        clean: dict[str, Any] = copy.deepcopy(
-            {**notebook, "cells": [_without_output(cell) for cell in notebook["cells"]]}
-        )
+        clean: dict[str, Any] = copy.deepcopy({**notebook, "cells": cells})
     except RecursionError as e:
         raise _unsound("not-a-notebook", "The notebook is nested too deeply.") from e
     return clean
 
 
-def _without_output(cell: Any) -> dict[str, Any]:
+def _without_output(cell: Any, number: int) -> dict[str, Any]:
     if not isinstance(cell, dict):
-        raise _unsound("not-a-notebook", "This is not a notebook: a cell is not an object.")
+        raise _damaged(number, "it is not an object")
     clean = {key: value for key, value in cell.items() if key not in ("outputs", "execution_count")}
-    source = clean.get("source")
+    source = clean.get("source", "")
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
-        clean["source"] = "".join(source)
-    if clean.get("cell_type") == "code":
-        clean |= {"outputs": [], "execution_count": None}
+        source = "".join(source)
+    if not isinstance(source, str):
+        raise _damaged(number, "its source is not text")
+    clean["source"] = source
+    match clean.get("cell_type"):
+        case "code":
+            clean |= {"outputs": [], "execution_count": None}
+        case "markdown" | "raw":
+            pass
+        case _:
+            raise _damaged(number, "its cell_type is not code, markdown or raw")
     return clean
 
 
-def _validate(notebook: dict[str, Any]) -> None:
-    import nbformat  # noqa: PLC0415
-    from nbformat.validator import NotebookValidationError  # noqa: PLC0415
+def _damaged(number: int, what: str) -> Unsound:
+    return _unsound(
+        "not-a-notebook",
+        f"Cell {number} of the notebook is damaged: {what}. "
+        "Copy what it says into a new cell, and delete this one.",
+    )
 
+
+def _validate(notebook: dict[str, Any]) -> None:
+    """Mend what says nothing of what is to run, and check the rest.
+
+    Metadata in a shape that nbformat refuses is common (converters, other front ends), and
+    JupyterLab keeps it when it saves: ids, tags, the names of kernel and language are put right,
+    and any other entry that is wrong is left out.
+    """
     minor = notebook.get("nbformat_minor")
     if not isinstance(minor, int) or isinstance(minor, bool) or minor < 0:
         raise _unsound("not-a-notebook", "The notebook's nbformat_minor is not a number.")
+    notebook["metadata"] = _mend_metadata(notebook.get("metadata"))
+    for cell in notebook["cells"]:
+        cell["metadata"] = _mend_cell_metadata(cell.get("metadata"))
     _name_cells(notebook["cells"], named=minor >= _FIRST_MINOR_WITH_IDS)
+    shape = (_MAJOR, min(minor, _NEWEST_MINOR))
+    if not _find_errors(notebook, None, shape):
+        return
+    for number, cell in enumerate(notebook["cells"], 1):
+        if errors := _find_errors(cell, f"{cell['cell_type']}_cell", shape):
+            raise _damaged(number, f"'{errors[0]}' is not as nbformat wants it")
+    raise _unsound(
+        "not-a-notebook", "The notebook is not as nbformat wants it: copy its cells into a new one."
+    )
+
+
+def _find_errors(part: dict[str, Any], ref: str | None, shape: tuple[int, int]) -> list[str]:
+    """Find what is not as the format wants it; metadata that is not is left out."""
+    from nbformat.validator import iter_validate  # noqa: PLC0415
+
+    major, minor = shape
     try:
-        nbformat.validate(
-            notebook,
-            version=_MAJOR,
-            version_minor=min(minor, _NEWEST_MINOR),
-            relax_add_props=True,
+        errors = iter_validate(
+            part, ref, major, minor, relax_add_props=True, strip_invalid_metadata=ref is None
         )
-    except NotebookValidationError as e:
-        where = "/".join(str(part) for part in list(e.path)[:6])
-        raise _unsound(
-            "not-a-notebook",
-            f"The notebook is damaged{f' at {where}' if where else ''}. "
-            "Open it in JupyterLab and save it again.",
-        ) from e
-    except (ValueError, RecursionError) as e:
-        raise _unsound(
-            "not-a-notebook", "The notebook is damaged. Open it in JupyterLab and save it again."
-        ) from e
+        return ["/".join(str(step) for step in list(error.path)[:4]) for error in errors]
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as e:
+        return [type(e).__name__]
+
+
+def _mend_metadata(metadata: Any) -> dict[str, Any]:
+    if not isinstance(metadata, dict):
+        return {}
+    for key in ("kernelspec", "language_info"):
+        part = metadata.get(key)
+        if not isinstance(part, dict) or not isinstance(part.get("name"), str):
+            metadata.pop(key, None)
+    spec = metadata.get("kernelspec")
+    if spec and not isinstance(spec.get("display_name"), str):
+        spec["display_name"] = spec["name"]
+    return metadata
+
+
+def _mend_cell_metadata(metadata: Any) -> dict[str, Any]:
+    if not isinstance(metadata, dict):
+        return {}
+    if (tags := metadata.get("tags")) is not None:
+        words = [tags] if isinstance(tags, str) else tags if isinstance(tags, list) else []
+        split = [word.strip() for tag in words if isinstance(tag, str) for word in tag.split(",")]
+        metadata["tags"] = list(dict.fromkeys(filter(None, split)))
+    return metadata
 
 
 def _name_cells(cells: list[dict[str, Any]], *, named: bool) -> None:
@@ -170,78 +244,151 @@ def _name_cells(cells: list[dict[str, Any]], *, named: bool) -> None:
     seen: set[str] = set()
     for number, cell in enumerate(cells):
         name = cell.pop("id", None)
-        if named:
-            if name is None or (isinstance(name, str) and name in seen):
-                name = f"cell-{number}-of-{len(cells)}"
-            cell["id"] = name
-            seen.add(str(name))
+        if not named:
+            continue
+        if not isinstance(name, str) or not _CELL_ID.fullmatch(name) or name in seen:
+            made = f"cell-{number}-of-{len(cells)}"
+            name = next(each for i in count() if (each := made + "-" * i) not in seen)
+        cell["id"] = name
+        seen.add(name)
 
 
 def _kernel(notebook: Mapping[str, Any]) -> str:
-    spec = notebook["metadata"].get("kernelspec")
-    name = spec.get("name") if isinstance(spec, dict) else None
-    return name if isinstance(name, str) else ""
+    return str(notebook["metadata"].get("kernelspec", {}).get("name", ""))
 
 
-def _language(notebook: Mapping[str, Any]) -> str:
+def _language(notebook: Mapping[str, Any], kernel: str) -> str:
+    """The language of the kernel that is to run the notebook, in lower case; empty: unknown.
+
+    A kernel's name says it for the usual ones. Of another the notebook may know.
+    """
+    if match := _KERNELS_LANGUAGE.fullmatch(kernel):
+        return {"ir": "r"}.get(match[1], match[1])
     metadata = notebook["metadata"]
     for key, field in (("language_info", "name"), ("kernelspec", "language")):
-        part = metadata.get(key)
-        if isinstance(part, dict) and isinstance(part.get(field), str) and part[field]:
-            return str(part[field]).lower()
-    return "python" if _kernel(notebook) in _PYTHON_KERNELS else ""
+        said = metadata.get(key, {}).get(field)
+        if isinstance(said, str) and said:
+            return said.lower()
+    return ""
 
 
-def _parameters(notebook: Mapping[str, Any], language: str) -> tuple[Parameter, ...] | None:
-    """Parameters of the cell tagged ``parameters``; only Python's can be read."""
+def _parameters(cells: list[dict[str, Any]], language: str) -> tuple[Parameter, ...] | None:
+    """Parameters of the cell tagged ``parameters`` and of what an earlier run injected.
+
+    Only Python's can be read.
+    """
     if language != "python":
         return None
-    cell = next((c for c in notebook["cells"] if "parameters" in _tags(c)), None)
-    if cell is None:
-        return ()
-    source = _source(cell)
-    if len(source) > LONGEST_PARAMETERS_CELL or any(
-        len(line) > LONGEST_PARAMETERS_LINE for line in source.splitlines()
-    ):
+    cell = next((c for c in cells if PARAMETERS_TAG in tags_of(c)), None)
+    found = _read_parameters(cell["source"]) if cell else {}
+    for injected in (c for c in cells if INJECTED_TAG in tags_of(c)):
+        for name, one in _read_injected(injected["source"]).items():
+            own = found.get(name, one)
+            is_annotated = own.type not in ("", type(own.default).__name__)
+            kind = own.type if is_annotated else one.type
+            found[name] = replace(one, type=kind, help=own.help, is_carried=True)
+    return tuple(found.values())
+
+
+def _read_injected(source: str) -> dict[str, Parameter]:
+    """What an earlier run injected; one that cannot be read names nothing, and still runs."""
+    if len(source) > LONGEST_CELL:
+        return {}
+    try:
+        return _assigned(source)
+    except SyntaxError:
+        return {}
+
+
+def _read_parameters(source: str) -> dict[str, Parameter]:
+    if len(source) > LONGEST_CELL:
         raise _unsound(
             "parameters-cell",
-            f"The parameters cell is too long: at most {LONGEST_PARAMETERS_LINE} characters a "
-            f"line and {LONGEST_PARAMETERS_CELL} in all.",
+            f"The parameters cell is too long: at most {LONGEST_CELL} characters.",
+        )
+    try:
+        return _assigned(source)
+    except SyntaxError:
+        # Not plain Python (a magic, say): then papermill's reading is what there is.
+        return _inspect_lines(source)
+
+
+def _inspect_lines(source: str) -> dict[str, Parameter]:
+    """Read a cell line by line, as papermill does; slow for long lines."""
+    if any(len(line) > LONGEST_PARAMETERS_LINE for line in source.splitlines()):
+        raise _unsound(
+            "parameters-cell",
+            f"A line of the parameters cell is too long: at most {LONGEST_PARAMETERS_LINE} "
+            "characters where it is not plain Python.",
         )
     from papermill.translators import papermill_translators  # noqa: PLC0415
 
     translator = papermill_translators.find_translator("", "python")
-    assigned = _assigned(source)
-    inspected = {p.name: _parameter(p) for p in translator.inspect({"source": source})}
-    return tuple((assigned | {n: p for n, p in inspected.items() if n not in assigned}).values())
+    return {p.name: _parameter(p) for p in translator.inspect({"source": source})}
 
 
 def _assigned(source: str) -> dict[str, Parameter]:
-    """The cell's plain assignments in their order, read from its syntax.
+    """What a cell assigns or declares, in its order, read from its syntax.
 
-    papermill's inspection goes by lines: it leaves out one that has a second ``=`` anywhere, in
-    its comment too, and misreads a list with comments between. Empty where the cell is not plain
-    Python (a magic, say); then papermill's reading is what there is.
+    Raises:
+        SyntaxError: the cell is not plain Python.
     """
+    assigned: dict[str, Parameter] = {}
     try:
-        statements = ast.parse(source).body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return {}
-    lines = source.splitlines()
-    assigned = {}
-    for statement in statements:
-        match statement:
-            case ast.AnnAssign(ast.Name(id=name), kind, ast.expr() as value):
-                annotation = ast.unparse(kind)
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                annotation = ""
-            case _:
-                continue
-        default = ast.get_source_segment(source, value) or ""
-        rest = lines[(statement.end_lineno or statement.lineno) - 1].encode()
-        comment = rest[statement.end_col_offset or 0 :].decode().partition("#")[2].strip()
-        assigned[name] = _build_parameter(name, annotation, default, comment)
+        lines = [line.encode() for line in _LINE_END.split(source)]
+        for statement in _find_statements(ast.parse(source).body):
+            rest = lines[(statement.end_lineno or statement.lineno) - 1]
+            comment = rest[statement.end_col_offset or 0 :].decode().partition("#")[2].strip()
+            for target, kind, value in _find_targets(statement):
+                annotation = ast.unparse(kind) if kind else ""
+                text = (ast.get_source_segment(source, value) if value else "") or ""
+                assigned[target] = _build_parameter(target, annotation, text, comment)
+    except (ValueError, MemoryError, RecursionError) as e:
+        raise SyntaxError(str(e)) from e
     return assigned
+
+
+def _find_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a cell that run in its own scope, loops left out."""
+    for statement in body:
+        yield statement
+        match statement:
+            case ast.If() | ast.Try():
+                handlers = [h.body for h in getattr(statement, "handlers", [])]
+                final = getattr(statement, "finalbody", [])
+                for block in (statement.body, *handlers, statement.orelse, final):
+                    yield from _find_statements(block)
+            case ast.With():
+                yield from _find_statements(statement.body)
+
+
+_Target = tuple[str, ast.expr | None, ast.expr | None]
+
+
+def _find_targets(statement: ast.stmt) -> Iterator[_Target]:
+    """Names that a statement assigns or declares: each with its annotation and its value."""
+    match statement:
+        case ast.AnnAssign(ast.Name(id=name), kind, value):
+            yield name, kind, value
+        case ast.Assign(targets, value):
+            for target in targets:
+                yield from _unpack(target, value)
+
+
+def _unpack(target: ast.expr, value: ast.expr | None) -> Iterator[_Target]:
+    """The names of a target; each has its part of the value where the syntax shows which."""
+    match target:
+        case ast.Name(id=name):
+            yield name, None, value
+        case ast.Starred(inner):
+            yield from _unpack(inner, None)
+        case ast.Tuple(inner) | ast.List(inner):
+            parts: list[ast.expr | None] = [None] * len(inner)
+            starred = any(isinstance(each, ast.Starred) for each in inner)
+            if isinstance(value, ast.Tuple | ast.List) and not starred:
+                parts = list(value.elts) if len(value.elts) == len(inner) else parts
+            for each, part in zip(inner, parts, strict=True):
+                yield from _unpack(each, part)
 
 
 def _parameter(found: Any) -> Parameter:
@@ -264,16 +411,6 @@ def _literal(source: str) -> Any:
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return value
-
-
-def _tags(cell: Mapping[str, Any]) -> list[Any]:
-    tags = cell["metadata"].get("tags")
-    return tags if isinstance(tags, list) else []
-
-
-def _source(cell: Mapping[str, Any]) -> str:
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else ""
 
 
 def _unsound(code: str, message: str) -> Unsound:

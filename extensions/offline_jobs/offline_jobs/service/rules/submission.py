@@ -102,6 +102,14 @@ def examine(asked: Asked, offer: Offer, notebook: Notebook | None) -> Sound:
     return Sound(tuple(problems), name, choice, kernel, limit)
 
 
+def usual_kernel(asked: Asked, offer: Offer) -> str:
+    """The kernel where neither submission nor notebook names one; empty if no image is chosen."""
+    try:
+        return choose(offer, asked.options).image.kernels[0]
+    except Refused:
+        return ""
+
+
 def foretell(choice: Choice, time_limit_seconds: int, note: str = "") -> str:
     """What will happen, in one line for the dialog."""
     machine = choice.instance_class

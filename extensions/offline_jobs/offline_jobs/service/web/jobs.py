@@ -15,12 +15,20 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+from hub_config.choices import Offer
 from offline_jobs.contract.names import JOB_ID
 from offline_jobs.contract.states import State
 from offline_jobs.service import notebooks
 from offline_jobs.service.errors import Forbidden, NotFound, ServiceError, Unsound
 from offline_jobs.service.model import Job, NewJob
-from offline_jobs.service.rules.submission import Asked, Notebook, Problem, examine, foretell
+from offline_jobs.service.rules.submission import (
+    Asked,
+    Notebook,
+    Problem,
+    examine,
+    foretell,
+    usual_kernel,
+)
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.errors import refusal_of
 from offline_jobs.service.web.identity import Caller, CallerOf
@@ -236,10 +244,11 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
     inspected: notebooks.Inspected | None = None
     problems: list[Problem] = []
     try:
-        inspected = notebooks.inspect(submission.notebook)
+        inspected = _inspect(submission, offer)
     except Unsound as e:
         problems.append(Problem(e.field or "notebook", e.code, e.message, e.allowed))
-    sound = examine(submission.asked(), offer, _known_of(inspected))
+    asked = submission.asked(inspected.carried if inspected else {})
+    sound = examine(asked, offer, _known_of(inspected))
     problems += sound.problems
     sentence = ""
     # Said only of what would really run: with a problem left, its limit would be a guess.
@@ -256,6 +265,7 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
                 "default": p.default,
                 "help": p.help,
                 "source": p.source,
+                "carried": p.is_carried,
             }
             for p in ((inspected and inspected.parameters) or ())
         ],
@@ -266,12 +276,14 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
 
 
 def _submit(services: Services, caller: Caller, submission: Submission, key: str) -> Response:
-    inspected = notebooks.inspect(submission.notebook)
-    digest = hashlib.sha256(submission.canonical(inspected.text)).hexdigest()
+    offer = services.offer(caller.person)
+    inspected = _inspect(submission, offer)
+    asked = submission.asked(inspected.carried)
+    digest = hashlib.sha256(submission.canonical(inspected.text, asked.parameters)).hexdigest()
     # What was accepted once is answered alike, whatever may be chosen by now.
     if (earlier := services.store.job_of_key(caller.name, key, digest)) is not None:
         return JSONResponse(answer_job(earlier, services))
-    sound = examine(submission.asked(), services.offer(caller.person), _known_of(inspected))
+    sound = examine(asked, offer, _known_of(inspected))
     if sound.problems or sound.choice is None:
         raise refusal_of(sound.problems[0])
     new = NewJob(
@@ -282,7 +294,7 @@ def _submit(services: Services, caller: Caller, submission: Submission, key: str
         image=sound.choice.image.slug,
         machine_class=sound.choice.instance_class.slug,
         kernel=sound.kernel,
-        parameters=submission.parameters,
+        parameters=asked.parameters,
         time_limit_seconds=sound.time_limit_seconds,
         interruptible=submission.interruptible,
         notebook=inspected.text,
@@ -290,6 +302,12 @@ def _submit(services: Services, caller: Caller, submission: Submission, key: str
         digest=digest,
     )
     return _create(services, new)
+
+
+def _inspect(submission: Submission, offer: Offer) -> notebooks.Inspected:
+    asked = submission.asked()
+    kernel = asked.kernel["name"] if asked.kernel else ""
+    return notebooks.inspect(submission.notebook, kernel, usual_kernel(asked, offer))
 
 
 def _create(services: Services, new: NewJob) -> Response:

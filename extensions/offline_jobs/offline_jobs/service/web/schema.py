@@ -4,6 +4,7 @@ Shape only: whether a submission can be run is decided by ``rules/submission.py`
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from fastapi import Request
@@ -47,21 +48,27 @@ class Submission(_Strict):
     time_limit_seconds: int | None = Field(None, ge=1, le=LONGEST_LIMIT_SECONDS)
     interruptible: bool = False
 
-    def asked(self) -> Asked:
-        """The same for the rules, without the notebook."""
+    def asked(self, carried: Mapping[str, Any] | None = None) -> Asked:
+        """The same for the rules, without the notebook.
+
+        ``carried`` values are those of the run whose result the notebook is; given ones outrank.
+        """
         options = {"group": self.group, "image": self.image, "class": self.machine_class}
         return Asked(
             name=self.name,
             path=self.path,
             options={key: value for key, value in options.items() if value},
             kernel=self.kernel.model_dump() if self.kernel else None,
-            parameters=self.parameters,
+            parameters={**(carried or {}), **self.parameters},
             time_limit_seconds=self.time_limit_seconds,
         )
 
-    def canonical(self, notebook: str) -> bytes:
-        """One text for equal submissions, for the digest; ``notebook`` without outputs."""
-        said = self.model_dump(by_alias=True, exclude={"notebook"})
+    def canonical(self, notebook: str, parameters: Mapping[str, Any]) -> bytes:
+        """One text for equal submissions, for the digest.
+
+        ``notebook`` is the snapshot, ``parameters`` are all that it is run with.
+        """
+        said = self.model_dump(by_alias=True, exclude={"notebook"}) | {"parameters": parameters}
         return json.dumps([said, notebook], sort_keys=True, ensure_ascii=True).encode()
 
 

@@ -1,0 +1,100 @@
+"""What a notebook that was executed with parameters means when it is run again.
+
+papermill leaves the values of a run in a cell of their own, tagged ``injected-parameters``. Run
+again, that notebook begins with these values: they are its defaults, and what is given now comes
+after them. The cell itself goes, for the next run makes its own; one whose values cannot be read
+(another language, an expression) stays and is what the next values are injected after.
+Standard library only; used by the service for what it is sent and by the engine for a bare
+papermill, so that a notebook means the same to both.
+"""
+
+import ast
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PARAMETERS_TAG = "parameters"
+INJECTED_TAG = "injected-parameters"
+#: No cell of parameters is longer; a parser's memory grows with a multiple of it.
+LONGEST_CELL = 20_000
+_LARGEST_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A notebook's cells as they are to run, and the values that come before those given now."""
+
+    cells: list[Any]
+    values: dict[str, Any]
+
+
+def settle(cells: Sequence[Any], language: str) -> Settled:
+    """Take the values of an earlier run out of a notebook, or make its cell one of parameters.
+
+    Args:
+        cells: nbformat cells, each a mapping; they are not changed.
+        language: of the kernel that is to run them, in lower case.
+    """
+    injected = [cell for cell in cells if INJECTED_TAG in tags_of(cell)]
+    if not injected:
+        return Settled(list(cells), {})
+    read = [read_values(cell.get("source"), language) for cell in injected]
+    if any(values is None for values in read):
+        last = injected[-1]
+        return Settled([_retag(cell, is_last=cell is last) for cell in cells], {})
+    values = {name: value for each in read if each for name, value in each.items()}
+    return Settled([cell for cell in cells if INJECTED_TAG not in tags_of(cell)], values)
+
+
+def read_values(source: Any, language: str) -> dict[str, Any] | None:
+    """Read a cell that assigns plain values to names, each as JSON has it; None for any other."""
+    if language != "python" or not isinstance(source, str) or len(source) > LONGEST_CELL:
+        return None
+    values = {}
+    try:
+        for statement in ast.parse(source).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=node):
+                    values[name] = ast.literal_eval(node)
+                case ast.AnnAssign(ast.Name(id=name), _, ast.expr() as node):
+                    values[name] = ast.literal_eval(node)
+                case _:
+                    return None
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        return None
+    return values if all(_is_plain(value) for value in values.values()) else None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is the same after its way through JSON: no tuple, no set, no NaN."""
+    match value:
+        case bool() | None | str():
+            return True
+        case int():
+            return abs(value) <= _LARGEST_INTEGER
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(_is_plain(each) for each in value)
+        case dict():
+            return all(isinstance(key, str) and _is_plain(each) for key, each in value.items())
+        case _:
+            return False
+
+
+def tags_of(cell: Mapping[str, Any]) -> list[Any]:
+    """Return a cell's tags, none where they are no list."""
+    metadata = cell.get("metadata")
+    tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
+    return tags if isinstance(tags, list) else []
+
+
+def _retag(cell: Any, *, is_last: bool) -> Any:
+    """Give the last injected cell the tag that the next values are injected after."""
+    tags = [tag for tag in tags_of(cell) if tag not in (INJECTED_TAG, PARAMETERS_TAG)]
+    if is_last:
+        tags.append(PARAMETERS_TAG)
+    if tags == tags_of(cell):
+        return cell
+    return {**cell, "metadata": {**cell["metadata"], "tags": tags}}
