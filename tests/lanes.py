@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 #: last: while Playwright runs in a process no other event loop can.
 WAITING = (("images", "node"), ("control_plane", "browser"))
 COMPUTING = 0
+#: What computes gives way to what waits (a nice value), or the waiting rings, which take the
+#: longest from start to end, would go on alone when all else is done.
+GIVES_WAY = 5
+_GAVE_WAY: pytest.StashKey[int] = pytest.StashKey()
 #: Rings whose tests share a platform that takes seconds to start.
 WHOLE = ("control_plane", "node", "images", "browser", "hub")
 #: More would not fit into the memory that goes with so many cores.
@@ -41,6 +45,15 @@ def get_scope(nodeid: str) -> str:
     file = nodeid.split("::", maxsplit=1)[0]
     ring = get_ring(Path(file), Path())
     return ring if ring in WHOLE else file
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let a process of pytest-xdist that computes, and what it starts, give way."""
+    config = item.config
+    is_computing = get_lane(get_ring(item.path, config.rootpath)) == COMPUTING
+    if is_computing and hasattr(config, "workerinput") and _GAVE_WAY not in config.stash:
+        config.stash[_GAVE_WAY] = os.nice(GIVES_WAY)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
