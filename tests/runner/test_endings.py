@@ -227,6 +227,28 @@ def test_output_folder_that_cannot_be_made(make_attempt: MakeAttempt) -> None:
     assert attempt.run() == 14
     assert attempt.termination["outcome"] == "output-lost"
     assert attempt.termination["cell"] == 0
+    # What people read of it names no place of the server's.
+    assert "cannot be written to the home: Not a directory" in attempt.stderr
+
+
+def test_a_home_that_comes_back_is_waited_for(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt("1")
+    away = attempt.home.rename(attempt.folder / "away")
+    attempt.start()
+    wait_until(attempt.termination_file.exists, "the runner looks for the home")
+    away.rename(attempt.home)
+    assert attempt.wait() == 0
+
+
+def test_a_home_that_does_not_come_back_is_no_fault_of_the_notebook(
+    make_attempt: MakeAttempt,
+) -> None:
+    attempt = make_attempt("1", environment={"OFFLINE_JOB_PATIENCE_SECONDS": "0.3"})
+    attempt.home.rename(attempt.folder / "away")
+    attempt.start()
+    assert attempt.wait() == 30
+    assert (attempt.termination["outcome"], attempt.termination["cell"]) == ("internal", 0)
+    assert not attempt.home.exists()
 
 
 SHOWS_AN_ERROR = """\

@@ -25,7 +25,9 @@ class Home:
         self._local = path / "local.ipynb"
         self._log = b""
         self._record = ResultRecord("k3j9x0a1b2c3", 1, "succeeded", 0)
-        self._copier = HomeCopier(self.folder, NOTEBOOK, 1, self._local, lambda: self._log)
+        self._copier = HomeCopier(
+            self.folder.parent, self.folder.name, NOTEBOOK, 1, self._local, lambda: self._log
+        )
         self.change(*FILES, content=b"old")
         self._copier.start()
 

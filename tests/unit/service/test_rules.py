@@ -259,7 +259,26 @@ TRY_AGAIN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], bool]
         False,
     ),
     "it ended by itself": ({}, {}, {"exit_code": 20}, False),
-    "interrupted by a signal": ({}, {}, {"exit_code": 13}, False),
+    "a signal before the first cell": ({}, {}, {"exit_code": 13}, True),
+    "that signal, by its record": (
+        {},
+        {"result": make_record(outcome="interrupted", exit_code=13, cell=0)},
+        {"exit_code": 13},
+        True,
+    ),
+    "that signal, by its last words alone": (
+        {},
+        {},
+        {"termination": Termination(0, 0, "interrupted", 13)},
+        True,
+    ),
+    "a signal in the first cell": (
+        {},
+        {},
+        {"exit_code": 13, "termination": Termination(1, 9, "interrupted", 13)},
+        False,
+    ),
+    "a signal that the owner sent": ({"cancel_requested": NOON}, {}, {"exit_code": 13}, False),
     "its exit code was lost, its outcome not": (
         {},
         {},
@@ -620,6 +639,16 @@ def test_there_are_three_attempts(number: int, again: bool) -> None:
     else:
         assert isinstance(step, Finish)
         assert (step.ending.state, step.ending.cause) == (State.FAILED, Cause.INTERRUPTED)
+
+
+def test_after_the_last_attempt_what_stood_in_the_way_is_the_cause() -> None:
+    record = make_record(outcome="internal", exit_code=30, cell=0, message="why")
+    seen = ended(exit_code=30, result=record)
+    attempt = make_attempt(**LAUNCHED, number=3)
+    step = decide(View(make_job(attempt=3), attempt, seen), NOON, PATIENCE)
+    assert isinstance(step, Finish)
+    assert step.ending.cause is Cause.INTERNAL
+    assert step.ending.facts == {"message": "why", "attempts": 3}
 
 
 # The line.

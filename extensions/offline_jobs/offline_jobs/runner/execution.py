@@ -33,7 +33,7 @@ from offline_jobs.runner.ending import SUCCEEDED, Ending, RunFailedError, Termin
 from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
 from offline_jobs.runner.progress import Reporter
 from offline_jobs.runner.record import describe_repository, find_versions
-from offline_jobs.runner.saving import HomeCopier, OutputLostError, write_file
+from offline_jobs.runner.saving import HomeCopier, OutputLostError, describe_error, write_file
 from offline_jobs.runner.service_client import ServiceAwayError, ServiceRefusedError, retry
 from offline_jobs.runner.spec import Surroundings
 from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
@@ -97,7 +97,8 @@ class Execution:
         )
         self.local = self.folder / "notebook.ipynb"
         self.copier = HomeCopier(
-            self.surroundings.home / self.specification.output,
+            self.surroundings.home,
+            self.specification.output,
             spec.output_name(self.specification),
             self.specification.attempt,
             self.local,
@@ -138,7 +139,8 @@ class Execution:
 
     def _unexpected(self, error: Exception) -> Ending:
         LOG.error("the run broke", exc_info=error)
-        message = f"The runner broke: {type(error).__name__}: {error}"
+        said = describe_error(error) if isinstance(error, OSError) else str(error)
+        message = f"The runner broke: {type(error).__name__}: {said}"
         if self.reporter.cell:
             return Ending(Cause.INTERNAL.value, _EXIT_OF_A_BUG, message)
         if isinstance(error, OSError):
@@ -149,6 +151,10 @@ class Execution:
         specification = self.specification
         self.termination.write(Termination())
         processes.adopt_orphans()
+        spec.wait_for_home(
+            self.surroundings.home, self.surroundings.patience_seconds, self.stopping.wait
+        )
+        self.stopping.check()
         folder = spec.find_working_folder(self.surroundings.home, specification)
         self.kernel = self._find_kernel()
         self.kernel.launch(folder, self.surroundings.kernel_environment)

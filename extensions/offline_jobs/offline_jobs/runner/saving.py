@@ -6,6 +6,7 @@ a copy costs, so that a slow network file system neither stops a cell nor is flo
 appears by a rename: a reader sees the old or the new one, never half. Used by engine and execution.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -27,6 +28,11 @@ _SAVE_SHARE = 10
 _COPY_SECONDS = 5.0
 _COPY_SHARE = 20
 _LAST_TRIES = 4
+
+
+def describe_error(error: OSError) -> str:
+    """What the system says of an error, without the paths of a machine that nobody knows."""
+    return error.strerror or type(error).__name__
 
 
 class OutputLostError(Exception):
@@ -108,10 +114,17 @@ class HomeCopier:
     """Copies notebook and log of one attempt to its folder in the home."""
 
     def __init__(
-        self, folder: Path, notebook: str, attempt: int, local: Path, log: Callable[[], bytes]
+        self,
+        home: Path,
+        output: str,
+        notebook: str,
+        attempt: int,
+        local: Path,
+        log: Callable[[], bytes],
     ) -> None:
-        """``local`` is the notebook on local disk, ``notebook`` its file name in ``folder``."""
-        self._folder = folder
+        """``local`` is the notebook on local disk, ``notebook`` its file name in ``output``."""
+        self._home = home
+        self._folder = home / output
         self._attempt = attempt
         self._notebook = notebook
         self._local = local
@@ -133,7 +146,7 @@ class HomeCopier:
                 break
             except OSError as error:
                 if is_last:
-                    raise OutputLostError(str(error)) from error
+                    raise OutputLostError(describe_error(error)) from error
                 time.sleep(0.5)
         self._thread.start()
 
@@ -154,10 +167,13 @@ class HomeCopier:
                 return
             except OSError as error:
                 if not left:
-                    raise OutputLostError(str(error)) from error
+                    raise OutputLostError(describe_error(error)) from error
                 time.sleep(0.5)
 
     def _prepare(self) -> None:
+        if not self._home.is_dir():
+            # Where it should be mounted a folder would only hide that it is not.
+            raise FileNotFoundError(errno.ENOENT, "the home is not there")
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._is_prepared:
             put_attempt_aside(self._folder, (self._notebook, LOG_FILE, RUN_FILE), self._attempt)

@@ -6,6 +6,7 @@ a file of the same shape; what it says is checked here, once. Used by the execut
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ from offline_jobs.runner.service_client import (
 
 NBFORMAT = 4
 DEFAULT_PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.2
 #: What of ours a kernel does not get: it has no use for it, or must not have it.
 _NOT_FOR_KERNELS = frozenset(
     {
@@ -171,6 +173,27 @@ def is_inside_home(path: object) -> bool:
         return False
     parts = PurePosixPath(path).parts
     return bool(parts) and not path.startswith("/") and ".." not in parts and "\0" not in path
+
+
+def wait_for_home(home: Path, seconds: float, wait: Callable[[float], bool]) -> None:
+    """Wait for a home that is away for a moment, as one on a network may be.
+
+    Args:
+        home: the user's home.
+        seconds: for how long.
+        wait: waits some seconds; true when the end is asked for.
+
+    Raises:
+        RunFailedError: it does not come; another attempt may find it.
+    """
+    deadline = time.monotonic() + seconds
+    while not home.is_dir():
+        if wait(_LOOK_SECONDS):
+            return
+        if time.monotonic() > deadline:
+            raise RunFailedError(
+                Ending(Cause.INTERNAL.value, Exit.INFRASTRUCTURE, "Your home is not there")
+            )
 
 
 def find_working_folder(home: Path, specification: Specification) -> Path:

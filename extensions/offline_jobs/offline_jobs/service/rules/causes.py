@@ -29,6 +29,8 @@ _OBSTACLES: Mapping[str, str] = {
     Hindrance.VOLUME: "a volume could not be mounted",
 }
 _SIGKILL = -9
+#: Exit codes of a runner that did not come to its end through the notebook.
+_ENDS_FROM_OUTSIDE = (Exit.INFRASTRUCTURE, Exit.INTERRUPTED)
 
 _SUCCEEDED = "succeeded"
 _CANCELLED = "cancelled"
@@ -110,7 +112,8 @@ def may_try_again(job: Job, attempt: Attempt, evidence: Evidence, ending: Ending
     """Whether another attempt is harmless and useful.
 
     That is: the first cell never began, nobody wants an end, it was not given up (it would only
-    wait again), and the runner vanished or met a fault of the infrastructure.
+    wait again), and the runner vanished, was stopped by a signal (its machine goes away, or the
+    service's did) or met a fault of the infrastructure.
     """
     if attempt.first_cell is not None or ending.cell or job.cancel_requested is not None:
         return False
@@ -118,13 +121,12 @@ def may_try_again(job: Job, attempt: Attempt, evidence: Evidence, ending: Ending
         return False
     if evidence.removed or ending.state is not State.FAILED:
         return False
-    record = attempt.result or evidence.result
-    if record is not None:
-        return record.exit_code == Exit.INFRASTRUCTURE
-    if evidence.exit_code == Exit.INFRASTRUCTURE:
+    if (record := attempt.result or evidence.result) is not None:
+        return record.exit_code in _ENDS_FROM_OUTSIDE
+    if evidence.exit_code in _ENDS_FROM_OUTSIDE:
         return True
-    said = evidence.termination is not None and evidence.termination.outcome
-    return _vanished(evidence.exit_code) and not said
+    said = evidence.termination.outcome if evidence.termination is not None else ""
+    return _vanished(evidence.exit_code) and said in ("", Cause.INTERRUPTED)
 
 
 def _outcome(attempt: Attempt, evidence: Evidence, record: ResultRecord | None) -> str:

@@ -180,7 +180,9 @@ def _internal(job: Job) -> Words:
     step = "Run it again; if it fails the same way, tell an administrator."
     if str(job.facts.get("message")).startswith(COULD_NOT_BE_STARTED):
         return Words(f"It {quote(job.facts['message'])}", step)
-    return Words(f"It could not be run{_in_cell(job)}{_because(job)}", _join(_kept(job), step))
+    tries = f" in {job.attempt} tries" if job.attempt > 1 else ""
+    words = f"It could not be run{_in_cell(job)}{tries}{_because(job)}"
+    return Words(words, _join(_kept(job), step))
 
 
 _CAUSES: Mapping[Cause, Callable[[Job], Words]] = {

@@ -6,7 +6,7 @@ the patience with a runner that was asked to end, the backstop behind its own ti
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from offline_jobs.contract.states import Cause, Reason, State
@@ -260,9 +260,10 @@ def _after_end(view: View, evidence: Evidence, now: datetime, patience: Patience
     if not overtime and may_try_again(job, attempt, evidence, ending):
         if attempt.number < MAX_ATTEMPTS:
             return TryAgain(ending)
-        return Finish(
-            Ending(State.FAILED, Cause.INTERRUPTED, {**ending.facts, "attempts": attempt.number})
-        )
+        # What stood in the way each time is the cause, if the last attempt could say it.
+        cause = ending.cause if ending.facts.get("message") else Cause.INTERRUPTED
+        facts = {**ending.facts, "attempts": attempt.number}
+        return Finish(replace(ending, cause=cause, facts=facts))
     return Finish(ending)
 
 
