@@ -71,6 +71,7 @@ def test_a_job_is_cancelled_and_run_again_from_the_panel(
     expect(item).to_contain_text("Cancelled", timeout=PATIENCE)
     gate.touch()
     item.get_by_role("button", name="Rerun:").click()
+    lab.page.get_by_role("button", name="Run as submitted").click()
     expect(item).to_have_count(2)
     expect(item.first).to_contain_text("Done", timeout=PATIENCE)
     expect(item.last).to_contain_text("Cancelled")

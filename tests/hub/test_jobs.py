@@ -1,6 +1,8 @@
 """The platform as a whole: a job goes on without a session, and ends with the platform."""
 
+import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,11 @@ JOBS = "/services/offline-jobs/api/v1/jobs"
 
 def submit(user: User, *sources: str) -> str:
     """Submit a notebook of these cells with the user's token; the job's id."""
+    return submit_notebook(user, make_notebook(*sources))
+
+
+def make_notebook(*sources: str) -> dict[str, Any]:
+    """A notebook of these cells; the first is one of parameters if it assigns something."""
     cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
@@ -26,15 +33,21 @@ def submit(user: User, *sources: str) -> str:
         for number, source in enumerate(sources)
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = {
+    if sources[0].startswith("n = "):
+        cells[0]["metadata"]["tags"] = ["parameters"]
+    return {
         "nbformat": 4,
         "nbformat_minor": 5,
         "metadata": {"kernelspec": kernel},
         "cells": cells,
     }
+
+
+def submit_notebook(user: User, notebook: dict[str, Any], **parameters: object) -> str:
+    """Submit a notebook with the user's token; the job's id."""
     answer = user.api.post(
         JOBS,
-        headers={"Idempotency-Key": f"{user.name}-{len(sources)}-{abs(hash(sources))}"},
+        headers={"Idempotency-Key": uuid.uuid4().hex},
         json={
             "name": "test",
             "notebook": notebook,
@@ -43,7 +56,7 @@ def submit(user: User, *sources: str) -> str:
             "image": "notebook",
             "class": "small",
             "kernel": {"name": "python3", "source": "image"},
-            "parameters": {},
+            "parameters": parameters,
             "time_limit_seconds": 600,
             "interruptible": False,
         },
@@ -74,6 +87,38 @@ def test_a_job_runs_to_its_end_without_a_session(ada: User) -> None:
     assert done["output_path"].startswith("offline-jobs/test/")
     assert "hello from the job" in ada.api.get(f"{JOBS}/{job}/log").text
     assert not ada.server()
+
+
+def test_a_result_is_run_again_with_one_value_changed(ada: User) -> None:
+    """What ran, by three records: as in the notebook, a value given, the result of that one."""
+    first = submit(ada, "n = 1\nm = 2", "print('is', n, m)")
+    wait_for_state(ada, first, "succeeded")
+    snapshot = ada.api.get(f"{JOBS}/{first}/notebook").json()
+    second = submit_notebook(ada, snapshot, n=42)
+    wait_for_state(ada, second, "succeeded")
+    third = submit_notebook(ada, ada.api.get(f"{JOBS}/{second}/result").json(), m=7)
+    wait_for_state(ada, third, "succeeded")
+
+    answers = [ada.api.get(f"{JOBS}/{job}/record").json() for job in (first, second, third)]
+    records = [answer["record"] for answer in answers]
+    assert [(each["parameters"], each["notebook_parameters"]) for each in records] == [
+        ({}, {"n": "1", "m": "2"}),
+        ({"n": 42}, {"m": "2"}),
+        ({"n": 42, "m": 7}, {}),
+    ]
+    printed = [ada.api.get(f"{JOBS}/{job}/log").text for job in (first, second, third)]
+    assert [next(line for line in text.splitlines() if "is" in line) for text in printed] == [
+        "is 1 2", "is 42 2", "is 42 7",
+    ]  # fmt: skip
+    assert "Parameters: n = 42, m = 7 (given).\n" in answers[2]["methods"]
+    hashed = hashlib.sha256(ada.api.get(f"{JOBS}/{first}/notebook").content).hexdigest()
+    assert records[0]["snapshot_sha256"] == hashed
+
+
+def test_the_first_cell_that_failed_is_named_though_the_notebook_went_on(ada: User) -> None:
+    shows = "try:\n    {}['bin50']\nexcept KeyError:\n    get_ipython().showtraceback()"
+    job = submit(ada, "1", shows, "3")
+    assert wait_for_state(ada, job, "failed")["sentence"] == "Cell 2 raised KeyError: 'bin50'"
 
 
 def test_jobs_outlive_hub_and_supervisor_and_end_with_the_platform(

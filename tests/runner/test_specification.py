@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 from offline_jobs.runner.kernel import Kernel, find_kernels
+from offline_jobs.runner.packages import find_search_path, list_packages
 from tests.runner.attempts import Attempt, make_notebook
 
 MakeAttempt = Callable[..., Attempt]
@@ -229,6 +233,63 @@ def test_commit_is_recorded(make_attempt: MakeAttempt) -> None:
     (work / "helper.py").write_text("A = 2")
     assert attempt.run() == 0
     assert attempt.record["git"]["clean"] is False
+
+
+def test_the_record_says_what_was_run_with_what_and_on_what(make_attempt: MakeAttempt) -> None:
+    attempt = make_attempt(parameters={"a": 5}, image_reference="registry/notebook:1@sha256:b")
+    cells = ("print(a)", "b = 3")
+    attempt.specification["notebook"] = make_notebook(*cells, parameters="a = 1\nb = a + 1\nc: int")
+    user_site = attempt.home / ".local/lib" / f"python3.{sys.version_info.minor}/site-packages"
+    (user_site / "own_tool-1.2.dist-info").mkdir(parents=True)
+    assert attempt.run() == 0
+    record = attempt.record
+    assert record["notebook_parameters"] == {"b": "a + 1", "c": ""}
+    assert attempt.notebook.metadata.papermill.default_parameters == {"b": "a + 1", "c": ""}
+    kernel = {"name": "python3", "source": "image", "language": "python"}
+    assert record["kernel"].items() >= kernel.items()
+    assert record["kernel"]["version"] == platform.python_version()
+    packages = (attempt.output / "packages.txt").read_bytes()
+    assert record["packages_sha256"] == hashlib.sha256(packages).hexdigest()
+    lines = packages.decode().splitlines()
+    assert f"papermill=={importlib.metadata.version('papermill')}" in lines
+    assert "own-tool==1.2" in lines
+    assert lines == sorted(lines, key=lambda line: line.partition("==")[0].lower())
+    # This environment was made from a lock, and did not come out of that image.
+    assert (record["image_reference"], len(record["lock_sha256"])) == ("", 64)
+    assert int(record["machine"]["cores"]) == len(os.sched_getaffinity(0))
+    text = json.dumps(attempt.specification["notebook"], sort_keys=True, separators=(",", ":"))
+    assert record["snapshot_sha256"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_an_image_that_was_pulled_is_named_by_its_digest(
+    make_attempt: MakeAttempt, tmp_path: Path
+) -> None:
+    """In a container the environment has no stamps of the machine that it was made on."""
+    reference = "registry/notebook:1@sha256:b"
+    attempt = make_attempt("1", image_reference=reference)
+    program = (
+        "import runpy, sys; sys.prefix = '/opt'; runpy.run_module('offline_jobs.runner', None, "
+    )
+    program += "'__main__')"
+    attempt.command = [sys.executable, "-I", "-c", program]
+    assert attempt.run() == 0
+    assert (attempt.record["image_reference"], attempt.record["lock_sha256"]) == (reference, "")
+
+
+def test_packages_of_another_environment_and_of_none(tmp_path: Path) -> None:
+    (tmp_path / "Some_Tool-2.0-py3.11.egg-info").touch()
+    (tmp_path / "zope.interface-6.0.dist-info").mkdir()
+    (tmp_path / "no_version.dist-info").mkdir()
+    assert list_packages(["", "/no/such", str(tmp_path)]) == [
+        "Some-Tool==2.0",
+        "zope.interface==6.0",
+    ]
+    python = str(Path(sys.executable).resolve())
+    environment = {"PYTHONPATH": str(tmp_path)}
+    folders = find_search_path([python, "-m", "ipykernel_launcher"], environment)
+    assert folders is not None
+    assert str(tmp_path) in folders
+    assert find_search_path(["/no/such/python"], environment) is None
 
 
 def test_no_repository(make_attempt: MakeAttempt) -> None:

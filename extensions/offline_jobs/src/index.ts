@@ -63,7 +63,13 @@ function activate(
   const api = new Api(app.serviceManager.serverSettings);
   const model = new JobsModel(api);
   const results = new Results(docManager, api, trans);
-  const panel = new JobsPanel({ model, trans, results, hubPage: hubPage() });
+  const panel = new JobsPanel({
+    model,
+    trans,
+    results,
+    submit: path => void app.commands.execute(CommandIDs.submit, { path }),
+    hubPage: hubPage()
+  });
   app.shell.add(panel, 'right', { rank: 500 });
   restorer?.add(panel, panel.id);
 

@@ -19,12 +19,22 @@ import type { IJobActions } from './jobActions';
 import { JobDetail } from './jobDetail';
 import { JobList } from './jobList';
 import type { JobsModel } from './model';
+import type { IJob } from './types';
+import { moment } from './words';
+
+/** Marks a dialog's button. */
+const NOW = 'now';
 
 interface IOptions {
   model: JobsModel;
   trans: TranslationBundle;
   /** Opens a result, or says why it cannot be opened. */
-  results: Pick<IJobActions, 'openResult' | 'canOpen'>;
+  results: Pick<IJobActions, 'openResult' | 'canOpen'> & {
+    /** Where a job's own notebook lies for Lab; null where Lab cannot reach it. */
+    notebookPath: (job: IJob) => string | null;
+  };
+  /** Open the dialog that submits a notebook. */
+  submit: (path: string) => void;
   /** The hub's page of the same jobs; null outside a hub. */
   hubPage: string | null;
 }
@@ -126,7 +136,7 @@ export class JobsPanel extends ReactWidget {
         () => model.cancel(job.id)
       );
     },
-    rerun: job => void this._try(this._options.model.rerun(job.id)),
+    rerun: job => void this._rerun(job),
     remove: job => {
       const { model, trans } = this._options;
       void this._confirm(
@@ -140,6 +150,37 @@ export class JobsPanel extends ReactWidget {
     },
     resultUrl: job => this._options.model.resultUrl(job.id)
   };
+
+  /** A rerun is of what was submitted; whoever has changed the notebook may want that one. */
+  private async _rerun(job: IJob): Promise<void> {
+    const { model, results, submit, trans } = this._options;
+    const path = results.notebookPath(job);
+    const result = await showDialog({
+      title: trans.__('Run “%1” again?', job.name),
+      body: trans.__(
+        'It runs the notebook as it was submitted (%1), with the same parameters and machine.',
+        moment(job.created, new Date())
+      ),
+      buttons: [
+        Dialog.cancelButton(),
+        ...(path === null
+          ? []
+          : [
+              Dialog.createButton({
+                label: trans.__('As it is now…'),
+                accept: false,
+                actions: [NOW]
+              })
+            ]),
+        Dialog.okButton({ label: trans.__('Run as submitted') })
+      ]
+    });
+    if (result.button.accept) {
+      await this._try(model.rerun(job.id));
+    } else if (path !== null && result.button.actions.includes(NOW)) {
+      submit(path);
+    }
+  }
 
   /** What cannot be taken back is asked for first. */
   private async _confirm(

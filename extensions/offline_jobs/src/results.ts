@@ -28,6 +28,9 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
 
   readonly openResult = (job: IJob): void => void this._open(job);
 
+  readonly notebookPath = (job: IJob): string | null =>
+    this._session && contentsPath(job.path, this._session);
+
   private _path(job: IJob): string | null {
     return this._session && contentsPath(job.output_path, this._session);
   }

@@ -185,10 +185,7 @@ function ParameterField(
     id: `${ID}-parameter-${name}`,
     label: name,
     problem,
-    help: [
-      parameter.help,
-      whence(parameter, trans, isChanged, usual)
-    ]
+    help: [parameter.help, whence(parameter, trans, isChanged, usual)]
       .filter(Boolean)
       .join(' · ')
   };

@@ -10,7 +10,7 @@ papermill, so that a notebook means the same to both.
 
 import ast
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +66,28 @@ def read_values(source: Any, language: str) -> dict[str, Any] | None:
     return values if all(_is_plain(value) for value in values.values()) else None
 
 
+def read_sources(cells: Sequence[Any], language: str) -> dict[str, str]:
+    """Read the parameters of a notebook's own cell: name -> source of its value as it stands.
+
+    Empty for another language than Python, and for a cell that is not plain Python.
+    """
+    tagged = (each for each in cells if PARAMETERS_TAG in tags_of(each))
+    source = next((each.get("source") for each in tagged), None)
+    if isinstance(source, list):
+        source = "".join(map(str, source))
+    if language != "python" or not isinstance(source, str) or len(source) > LONGEST_CELL:
+        return {}
+    try:
+        found = [
+            (name, (ast.get_source_segment(source, value) if value else "") or "")
+            for statement in find_statements(ast.parse(source).body)
+            for name, _, value in find_targets(statement)
+        ]
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return {}
+    return dict(found)
+
+
 def _is_plain(value: Any) -> bool:
     """Whether a value is the same after its way through JSON: no tuple, no set, no NaN."""
     match value:
@@ -83,9 +105,52 @@ def _is_plain(value: Any) -> bool:
             return False
 
 
-def tags_of(cell: Mapping[str, Any]) -> list[Any]:
+def find_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a cell that run in its own scope, loops left out."""
+    for statement in body:
+        yield statement
+        match statement:
+            case ast.If() | ast.Try():
+                handlers = [h.body for h in getattr(statement, "handlers", [])]
+                final = getattr(statement, "finalbody", [])
+                for block in (statement.body, *handlers, statement.orelse, final):
+                    yield from find_statements(block)
+            case ast.With():
+                yield from find_statements(statement.body)
+
+
+Target = tuple[str, ast.expr | None, ast.expr | None]
+
+
+def find_targets(statement: ast.stmt) -> Iterator[Target]:
+    """Names that a statement assigns or declares: each with its annotation and its value."""
+    match statement:
+        case ast.AnnAssign(ast.Name(id=name), kind, value):
+            yield name, kind, value
+        case ast.Assign(targets, value):
+            for target in targets:
+                yield from _unpack(target, value)
+
+
+def _unpack(target: ast.expr, value: ast.expr | None) -> Iterator[Target]:
+    """The names of a target; each has its part of the value where the syntax shows which."""
+    match target:
+        case ast.Name(id=name):
+            yield name, None, value
+        case ast.Starred(inner):
+            yield from _unpack(inner, None)
+        case ast.Tuple(inner) | ast.List(inner):
+            parts: list[ast.expr | None] = [None] * len(inner)
+            starred = any(isinstance(each, ast.Starred) for each in inner)
+            if isinstance(value, ast.Tuple | ast.List) and not starred:
+                parts = list(value.elts) if len(value.elts) == len(inner) else parts
+            for each, part in zip(inner, parts, strict=True):
+                yield from _unpack(each, part)
+
+
+def tags_of(cell: Any) -> list[Any]:
     """Return a cell's tags, none where they are no list."""
-    metadata = cell.get("metadata")
+    metadata = cell.get("metadata") if isinstance(cell, Mapping) else None
     tags = metadata.get("tags") if isinstance(metadata, Mapping) else None
     return tags if isinstance(tags, list) else []
 

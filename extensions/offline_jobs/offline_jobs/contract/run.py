@@ -85,6 +85,8 @@ class Specification(Message):
     group: str = ""
     image: str = ""
     machine_class: str = ""
+    #: ``repository:tag@digest`` of the image, where the platform knows it.
+    image_reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,13 @@ class ResultRecord(Message):
     is less than ``cell`` where it only showed an error and the notebook went on. Times are ISO 8601
     with offset.
     ``git`` is ``{"commit", "clean"}`` of the working directory, when it is a repository.
+
+    What was run: ``parameters`` that were given and, as their source stands in the notebook,
+    ``notebook_parameters`` that were not; ``snapshot_sha256`` of the notebook without outputs
+    (canonical JSON: sorted keys, no spaces). With what: ``kernel`` with ``language`` and
+    ``version``; ``image_reference``, or ``lock_sha256`` of a local image; ``packages_sha256`` of
+    the file with the kernel's packages, empty where there is none. On what: ``machine`` with
+    ``cores``, ``memory_bytes``, ``architecture`` and ``processor``.
     """
 
     job: str
@@ -147,6 +156,12 @@ class ResultRecord(Message):
     machine_class: str = ""
     git: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
+    notebook_parameters: dict[str, str] = field(default_factory=dict)
+    snapshot_sha256: str = ""
+    image_reference: str = ""
+    lock_sha256: str = ""
+    packages_sha256: str = ""
+    machine: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ class RunContext:
     on_text: Callable[[str], None] = _ignore
     input_name: str = ""
     output_name: str = ""
+    notebook_parameters: Mapping[str, str] = field(default_factory=dict)
     grace_seconds: float = GRACE_SECONDS
     failure: Failure | None = None
 
@@ -392,6 +393,7 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
             else:
                 nb.metadata.papermill["input_path"] = context.input_name
                 nb.metadata.papermill["output_path"] = context.output_name
+                nb.metadata.papermill["default_parameters"] = dict(context.notebook_parameters)
             carry_over(nb, kwargs.get("input_path"), kernel_name, context.kernel.language)
             manager.notebook_start()
             is_whole = False

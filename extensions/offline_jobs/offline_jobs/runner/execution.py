@@ -7,8 +7,10 @@ the termination message. Called by ``__main__``.
 """
 
 import datetime
+import hashlib
 import json
 import logging
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from offline_jobs.contract.executed import read_sources
 from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.contract.run import (
@@ -31,8 +34,14 @@ from offline_jobs.runner import ending, processes, spec
 from offline_jobs.runner.bounds import fit_notebook
 from offline_jobs.runner.ending import SUCCEEDED, Ending, RunFailedError, TerminationMessage
 from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
+from offline_jobs.runner.packages import find_lock, find_search_path, list_packages
 from offline_jobs.runner.progress import Reporter
-from offline_jobs.runner.record import describe_repository, find_versions
+from offline_jobs.runner.record import (
+    describe_machine,
+    describe_repository,
+    find_versions,
+    hash_snapshot,
+)
 from offline_jobs.runner.saving import HomeCopier, OutputLostError, describe_error, write_file
 from offline_jobs.runner.service_client import ServiceAwayError, ServiceRefusedError, retry
 from offline_jobs.runner.spec import Surroundings
@@ -48,6 +57,8 @@ LOG = logging.getLogger(__name__)
 #: A run that a signal ended has this long to hand over its result: the machine is going away.
 _HURRY_SECONDS = 10.0
 
+#: At the end of a run its looks around, which began with it, are waited for so long.
+_LOOK_SECONDS = 2.0
 #: A kernel may take so long to answer: on a machine that is new its packages come from afar.
 _KERNEL_START_SECONDS = 120
 
@@ -78,10 +89,12 @@ class Execution:
     begun: float
     started: str = field(default_factory=_now)
     git: dict[str, Any] | None = None
+    packages: bytes = b""
 
     def __post_init__(self) -> None:
         limit = self.specification.time_limit_seconds
         self.kernel: Kernel | None = None
+        self._looking: threading.Thread | None = None
         self.transcript = Transcript(self.folder)
         self.watchdog = Watchdog(
             self.stopping,
@@ -160,8 +173,8 @@ class Execution:
         self.kernel.launch(folder, self.surroundings.kernel_environment)
         self.watchdog.start()
         self.reporter.start()
-        repository = threading.Thread(target=self._look_at_repository, args=(folder,), daemon=True)
-        repository.start()
+        self._looking = threading.Thread(target=self._look_around, args=(folder,), daemon=True)
+        self._looking.start()
         self.copier.start()
 
     def _find_kernel(self) -> Kernel:
@@ -177,7 +190,14 @@ class Execution:
                 f"There is no kernel {name!r} in {place}; kernels there: {there}"
             ) from error
 
-    def _look_at_repository(self, folder: Path) -> None:
+    def _look_around(self, folder: Path) -> None:
+        """Find out for the record what nobody has to wait for."""
+        kernel = self.kernel
+        if kernel is not None and kernel.language.lower() == "python":
+            environment = self.surroundings.kernel_environment
+            if folders := find_search_path(kernel.argv, environment):
+                lines = "".join(f"{each}\n" for each in list_packages(folders))
+                self.packages = lines.encode(errors="replace")
         self.git = describe_repository(folder)
 
     def _call_papermill(self) -> None:
@@ -201,6 +221,7 @@ class Execution:
             on_text=self._printed,
             input_name=specification.path,
             output_name=f"{specification.output}/{spec.output_name(specification)}",
+            notebook_parameters=self._read_own_parameters(),
         )
         try:
             papermill.execute.execute_notebook(
@@ -259,18 +280,21 @@ class Execution:
     def _hand_over(self, end: Ending) -> Ending:
         """Termination message first, then the home, then the service, in bounded time."""
         ended = _now()
-        record = self._record(end, ended)
+        if self._looking is not None:
+            self._looking.join(_LOOK_SECONDS)
+        packages = self.packages
+        record = self._record(end, ended, packages)
         self._tell_last_words(record)
         self.transcript.line(f"[{end.outcome}{': ' + end.message if end.message else ''}]")
         if not self.local.exists():
             self.local.write_text(json.dumps(self.specification.notebook, indent=1), "utf-8")
         try:
-            self.copier.finish(record)
+            self.copier.finish(record, packages)
         except OutputLostError as error:
             LOG.warning("the result cannot be written to the home: %s", error)
             if end.exit_code == Exit.SUCCEEDED:
                 end = _output_lost(error)
-            record = self._record(end, ended)
+            record = self._record(end, ended, packages)
             self._tell_last_words(record)
         is_hurried = end.exit_code == Exit.INTERRUPTED
         patience = self.surroundings.patience_seconds
@@ -289,9 +313,10 @@ class Execution:
             )
         )
 
-    def _record(self, end: Ending, ended: str) -> ResultRecord:
+    def _record(self, end: Ending, ended: str, packages: bytes) -> ResultRecord:
         specification, reporter = self.specification, self.reporter
         _, peak, limit = self.watchdog.memory()
+        lock = find_lock(sys.prefix)
         return ResultRecord(
             job=specification.job,
             attempt=specification.attempt,
@@ -310,14 +335,27 @@ class Execution:
             name=specification.name,
             path=specification.path,
             output=specification.output,
-            kernel=specification.kernel,
+            kernel={**specification.kernel, **(self.kernel.describe() if self.kernel else {})},
             parameters=specification.parameters,
+            notebook_parameters=self._read_own_parameters(),
+            snapshot_sha256=hash_snapshot(specification.notebook),
+            image_reference="" if lock else specification.image_reference,
+            lock_sha256=lock,
+            packages_sha256=hashlib.sha256(packages).hexdigest() if packages else "",
+            machine=describe_machine(),
             group=specification.group,
             image=specification.image,
             machine_class=specification.machine_class,
             git=self.git,
             versions=find_versions(),
         )
+
+    def _read_own_parameters(self) -> dict[str, str]:
+        """The notebook's parameters that were not given, each as its source has it."""
+        language = self.kernel.language.lower() if self.kernel else ""
+        sources = read_sources(self.specification.notebook["cells"], language)
+        given = self.specification.parameters
+        return {name: source for name, source in sources.items() if name not in given}
 
     def _tell_service(self, record: ResultRecord, seconds: float) -> None:
         """Hand notebook, log and record to the service; gives up when the time is over."""

@@ -111,6 +111,7 @@ class Kernel:
         except NoSuchKernel as error:
             raise KernelMissingError(name) from error
         self.language = str(spec.language)
+        self.argv = tuple(map(str, spec.argv))
         #: What a notebook says of the kernel that ran it.
         self.kernelspec = {
             "name": name,
@@ -118,6 +119,15 @@ class Kernel:
             "language": self.language,
         }
         self._runner = asyncio.Runner()
+
+    def describe(self) -> dict[str, str]:
+        """What a record says of it; the version of its language, once it has answered."""
+        version = self.language_info.get("version")
+        return {
+            "display_name": self.kernelspec["display_name"],
+            "language": self.language,
+            "version": version if isinstance(version, str) else "",
+        }
 
     @property
     def pid(self) -> int | None:

@@ -4,6 +4,7 @@ Built by the execution from the specification, the progress and the ending. Bott
 imports only the contract.
 """
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 from offline_jobs.contract.run import ResultRecord
 
 RUN_FILE = "run.json"
+PACKAGES_FILE = "packages.txt"
 _GIT_SECONDS = 5.0
 _VERSIONS = ("offline-jobs", "papermill", "nbclient", "jupyter-client")
 
@@ -60,6 +62,33 @@ def find_versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def describe_machine() -> dict[str, str]:
+    """What the run is on: cores that it may use, memory of the machine, architecture, processor."""
+    pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "cores": str(len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else "",
+        "memory_bytes": str(pages * page),
+        "architecture": platform.machine(),
+        "processor": _find_processor(),
+    }
+
+
+def _find_processor() -> str:
+    """The processor's name by Linux's word, else by Python's."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor()
+
+
+def hash_snapshot(notebook: dict[str, Any]) -> str:
+    """The hash of a notebook as it was submitted: of the text that the service keeps."""
+    text = json.dumps(notebook, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
 def encode_record(record: ResultRecord) -> bytes:

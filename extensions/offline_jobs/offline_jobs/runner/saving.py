@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from offline_jobs.contract.run import ResultRecord
-from offline_jobs.runner.record import RUN_FILE, encode_record, read_attempt
+from offline_jobs.runner.record import PACKAGES_FILE, RUN_FILE, encode_record, read_attempt
 
 LOG = logging.getLogger(__name__)
 
@@ -150,8 +150,8 @@ class HomeCopier:
                 time.sleep(0.5)
         self._thread.start()
 
-    def finish(self, record: ResultRecord, tries: int = _LAST_TRIES) -> None:
-        """Copy what there is for the last time, and the record.
+    def finish(self, record: ResultRecord, packages: bytes = b"", tries: int = _LAST_TRIES) -> None:
+        """Copy what there is for the last time, the list of packages if any, and the record.
 
         Raises:
             OutputLostError: it cannot be written.
@@ -163,6 +163,8 @@ class HomeCopier:
             try:
                 self._prepare()
                 self._copy(durable=True)
+                if packages:
+                    write_file(self._folder / PACKAGES_FILE, packages)
                 write_file(self._folder / RUN_FILE, encode_record(record))
                 return
             except OSError as error:
@@ -176,7 +178,9 @@ class HomeCopier:
             raise FileNotFoundError(errno.ENOENT, "the home is not there")
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._is_prepared:
-            put_attempt_aside(self._folder, (self._notebook, LOG_FILE, RUN_FILE), self._attempt)
+            put_attempt_aside(
+                self._folder, (self._notebook, LOG_FILE, PACKAGES_FILE, RUN_FILE), self._attempt
+            )
             write_file(self._folder / LOG_FILE, self._log())
             self._is_prepared = True
 

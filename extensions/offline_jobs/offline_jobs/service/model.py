@@ -164,7 +164,9 @@ class Ending:
     record: ResultRecord | None = None
 
 
-def build_specification(job: Job, attempt: int, notebook: str) -> Specification:
+def build_specification(
+    job: Job, attempt: int, notebook: str, image_reference: str = ""
+) -> Specification:
     """What the runner of one attempt is told; ``notebook`` is the snapshot's JSON text."""
     return Specification(
         job=job.id,
@@ -179,4 +181,5 @@ def build_specification(job: Job, attempt: int, notebook: str) -> Specification:
         group=job.group,
         image=job.image,
         machine_class=job.machine_class,
+        image_reference=image_reference,
     )

@@ -11,7 +11,7 @@ import copy
 import json
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -20,6 +20,8 @@ from offline_jobs.contract.executed import (
     INJECTED_TAG,
     LONGEST_CELL,
     PARAMETERS_TAG,
+    find_statements,
+    find_targets,
     settle,
     tags_of,
 )
@@ -336,59 +338,16 @@ def _assigned(source: str) -> dict[str, Parameter]:
     assigned: dict[str, Parameter] = {}
     try:
         lines = [line.encode() for line in _LINE_END.split(source)]
-        for statement in _find_statements(ast.parse(source).body):
+        for statement in find_statements(ast.parse(source).body):
             rest = lines[(statement.end_lineno or statement.lineno) - 1]
             comment = rest[statement.end_col_offset or 0 :].decode().partition("#")[2].strip()
-            for target, kind, value in _find_targets(statement):
+            for target, kind, value in find_targets(statement):
                 annotation = ast.unparse(kind) if kind else ""
                 text = (ast.get_source_segment(source, value) if value else "") or ""
                 assigned[target] = _build_parameter(target, annotation, text, comment)
     except (ValueError, MemoryError, RecursionError) as e:
         raise SyntaxError(str(e)) from e
     return assigned
-
-
-def _find_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a cell that run in its own scope, loops left out."""
-    for statement in body:
-        yield statement
-        match statement:
-            case ast.If() | ast.Try():
-                handlers = [h.body for h in getattr(statement, "handlers", [])]
-                final = getattr(statement, "finalbody", [])
-                for block in (statement.body, *handlers, statement.orelse, final):
-                    yield from _find_statements(block)
-            case ast.With():
-                yield from _find_statements(statement.body)
-
-
-_Target = tuple[str, ast.expr | None, ast.expr | None]
-
-
-def _find_targets(statement: ast.stmt) -> Iterator[_Target]:
-    """Names that a statement assigns or declares: each with its annotation and its value."""
-    match statement:
-        case ast.AnnAssign(ast.Name(id=name), kind, value):
-            yield name, kind, value
-        case ast.Assign(targets, value):
-            for target in targets:
-                yield from _unpack(target, value)
-
-
-def _unpack(target: ast.expr, value: ast.expr | None) -> Iterator[_Target]:
-    """The names of a target; each has its part of the value where the syntax shows which."""
-    match target:
-        case ast.Name(id=name):
-            yield name, None, value
-        case ast.Starred(inner):
-            yield from _unpack(inner, None)
-        case ast.Tuple(inner) | ast.List(inner):
-            parts: list[ast.expr | None] = [None] * len(inner)
-            starred = any(isinstance(each, ast.Starred) for each in inner)
-            if isinstance(value, ast.Tuple | ast.List) and not starred:
-                parts = list(value.elts) if len(value.elts) == len(inner) else parts
-            for each, part in zip(inner, parts, strict=True):
-                yield from _unpack(each, part)
 
 
 def _parameter(found: Any) -> Parameter:

@@ -12,6 +12,9 @@ const ENDED = makeJob({ id: 'ended0000000', name: 'old', state: 'failed' });
 const RUNNING = makeJob({ id: 'running00000', name: 'new' });
 
 let asked: string[];
+/** Where Lab finds the notebook of each job. */
+let place: string | null;
+let submitted: string[];
 let model: JobsModel;
 let panel: JobsPanel;
 
@@ -95,6 +98,8 @@ function dialog(): string {
 
 beforeEach(async () => {
   asked = [];
+  place = 'lab/old.ipynb';
+  submitted = [];
   const settings = {
     baseUrl: 'http://localhost/',
     init: {},
@@ -106,7 +111,12 @@ beforeEach(async () => {
   panel = new JobsPanel({
     model,
     trans: nullTranslator.load(''),
-    results: { openResult: () => undefined, canOpen: () => false },
+    results: {
+      openResult: () => undefined,
+      canOpen: () => false,
+      notebookPath: () => place
+    },
+    submit: path => submitted.push(path),
     hubPage: null
   });
   Widget.attach(panel, document.body);
@@ -173,4 +183,34 @@ it.each([
   await until(() => changes().length > 0);
   await model.refresh();
   expect(changes()).toEqual([row.sent]);
+});
+
+it('says what a rerun runs, and runs that', async () => {
+  await press('Rerun: old');
+  expect(dialog()).toBe('Run “old” again?');
+  expect(document.querySelector('.jp-Dialog-body')?.textContent).toMatch(
+    /as it was submitted \(.+\), with the same parameters/
+  );
+  await press('Cancel');
+  expect(changes()).toEqual([]);
+
+  await press('Rerun: old');
+  await press('Run as submitted');
+  await until(() => changes().length > 0);
+  expect(changes()).toEqual([`POST jobs/${ENDED.id}/rerun`]);
+  expect(submitted).toEqual([]);
+});
+
+it('offers the notebook as it is now instead, where Lab can reach it', async () => {
+  await press('Rerun: old');
+  await press('As it is now…');
+  expect(submitted).toEqual(['lab/old.ipynb']);
+  expect(changes()).toEqual([]);
+
+  place = null;
+  await press('Rerun: old');
+  expect(document.querySelector('.jp-Dialog')?.textContent).not.toContain(
+    'As it is now'
+  );
+  await press('Cancel');
 });

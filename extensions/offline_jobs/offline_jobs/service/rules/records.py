@@ -18,8 +18,11 @@ LONGEST_TEXT = 10_000
 _HUGE = 2**53
 _LONGEST_WORD = 40
 _MOST_ENTRIES = 100
+_MOST_PARAMETERS = 1_000
+_LONGEST_HASH = 64
 
 Text = Annotated[str, AfterValidator(lambda text: text[:LONGEST_TEXT])]
+Words = dict[Text, Text]
 Cell = Annotated[int, Field(ge=0, le=MOST_CELLS)]
 Amount = Annotated[int, Field(ge=0, le=_HUGE)]
 ExitCode = Annotated[int, Field(ge=-256, le=256)]
@@ -50,6 +53,7 @@ class ErrorBody(_Lenient):
 
     name: Text = ""
     value: Text = ""
+    cell: str = Field("", max_length=_LONGEST_WORD)
 
 
 class ResultBody(_Lenient):
@@ -72,13 +76,19 @@ class ResultBody(_Lenient):
     name: Text = ""
     path: Text = ""
     output: Text = ""
-    kernel: dict[Text, Text] = Field(default_factory=dict, max_length=_MOST_ENTRIES)
+    kernel: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
     parameters: dict[str, Any] = Field(default_factory=dict)
     group: Text = ""
     image: Text = ""
     machine_class: Text = ""
     git: dict[str, Any] | None = None
-    versions: dict[Text, Text] = Field(default_factory=dict, max_length=_MOST_ENTRIES)
+    versions: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
+    notebook_parameters: Words = Field(default_factory=dict, max_length=_MOST_PARAMETERS)
+    snapshot_sha256: str = Field("", max_length=_LONGEST_HASH)
+    image_reference: Text = ""
+    lock_sha256: str = Field("", max_length=_LONGEST_HASH)
+    packages_sha256: str = Field("", max_length=_LONGEST_HASH)
+    machine: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
 
 
 class TerminationBody(_Lenient):

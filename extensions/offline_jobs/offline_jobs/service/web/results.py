@@ -10,11 +10,12 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.service.errors import NoResult
 from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.rules.methods import describe_methods
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.jobs import visible_job
 from offline_jobs.service.web.services import services_of
@@ -62,6 +63,25 @@ def download_result(request: Request, caller: CallerOf, job_id: str) -> Response
         "Content-Length": str(size),
     }
     return StreamingResponse(_pieces(content), media_type=NOTEBOOK_TYPE, headers=headers)
+
+
+@router.get("/jobs/{job_id}/record")
+def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
+    """What was run, with what and on what, by its runner's word, and the same in five lines."""
+    services = services_of(request)
+    job = visible_job(services, caller, job_id)
+    attempt = services.store.attempt(job.id, job.attempt)
+    record = attempt.result if attempt else None
+    if record is None or not job.state.is_terminal:
+        raise NoResult("There is no record of this job: its run has not ended, or could not tell.")
+    image = services.catalogue.images.get(job.image)
+    machine_class = services.catalogue.classes.get(job.machine_class)
+    methods = describe_methods(
+        record,
+        image=image.name if image else "",
+        machine_class=machine_class.name if machine_class else "",
+    )
+    return JSONResponse({"record": record.to_json(), "methods": methods})
 
 
 def attachment(name: str) -> str:

@@ -77,9 +77,12 @@ def show_specification(request: Request, found: RunOf) -> Response:
     """What to run, until the first cell began: nothing runs a cell twice in one attempt."""
     if found.attempt.first_cell is not None:
         raise AttemptClosed
-    job = found.job
-    snapshot = services_of(request).store.snapshot(job.id)
-    specification = build_specification(job, found.attempt.number, snapshot)
+    job, services = found.job, services_of(request)
+    image = services.catalogue.images.get(job.image)
+    # A tag alone names another image tomorrow.
+    reference = image.reference if image is not None and image.digest else ""
+    snapshot = services.store.snapshot(job.id)
+    specification = build_specification(job, found.attempt.number, snapshot, reference)
     return JSONResponse(specification.to_json())
 
 

@@ -227,7 +227,10 @@ function cancelButton(job, changed) {
 }
 
 function rerunButton(job, begun) {
-  const button = make("button", "Rerun", { type: "button", "aria-label": `Rerun ${job.name}` });
+  const button = make("button", "Rerun", {
+    type: "button", "aria-label": `Rerun ${job.name}`,
+    title: "Runs the notebook as it was submitted. As it is now, it is submitted from JupyterLab.",
+  });
   button.addEventListener("click", () => act(button, async () => {
     const response = await request("POST", `jobs/${job.id}/rerun`, {
       "Idempotency-Key": keyFor(`rerun ${job.id}`),
@@ -384,7 +387,7 @@ function showList() {
     if (job.owner !== ME) return [];
     return [rerunButton(job, (fresh) => {
       changed(fresh);
-      toast(`“${fresh.name}” was submitted again.`, `${base}jobs/${fresh.id}`);
+      toast(`“${fresh.name}” runs again as it was submitted.`, `${base}jobs/${fresh.id}`);
     })];
   }
 
@@ -465,6 +468,8 @@ function showList() {
 function showJob(id) {
   let shown = null;
   let logTimer = null;
+  // What its runner recorded; undefined until it was asked for, null where there is none.
+  let record;
 
   function changed(job) {
     if (job.id !== id) return;
@@ -485,6 +490,30 @@ function showJob(id) {
     fillButtons(job);
     fillCells(job);
     fillFacts(job);
+    if (ended(job) && record === undefined) loadRecord();
+  }
+
+  async function loadRecord() {
+    record = null;
+    try {
+      const answer = await (await request("GET", `jobs/${id}/record`)).json();
+      record = answer.record;
+      setText(byId("methods"), answer.methods.trim());
+      byId("methods-part").hidden = false;
+      fillFacts(shown);
+    } catch (error) {
+      // A job that ended before its runner could say a word has none.
+      if (error.status === 409 || error.status === 404) return;
+      record = undefined;
+      trouble(error);
+    }
+  }
+
+  async function copyMethods() {
+    const text = byId("methods");
+    getSelection().selectAllChildren(text);
+    await navigator.clipboard?.writeText(text.textContent);
+    setText(byId("copy-methods"), navigator.clipboard ? "Copied" : "Selected");
   }
 
   const took = (job) => duration((new Date(job.ended) - new Date(job.started || job.created)) / 1000);
@@ -564,9 +593,12 @@ function showJob(id) {
       dd.append(...what);
       return dd;
     };
-    const parameters = Object.entries(job.parameters);
-    if (parameters.length) {
-      add("Parameters", parameters.map(([k, v]) => `${k} = ${JSON.stringify(v)}`).join(", "));
+    const given = Object.entries(job.parameters).map(([k, v]) => `${k} = ${JSON.stringify(v)}`);
+    if (given.length) add("Parameters", given.join(", "));
+    const own = Object.entries(record?.notebook_parameters ?? {}).filter(([, source]) => source);
+    if (own.length) {
+      add(given.length ? "As in the notebook" : "Parameters, as in the notebook",
+        own.map(([k, source]) => `${k} = ${source}`).join(", "));
     }
     if (job.owner !== ME) add("Owner", job.owner);
     add("Image", nameOf("images", job.image));
@@ -645,6 +677,7 @@ function showJob(id) {
   }
 
   byId("log-link").href = `${api}jobs/${id}/log`;
+  byId("copy-methods").addEventListener("click", () => act(byId("copy-methods"), copyMethods));
   loadNames().then(() => shown && fillFacts(shown));
   const stopFollowing = follow(`?job=${id}`, { job: changed, removed, refresh });
   refresh();
