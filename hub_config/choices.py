@@ -184,7 +184,7 @@ def _pick(submitted: Mapping[str, object], key: str, allowed: tuple[str, ...]) -
     if key not in submitted:
         raise Refused(
             "missing-choice",
-            f"Choose a {key}: {', '.join(allowed)}.",
+            f"Choose {'an' if key == 'image' else 'a'} {key}: {', '.join(allowed)}.",
             field=key,
             allowed=allowed,
         )

@@ -88,6 +88,17 @@ export async function requestAPI(
   return response;
 }
 
+/** What a hub or a proxy before the server means by an answer without words of ours. */
+const ANSWERS: Record<number, string> = {
+  401: 'You are logged out: log in again in another tab, then try again.',
+  403: 'You are logged out, or may not do this: log in again in another tab, then try again.',
+  413: 'The notebook is too large to be sent: clear its outputs, or move data into files.',
+  424: UNREACHABLE.message,
+  502: UNREACHABLE.message,
+  503: UNREACHABLE.message,
+  504: UNREACHABLE.message
+};
+
 /** The error's words; an answer that is not ours gets a plain sentence. */
 async function readError(response: Response): Promise<IErrorBody> {
   let body: Partial<IErrorBody>;
@@ -101,6 +112,7 @@ async function readError(response: Response): Promise<IErrorBody> {
     code: body.code ?? 'unknown',
     message:
       body.message ||
+      ANSWERS[response.status] ||
       `The server answered ${response.status} ${response.statusText}.`
   };
 }

@@ -1,6 +1,7 @@
 """Bad input gets a 4xx with a stable code, a field and a mend; never a trace, never a job."""
 
 import json
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.service.web.factories import (
     make_notebook,
     make_submission,
 )
+from tests.site import wait_until
 
 KEY = {"Idempotency-Key": "key-12345678"}
 
@@ -130,6 +132,39 @@ def test_missing_fields(sender: Client) -> None:
 )  # fmt: skip
 def test_paths_that_leave_the_home_or_cannot_be_files(sender: Client, path: str) -> None:
     assert_refused(send(sender, whole(path=path)), field="path")
+
+
+@pytest.mark.parametrize("character", "\u200b\u200e\u061c\ufeff\u2060\u202e\u2066")
+def test_characters_that_cannot_be_seen(sender: Client, character: str) -> None:
+    assert_refused(send(sender, whole(path=f"a{character}b.ipynb")), field="path")
+    assert_refused(send(sender, whole(name=f"a{character}b")), field="name")
+
+
+@pytest.mark.parametrize("name", ["क\u200cष", "👩\u200d🔬"])
+def test_joiners_that_a_script_needs_are_taken(service: Service, name: str) -> None:
+    body = make_submission(path=f"{name}.ipynb", name=name)
+    assert service.client("ada").post("jobs/check", body).json()["problems"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "field", "allowed"),
+    [
+        (
+            "jobs?stat=failed",
+            "unknown-query",
+            "stat",
+            ["cursor", "group", "limit", "state", "user"],
+        ),
+        ("jobs?limit=1&limit=2", "repeated-query", "limit", None),
+        ("catalogue?x=", "unknown-query", "x", []),
+        ("events?user=*&x=1", "unknown-query", "x", ["job", "user"]),
+    ],
+)
+def test_queries_that_a_route_does_not_heed(
+    sender: Client, path: str, code: str, field: str, allowed: list[str] | None
+) -> None:
+    error = assert_refused(sender.get(path), code=code, field=field)
+    assert error.get("allowed") == allowed
 
 
 @pytest.mark.parametrize("path", ["x.ipynb", "a b/ü ñ.ipynb", "home-evil/x.ipynb", ".x.ipynb"])
@@ -299,6 +334,27 @@ def test_a_body_that_does_not_come_is_given_up(
         )
         raw.sendall(head.encode())
         assert b" 408 " in raw.recv(200)
+
+
+def test_who_leaves_amid_a_body_is_no_error(
+    sender: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = urlsplit(str(sender.http.base_url))
+    with caplog.at_level(logging.INFO):
+        with socket.create_connection((place.hostname or "", place.port or 0), timeout=20) as raw:
+            head = (
+                f"POST {API}jobs HTTP/1.1\r\nHost: x\r\nAuthorization: token ada\r\n"
+                "Content-Type: application/json\r\nIdempotency-Key: key-12345678\r\n"
+                "Content-Length: 1000\r\n\r\n{"
+            )
+            raw.sendall(head.encode())
+        wait_until(lambda: find_logged(caplog, "request"), "the request's line of log")
+    assert [record.__dict__["status"] for record in find_logged(caplog, "request")] == [400]
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def find_logged(caplog: pytest.LogCaptureFixture, message: str) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.getMessage() == message]
 
 
 def test_headers_without_end_are_refused(service: Service) -> None:

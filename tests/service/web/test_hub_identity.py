@@ -58,6 +58,13 @@ def test_a_token_that_the_hub_does_not_know(platform: Platform, token: str) -> N
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.parametrize("token", ["é".encode(), b"\xff\xfe", b"a\tb"])
+def test_a_token_that_no_hub_gives_out(platform: Platform, token: bytes) -> None:
+    headers = {b"Authorization": b"token " + token}
+    answer = httpx.get(f"{platform.url}{API}catalogue", headers=headers, trust_env=False)
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
+
+
 def test_a_token_is_not_taken_from_the_address(platform: Platform) -> None:
     token, _ = make_token(platform.sign_in("ada"))
     answer = httpx.get(f"{platform.url}{API}catalogue?token={token}", trust_env=False)

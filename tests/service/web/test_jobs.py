@@ -199,7 +199,9 @@ def test_a_submitted_result_runs_with_the_values_that_its_check_shows(
 ) -> None:
     result = make_result(k=42, own="x")
     body = make_submission(notebook=result, parameters={"m": 7})
-    shown = ada.post("jobs/check", body).json()["parameters"]
+    check = ada.post("jobs/check", body).json()
+    shown = check["parameters"]
+    assert check["cells"] == 3  # two, and the one that is injected
     assert {p["name"]: (p["default"], p["carried"]) for p in shown} == {
         "k": (42, True),
         "m": (2, False),
@@ -244,6 +246,7 @@ def test_an_unchanged_list_is_not_sent_again(service: Service, ada: Client, ben:
     job = ada.submit().json()
     etag = ada.get("jobs").headers["etag"]
     assert ada.get("jobs", **{"If-None-Match": etag}).status_code == 304
+    assert ada.get("jobs", **{"If-None-Match": f'"x", W/{etag}'}).status_code == 304
     assert ben.get("jobs", **{"If-None-Match": etag}).status_code == 200
     assert ada.get("jobs?limit=1", **{"If-None-Match": etag}).status_code == 200
     service.finish(job["id"])

@@ -189,6 +189,11 @@ def test_a_larger_class_is_the_next_step() -> None:
         (State.SUCCEEDED, {}, "Finished"),
         (
             State.SUCCEEDED,
+            {"has_result": True, "started": NOON, "ended": NOON + timedelta(seconds=2)},
+            "Finished: the notebook has no cell to run",
+        ),
+        (
+            State.SUCCEEDED,
             {
                 "cell": 1,
                 "total": 1,

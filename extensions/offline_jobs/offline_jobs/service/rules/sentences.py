@@ -80,6 +80,8 @@ def _in_cell(job: Job) -> str:
 
 
 def _done(job: Job) -> str:
+    if not job.total and job.has_result:
+        return "Finished: the notebook has no cell to run"
     is_early = job.facts.get(ENDED_ITSELF) is True
     if is_early:
         words = f"Finished in cell {job.cell} of {job.total}"

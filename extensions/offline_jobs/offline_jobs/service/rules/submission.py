@@ -29,8 +29,11 @@ LARGEST_INTEGER = 2**63 - 1
 USUAL_TIME_LIMIT_SECONDS = 4 * 3600
 _KERNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _FOREIGN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")
-#: Characters that turn the direction of the text around them.
-_DIRECTION = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: Characters that turn the direction of the text around them, or take no room: what is read would
+#: not be what is there. (The joiners U+200C and U+200D belong to some scripts and to emoji.)
+_UNSEEN = frozenset(
+    "\u200b\u200e\u200f\u061c\ufeff\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ def _path_problems(path: str) -> list[Problem]:
         ),
         (
             _has_control(path) or "\\" in path,
-            "The path holds a backslash or a control character: rename the file.",
+            "The path holds a backslash, a control character or one that cannot be seen: "
+            "rename the file.",
         ),
         (
             any(part in ("", ".", "..") for part in segments),
@@ -158,15 +162,13 @@ def _path_problem(message: str) -> Problem:
 def _name_problems(name: str) -> list[Problem]:
     if len(name) > LONGEST_NAME:
         return [Problem("name", "bad-name", f"Use at most {LONGEST_NAME} characters.")]
-    if _has_control(name) or any(c in _DIRECTION for c in name):
-        return [
-            Problem("name", "bad-name", "Use one line without control or direction characters.")
-        ]
+    if _has_control(name):
+        return [Problem("name", "bad-name", "Use one line without characters that cannot be seen.")]
     return []
 
 
 def _has_control(text: str) -> bool:
-    return any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
+    return any(c in _UNSEEN or unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text)
 
 
 def _fill_kernel(

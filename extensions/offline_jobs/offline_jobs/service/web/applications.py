@@ -16,6 +16,7 @@ from offline_jobs.service.web.events import Streams
 from offline_jobs.service.web.identity import CallerOf, Identify, identify_caller
 from offline_jobs.service.web.limits import AccessLog, AnswerHeaders, BodyLimit, LimitOf
 from offline_jobs.service.web.login import Sessions
+from offline_jobs.service.web.queries import check_query
 from offline_jobs.service.web.services import Services
 
 SUBMISSION_BYTES = 25 * 1024**2
@@ -54,7 +55,7 @@ def build_public_app(
     app.state.sessions = sessions or Sessions()
     app.state.hub = hub
     app.state.streams = Streams()
-    guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller)])
+    guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller), Depends(check_query)])
     for part in (catalogue, jobs, results, events):
         guarded.include_router(part.router)
     guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)

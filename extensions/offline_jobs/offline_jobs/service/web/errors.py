@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from hub_config.errors import Refused
@@ -31,6 +32,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Refused, _answer_refused)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(Exception, _answer_unexpected)
 
 
@@ -123,6 +125,11 @@ def _answer_http(request: Request, error: Exception) -> JSONResponse:
     answer = error_answer(error.status_code, code, message)
     answer.headers.update(error.headers or {})
     return answer
+
+
+def _answer_nobody(request: Request, error: Exception) -> JSONResponse:
+    """Whoever asked has left amid the body; the status is for our own log."""
+    return error_answer(400, "disconnected", "The connection ended before the whole body came.")
 
 
 def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -93,7 +93,8 @@ class HubIdentity:
         header = request.headers.get("authorization")
         if header is not None:
             scheme, _, token = header.partition(" ")
-            if scheme.lower() not in ("token", "bearer") or not 0 < len(token) <= LONGEST_TOKEN:
+            is_sound = 0 < len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable()
+            if scheme.lower() not in ("token", "bearer") or not is_sound:
                 raise Unauthorized("Send a hub token: 'Authorization: token …'.")
             return Caller(await self._person(token))
         session = session_of(request, self._sessions)

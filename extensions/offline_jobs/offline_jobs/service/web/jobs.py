@@ -109,7 +109,9 @@ def list_jobs(
     version = services.store.version(owner)
     said = json.dumps([caller.name, owner, state, limit, cursor, whose.group, version])
     etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
-    if etag in (tag.strip() for tag in request.headers.get("if-none-match", "").split(",")):
+    tags = (tag.strip() for tag in request.headers.get("if-none-match", "").split(","))
+    # A proxy that compresses makes a tag weak; for a comparison of this kind both are the same.
+    if etag in (tag.removeprefix("W/") for tag in tags):
         return Response(status_code=304, headers={"ETag": etag})
     jobs, next_cursor = services.store.jobs(owner, state, limit, cursor, group=whose.group)
     content = {"jobs": [answer_job(job, services) for job in jobs], "next_cursor": next_cursor}
@@ -271,7 +273,8 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
         ],
         "kernel": dict(sound.kernel),
         "sentence": sentence,
-        "cells": inspected.cells if inspected else 0,
+        # With values to give the run has one more: the cell that they are injected in.
+        "cells": inspected.cells + bool(asked.parameters) if inspected else 0,
     }
 
 
