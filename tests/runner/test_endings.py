@@ -360,6 +360,7 @@ def test_earlier_attempt_is_put_aside(make_attempt: MakeAttempt) -> None:
     assert sorted(os.listdir(attempt.output / "attempt-1")) == [
         "log.txt",
         "markers.ipynb",
+        "packages.txt",
         "run.json",
     ]
     assert "first" in (attempt.output / "attempt-1" / "log.txt").read_text()

@@ -328,9 +328,11 @@ def test_a_reader_that_is_busy_loses_no_output(tmp_path: Path) -> None:
     try:
         kernel.launch(tmp_path, dict(os.environ))
         assert kernel.run(run()) == [f"{i}{text}" for i in range(count)]
-        kernel.run(kernel.say_goodbye())
+        process = getattr(kernel.manager.provisioner, "process", None)
     finally:
         kernel.end()
+    assert process is not None
+    assert process.returncode is not None, "the killed kernel was not waited for"
 
 
 def test_pieces_of_a_stream_are_joined(make_attempt: MakeAttempt) -> None:

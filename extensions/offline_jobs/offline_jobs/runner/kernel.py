@@ -6,6 +6,7 @@ papermill. Only this module touches jupyter_client's kernel manager. Used by eng
 
 import asyncio
 import os
+import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,6 +23,8 @@ from jupyter_core.paths import ENV_JUPYTER_PATH, SYSTEM_JUPYTER_PATH, jupyter_da
 from offline_jobs.runner import processes
 
 _FAREWELL_SECONDS = 3.0
+#: A killed process is gone at once, unless a file system that hangs holds it.
+_END_SECONDS = 3.0
 _LOOK_SECONDS = 0.02
 _STEP_SECONDS = 0.5
 #: The first news may pass while the kernel does not know yet that somebody listens.
@@ -239,6 +242,10 @@ class Kernel:
     def end(self) -> None:
         """Kill what is left, and close the channels. May be called twice."""
         self.kill()
+        process = getattr(self.manager.provisioner, "process", None)
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
         if self.client is not None:
             self.client.stop_channels()
         self.manager.cleanup_connection_file()
