@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from offline_jobs.service.web import reading
 from tests.bed.client import POD, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE
 from tests.browser.people import Visitor, build_notebook
@@ -58,7 +59,9 @@ def test_the_failing_example_names_its_cell_and_keeps_what_was_done(
 def test_a_cancelled_job_keeps_what_was_done_and_leaves_nothing_running(
     site: PodSite, ada: Visitor
 ) -> None:
-    id_ = ada.submit(build_notebook("print('kept')", FOREVER), name="cancelled")
+    # Large, so that the service reads it in a process of its own, also in its container.
+    large = f"# {'x' * reading.LARGE_BYTES}"
+    id_ = ada.submit(build_notebook("print('kept')", FOREVER, large), name="cancelled")
     ada.wait_for_cell(id_, 2)
 
     answer = ada.user.api.post(f"/services/offline-jobs/api/v1/jobs/{id_}/cancel")

@@ -208,6 +208,7 @@ def running_service(
     public, runs = build_public_app(services, who), build_runs_app(services)
     with served(public) as public_url, served(runs) as runs_url, ExitStack() as clients:
         yield Service(services, public_url, runs_url, public, runs, wakes, clients)
+    public.state.reader.close()
     store.close()
 
 

@@ -108,6 +108,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         try:
             await _run(servers, loops, stop, settings, reconciler, public)
         finally:
+            public.state.reader.close()
             await hub.close()
 
 

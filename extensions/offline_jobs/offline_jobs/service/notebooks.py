@@ -7,7 +7,6 @@ take as long as all else that the service imports.
 """
 
 import ast
-import copy
 import json
 import logging
 import re
@@ -142,13 +141,12 @@ def _check_version(notebook: Mapping[str, Any]) -> None:
 
 
 def _without_outputs(notebook: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep copy with outputs, counts and attachments of runs gone, sources as one text."""
+    """A copy with outputs and counts gone, sources as one text.
+
+    What is mended later (metadata) is copied there; the rest is shared with what was given.
+    """
     cells = [_without_output(cell, number) for number, cell in enumerate(notebook["cells"], 1)]
-    try:
-        clean: dict[str, Any] = copy.deepcopy({**notebook, "cells": cells})
-    except RecursionError as e:
-        raise _unsound("not-a-notebook", "The notebook is nested too deeply.") from e
-    return clean
+    return {**notebook, "cells": cells}
 
 
 def _without_output(cell: Any, number: int) -> dict[str, Any]:
@@ -221,24 +219,26 @@ def _find_errors(part: dict[str, Any], ref: str | None, shape: tuple[int, int]) 
 def _mend_metadata(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         return {}
+    mended = dict(metadata)
     for key in ("kernelspec", "language_info"):
-        part = metadata.get(key)
+        part = mended.get(key)
         if not isinstance(part, dict) or not isinstance(part.get("name"), str):
-            metadata.pop(key, None)
-    spec = metadata.get("kernelspec")
+            mended.pop(key, None)
+    spec = mended.get("kernelspec")
     if spec and not isinstance(spec.get("display_name"), str):
-        spec["display_name"] = spec["name"]
-    return metadata
+        mended["kernelspec"] = {**spec, "display_name": spec["name"]}
+    return mended
 
 
 def _mend_cell_metadata(metadata: Any) -> dict[str, Any]:
     if not isinstance(metadata, dict):
         return {}
-    if (tags := metadata.get("tags")) is not None:
+    mended = dict(metadata)
+    if (tags := mended.get("tags")) is not None:
         words = [tags] if isinstance(tags, str) else tags if isinstance(tags, list) else []
         split = [word.strip() for tag in words if isinstance(tag, str) for word in tag.split(",")]
-        metadata["tags"] = list(dict.fromkeys(filter(None, split)))
-    return metadata
+        mended["tags"] = list(dict.fromkeys(filter(None, split)))
+    return mended
 
 
 def _name_cells(cells: list[dict[str, Any]], *, named: bool) -> None:

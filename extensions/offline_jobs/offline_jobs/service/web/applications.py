@@ -17,6 +17,7 @@ from offline_jobs.service.web.identity import CallerOf, Identify, identify_calle
 from offline_jobs.service.web.limits import AccessLog, AnswerHeaders, BodyLimit, LimitOf
 from offline_jobs.service.web.login import Sessions
 from offline_jobs.service.web.queries import check_query
+from offline_jobs.service.web.reading import Reader
 from offline_jobs.service.web.services import Services
 
 SUBMISSION_BYTES = 25 * 1024**2
@@ -55,6 +56,7 @@ def build_public_app(
     app.state.sessions = sessions or Sessions()
     app.state.hub = hub
     app.state.streams = Streams()
+    app.state.reader = Reader()
     guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller), Depends(check_query)])
     for part in (catalogue, jobs, results, events):
         guarded.include_router(part.router)

@@ -20,6 +20,8 @@ from offline_jobs.service.rules.submission import Problem
 
 log = logging.getLogger(__name__)
 
+_UNAVAILABLE = 503
+_RETRY_SECONDS = "5"
 _HTTP_MESSAGES = {
     404: ("not-found", "There is nothing at this address."),
     405: ("method-not-allowed", "This address does not answer that method."),
@@ -57,8 +59,8 @@ def error_answer(
 
 
 def answer_error(error: ServiceError) -> JSONResponse:
-    """The answer to one of our errors."""
-    return error_answer(
+    """The answer to one of our errors; one that passes says when to try again."""
+    answer = error_answer(
         error.status,
         error.code,
         error.message,
@@ -66,6 +68,9 @@ def answer_error(error: ServiceError) -> JSONResponse:
         allowed=error.allowed,
         id=error.id,
     )
+    if error.status == _UNAVAILABLE:
+        answer.headers["Retry-After"] = _RETRY_SECONDS
+    return answer
 
 
 def refusal_of(problem: Problem) -> Unsound:

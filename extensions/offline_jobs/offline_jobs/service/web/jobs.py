@@ -18,21 +18,21 @@ from starlette.responses import JSONResponse
 from hub_config.choices import Offer
 from offline_jobs.contract.names import JOB_ID
 from offline_jobs.contract.states import State
-from offline_jobs.service import notebooks
 from offline_jobs.service.errors import Forbidden, NotFound, ServiceError, Unsound
 from offline_jobs.service.model import Job, NewJob
+from offline_jobs.service.notebooks import Inspected
 from offline_jobs.service.rules.submission import (
     Asked,
     Notebook,
     Problem,
     examine,
     foretell,
-    usual_kernel,
 )
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.errors import refusal_of
 from offline_jobs.service.web.identity import Caller, CallerOf
-from offline_jobs.service.web.schema import Submission, read_submission
+from offline_jobs.service.web.reading import Read, Reader
+from offline_jobs.service.web.schema import Submission
 from offline_jobs.service.web.services import Services, services_of
 
 router = APIRouter(tags=["jobs"])
@@ -70,16 +70,18 @@ Key = Annotated[str, Depends(read_key)]
 async def check_job(request: Request, caller: CallerOf) -> Response:
     """Say what a submission would do and what keeps it from running; create nothing."""
     services = services_of(request)
-    submission = await read_submission(request)
-    return JSONResponse(await run_in_threadpool(_check, services, caller, submission))
+    offer = services.offer(caller.person)
+    sent = await reader_of(request).read(request, caller.name, offer)
+    return JSONResponse(_check(offer, sent))
 
 
 @router.post("/jobs", status_code=202, openapi_extra=_BODY)
 async def submit_job(request: Request, caller: CallerOf, key: Key) -> Response:
     """Take a notebook for an offline job; durable when this answers."""
     services = services_of(request)
-    submission = await read_submission(request)
-    return await run_in_threadpool(_submit, services, caller, submission, key)
+    offer = services.offer(caller.person)
+    sent = await reader_of(request).read(request, caller.name, offer)
+    return await run_in_threadpool(_submit, services, caller, offer, sent, key)
 
 
 @dataclass(frozen=True)
@@ -241,15 +243,11 @@ def _own_job(services: Services, caller: Caller, job_id: str) -> Job:
     return job
 
 
-def _check(services: Services, caller: Caller, submission: Submission) -> dict[str, Any]:
-    offer = services.offer(caller.person)
-    inspected: notebooks.Inspected | None = None
-    problems: list[Problem] = []
-    try:
-        inspected = _inspect(submission, offer)
-    except Unsound as e:
+def _check(offer: Offer, sent: Read) -> dict[str, Any]:
+    inspected, problems = sent.inspected, []
+    if (e := sent.problem) is not None:
         problems.append(Problem(e.field or "notebook", e.code, e.message, e.allowed))
-    asked = submission.asked(inspected.carried if inspected else {})
+    asked = sent.submission.asked(inspected.carried if inspected else {})
     sound = examine(asked, offer, _known_of(inspected))
     problems += sound.problems
     sentence = ""
@@ -278,13 +276,13 @@ def _check(services: Services, caller: Caller, submission: Submission) -> dict[s
     }
 
 
-def _submit(services: Services, caller: Caller, submission: Submission, key: str) -> Response:
-    offer = services.offer(caller.person)
-    inspected = _inspect(submission, offer)
+def _submit(services: Services, caller: Caller, offer: Offer, sent: Read, key: str) -> Response:
+    if sent.inspected is None:
+        raise sent.problem or Unsound("The notebook cannot be read.")
+    submission, inspected = sent.submission, sent.inspected
     asked = submission.asked(inspected.carried)
-    digest = hashlib.sha256(submission.canonical(inspected.text, asked.parameters)).hexdigest()
     # What was accepted once is answered alike, whatever may be chosen by now.
-    if (earlier := services.store.job_of_key(caller.name, key, digest)) is not None:
+    if (earlier := services.store.job_of_key(caller.name, key, sent.digest)) is not None:
         return JSONResponse(answer_job(earlier, services))
     sound = examine(asked, offer, _known_of(inspected))
     if sound.problems or sound.choice is None:
@@ -302,15 +300,9 @@ def _submit(services: Services, caller: Caller, submission: Submission, key: str
         interruptible=submission.interruptible,
         notebook=inspected.text,
         idempotency_key=key,
-        digest=digest,
+        digest=sent.digest,
     )
     return _create(services, new)
-
-
-def _inspect(submission: Submission, offer: Offer) -> notebooks.Inspected:
-    asked = submission.asked()
-    kernel = asked.kernel["name"] if asked.kernel else ""
-    return notebooks.inspect(submission.notebook, kernel, usual_kernel(asked, offer))
 
 
 def _create(services: Services, new: NewJob) -> Response:
@@ -319,7 +311,13 @@ def _create(services: Services, new: NewJob) -> Response:
     return JSONResponse(answer_job(job, services), 202 if created else 200)
 
 
-def _known_of(inspected: notebooks.Inspected | None) -> Notebook | None:
+def reader_of(request: Request) -> Reader:
+    """What reads the bodies of this application."""
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+def _known_of(inspected: Inspected | None) -> Notebook | None:
     if inspected is None:
         return None
     names = inspected.parameters

@@ -54,12 +54,14 @@ class BodyLimit:
 def _bounded(receive: Receive, limit: int) -> Receive:
     seen = 0
     complete = False
-    deadline = time.monotonic() + BODY_SECONDS
+    # From when somebody reads: a large body may have waited at the door.
+    deadline: float | None = None
 
     async def receive_bounded() -> Message:
-        nonlocal seen, complete
+        nonlocal seen, complete, deadline
         if complete:
             return await receive()
+        deadline = deadline or time.monotonic() + BODY_SECONDS
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 message = await receive()

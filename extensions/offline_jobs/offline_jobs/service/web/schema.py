@@ -7,15 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 
-from offline_jobs.contract.job import SUBMISSION_FIELDS
-from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.rules.submission import LONGEST_NAME, LONGEST_PATH, Asked
 from offline_jobs.service.web.errors import refusal_of_shape
-from offline_jobs.service.web.identity import is_json
 
 LONGEST_LIMIT_SECONDS = 10 * 365 * 24 * 3600
 
@@ -73,23 +68,6 @@ class Submission(_Strict):
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-async def read_submission(request: Request) -> Submission:
-    """The submission in a request's body.
-
-    Raises:
-        ServiceError: not JSON (415, 422) or not of this shape (422).
-    """
-    if not is_json(request):
-        raise ServiceError(
-            "Send the body as JSON: 'Content-Type: application/json'.",
-            code="unsupported-media-type",
-            status=415,
-        )
-    body = await request.body()
-    # A large notebook takes a while to parse: other requests go on meanwhile.
-    return await run_in_threadpool(parse, Submission, body, SUBMISSION_FIELDS)
 
 
 def parse(model: type[ModelT], body: bytes, fields: tuple[str, ...]) -> ModelT:

@@ -1,0 +1,197 @@
+"""Bodies that hold a notebook: bounded, parsed and inspected, while everybody else is answered.
+
+A large body is read in a process of its own, for parsing one holds up every thread of a Python
+process; memory that it took goes with that process. Only so many large ones are taken in at a time,
+of one user and of all; the others wait at the door. The routes of ``web/jobs.py`` call this.
+"""
+
+import asyncio
+import ctypes
+import hashlib
+import multiprocessing
+import os
+import re
+import signal
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from weakref import WeakValueDictionary
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from hub_config.choices import Offer
+from offline_jobs.contract.job import SUBMISSION_FIELDS
+from offline_jobs.service import notebooks
+from offline_jobs.service.errors import ServiceError, Unavailable, Unsound
+from offline_jobs.service.notebooks import Inspected
+from offline_jobs.service.rules.submission import usual_kernel
+from offline_jobs.service.web.identity import is_json
+from offline_jobs.service.web.schema import Submission, parse
+
+LARGE_BYTES = 256 * 1024
+#: A source as a list of lines is a value a line: the largest body has fewer of ordinary lines.
+MOST_VALUES = 1_000_000
+MOST_LARGE = 8
+MOST_LARGE_OF_ONE = 2
+WAIT_SECONDS = 60.0
+#: After so many a process is replaced, and the memory that it kept is free again.
+_BODIES_OF_A_PROCESS = 20
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a body holds.
+
+    ``submission`` is without its notebook; of that there is ``inspected``, or else ``problem``.
+    ``digest`` is the same for equal submissions, empty where the notebook is a problem.
+    """
+
+    submission: Submission
+    inspected: Inspected | None
+    problem: Unsound | None
+    digest: str
+
+
+def read(body: bytes, offer: Offer) -> Read:
+    """Read a submission's body.
+
+    Args:
+        body: as it came.
+        offer: what the sender may choose; it tells which kernel runs a notebook that names none.
+
+    Raises:
+        Unsound: not JSON, not of this shape, or of too many values.
+    """
+    check_values(body)
+    submission = parse(Submission, body, SUBMISSION_FIELDS)
+    asked = submission.asked()
+    kernel = asked.kernel["name"] if asked.kernel else ""
+    bare = submission.model_copy(update={"notebook": {}})
+    try:
+        inspected = notebooks.inspect(submission.notebook, kernel, usual_kernel(asked, offer))
+    except Unsound as problem:
+        return Read(bare, None, problem, "")
+    parameters = submission.asked(inspected.carried).parameters
+    digest = hashlib.sha256(submission.canonical(inspected.text, parameters)).hexdigest()
+    return Read(bare, inspected, None, digest)
+
+
+def check_values(body: bytes) -> None:
+    """Refuse a body of more values than any notebook has, before each becomes an object.
+
+    Raises:
+        Unsound: with the field ``body``.
+    """
+    if _count_marks(body) > MOST_VALUES and _count_marks(_STRING.sub(b"", body)) > MOST_VALUES:
+        raise Unsound(
+            f"The body holds more than {MOST_VALUES} values. Clear the notebook's outputs, "
+            "or move data into files.",
+            code="too-many-values",
+            field="body",
+        )
+
+
+def _count_marks(text: bytes) -> int:
+    """At least as many as there are values: each but the first of something follows a mark."""
+    return sum(text.count(mark) for mark in (b",", b"[", b"{"))
+
+
+class Reader:
+    """Reads bodies for one application."""
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._all = asyncio.Semaphore(MOST_LARGE)
+        self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def read(self, request: Request, user: str, offer: Offer) -> Read:
+        """Read the submission in a request's body.
+
+        Raises:
+            ServiceError: not JSON (415, 422), not of this shape (422), or too many at once (503).
+        """
+        if not is_json(request):
+            raise ServiceError(
+                "Send the body as JSON: 'Content-Type: application/json'.",
+                code="unsupported-media-type",
+                status=415,
+            )
+        if int(request.headers.get("content-length") or LARGE_BYTES + 1) <= LARGE_BYTES:
+            return await run_in_threadpool(read, await request.body(), offer)
+        async with self._hold(user):
+            body = await request.body()
+            loop = asyncio.get_running_loop()
+            try:
+                return await loop.run_in_executor(self._get_pool(), read, body, offer)
+            except BrokenProcessPool as e:
+                self.close()
+                raise Unavailable(
+                    "The notebook could not be read: it takes more memory than there is. "
+                    "Clear its outputs, or move data into files."
+                ) from e
+
+    @asynccontextmanager
+    async def _hold(self, user: str) -> AsyncIterator[None]:
+        own = self._own.setdefault(user, asyncio.Semaphore(MOST_LARGE_OF_ONE))
+        await _acquire(own)
+        try:
+            await _acquire(self._all)
+            try:
+                yield
+            finally:
+                self._all.release()
+                _give_back()
+        finally:
+            own.release()
+
+    def _get_pool(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                max_workers=1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_begin_process,
+                max_tasks_per_child=_BODIES_OF_A_PROCESS,
+            )
+        return self._pool
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+
+def _give_back() -> None:
+    """Give free memory back to the system, where the C library knows how (glibc).
+
+    It keeps blocks of the size of such bodies for the next ones, in each thread's share.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+async def _acquire(semaphore: asyncio.Semaphore) -> None:
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await semaphore.acquire()
+    except TimeoutError as e:
+        raise Unavailable("Too many large notebooks are being sent now: try again.") from e
+
+
+def _begin_process() -> None:
+    """End with the service, however that ends, and not by a Ctrl-C that is meant for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent: BaseProcess | None = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - this is a child
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(0)
