@@ -25,14 +25,8 @@ if TYPE_CHECKING:
 #: last: while Playwright runs in a process no other event loop can.
 WAITING = (("images", "node"), ("control_plane", "browser"))
 COMPUTING = 0
-#: What computes gives way to what waits (a nice value), or the waiting rings, which take the
-#: longest from start to end, would go on alone when all else is done.
-GIVES_WAY = 5
-_GAVE_WAY: pytest.StashKey[int] = pytest.StashKey()
 #: Rings whose tests share a platform that takes seconds to start.
 WHOLE = ("control_plane", "node", "images", "browser", "hub")
-#: What computes for the longest without a pause: begun last, it would end the gate alone.
-LONGEST = ("hub", "tests/service/test_kills.py")
 #: More would not fit into the memory that goes with so many cores.
 MOST_COMPUTING = 6
 
@@ -47,15 +41,6 @@ def get_scope(nodeid: str) -> str:
     file = nodeid.split("::", maxsplit=1)[0]
     ring = get_ring(Path(file), Path())
     return ring if ring in WHOLE else file
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let a process of pytest-xdist that computes, and what it starts, give way."""
-    config = item.config
-    is_computing = get_lane(get_ring(item.path, config.rootpath)) == COMPUTING
-    if is_computing and hasattr(config, "workerinput") and _GAVE_WAY not in config.stash:
-        config.stash[_GAVE_WAY] = os.nice(GIVES_WAY)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -101,7 +86,7 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
             return None
         self._lanes[node] = lane
         scopes: list[str] = [each for each in self.workqueue if self._get_lane(each) == lane]
-        return next((each for each in LONGEST if each in scopes), scopes[0])
+        return scopes[0]
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         scope = self._find_scope(node)
