@@ -16,6 +16,7 @@ from tests.service.web.factories import (
     API,
     Client,
     Service,
+    begin_upload,
     make_notebook,
     make_submission,
 )
@@ -325,29 +326,15 @@ def test_a_body_that_does_not_come_is_given_up(
     sender: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "BODY_SECONDS", 0.3)
-    place = urlsplit(str(sender.http.base_url))
-    with socket.create_connection((place.hostname or "", place.port or 0), timeout=20) as raw:
-        head = (
-            f"POST {API}jobs HTTP/1.1\r\nHost: x\r\nAuthorization: token ada\r\n"
-            "Content-Type: application/json\r\nIdempotency-Key: key-12345678\r\n"
-            "Content-Length: 1000\r\n\r\n{"
-        )
-        raw.sendall(head.encode())
+    with begin_upload(str(sender.http.base_url), "ada", "jobs", 1000) as raw:
         assert b" 408 " in raw.recv(200)
 
 
 def test_who_leaves_amid_a_body_is_no_error(
     sender: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = urlsplit(str(sender.http.base_url))
     with caplog.at_level(logging.INFO):
-        with socket.create_connection((place.hostname or "", place.port or 0), timeout=20) as raw:
-            head = (
-                f"POST {API}jobs HTTP/1.1\r\nHost: x\r\nAuthorization: token ada\r\n"
-                "Content-Type: application/json\r\nIdempotency-Key: key-12345678\r\n"
-                "Content-Length: 1000\r\n\r\n{"
-            )
-            raw.sendall(head.encode())
+        begin_upload(str(sender.http.base_url), "ada", "jobs", 1000).close()
         wait_until(lambda: find_logged(caplog, "request"), "the request's line of log")
     assert [record.__dict__["status"] for record in find_logged(caplog, "request")] == [400]
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []

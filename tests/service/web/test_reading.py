@@ -7,19 +7,24 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
 from offline_jobs.service.web import limits, reading
-from tests.service.web.factories import API, Client, Service, make_notebook, make_submission
+from tests.service.web.factories import (
+    API,
+    Client,
+    Service,
+    begin_upload,
+    make_notebook,
+    make_submission,
+)
 from tests.site import wait_until
 
 LARGE = "x" * 400_000
@@ -50,17 +55,6 @@ def test_marks_within_text_are_no_values(ada: Client) -> None:
     )  # fmt: skip
 
 
-def hold_upload(stack: ExitStack, service: Service, user: str) -> None:
-    """Begin to send a large body, and send no more of it."""
-    place = urlsplit(service.public)
-    raw = stack.enter_context(socket.create_connection((place.hostname or "", place.port or 0)))
-    head = (
-        f"POST {API}jobs/check HTTP/1.1\r\nHost: x\r\nAuthorization: token {user}\r\n"
-        "Content-Type: application/json\r\nContent-Length: 5000000\r\n\r\n{"
-    )
-    raw.sendall(head.encode())
-
-
 def test_one_user_holds_a_few_large_bodies_and_nobody_elses(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,7 +63,7 @@ def test_one_user_holds_a_few_large_bodies_and_nobody_elses(
     ada = service.client("ada")
     with ExitStack() as stack:
         for _ in range(reading.MOST_LARGE_OF_ONE):
-            hold_upload(stack, service, "ada")
+            stack.enter_context(begin_upload(service.public, "ada", "jobs/check", 5_000_000))
         wait_until(
             lambda: ada.post("jobs/check", large).status_code == 503, "both bodies to be awaited"
         )

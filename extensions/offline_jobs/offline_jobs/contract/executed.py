@@ -18,7 +18,8 @@ PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 #: No cell of parameters is longer; a parser's memory grows with a multiple of it.
 LONGEST_CELL = 20_000
-_LARGEST_INTEGER = 2**63 - 1
+#: What a parameter may be at most: every kernel's language has such an integer.
+LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,9 @@ def read_sources(cells: Sequence[Any], language: str) -> dict[str, str]:
     if language != "python" or not isinstance(source, str) or len(source) > LONGEST_CELL:
         return {}
     try:
-        found = [
-            (name, (ast.get_source_segment(source, value) if value else "") or "")
-            for statement in find_statements(ast.parse(source).body)
-            for name, _, value in find_targets(statement)
-        ]
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return {each.name: each.source for each in find_assignments(source)}
+    except SyntaxError:
         return {}
-    return dict(found)
 
 
 def _is_plain(value: Any) -> bool:
@@ -94,7 +90,7 @@ def _is_plain(value: Any) -> bool:
         case bool() | None | str():
             return True
         case int():
-            return abs(value) <= _LARGEST_INTEGER
+            return abs(value) <= LARGEST_INTEGER
         case float():
             return math.isfinite(value)
         case list():
@@ -105,7 +101,43 @@ def _is_plain(value: Any) -> bool:
             return False
 
 
-def find_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+@dataclass(frozen=True)
+class Assignment:
+    """A name that a cell assigns or declares.
+
+    ``annotation`` and ``source`` of the value are as they stand there, empty where there is none,
+    ``source`` also where the syntax does not show which part is meant. ``end`` is the line (from
+    1) and the column (in bytes of UTF-8) where its statement ends.
+    """
+
+    name: str
+    annotation: str
+    source: str
+    end: tuple[int, int]
+
+
+def find_assignments(source: str) -> list[Assignment]:
+    """Find what a cell assigns or declares, in its order; a name may come more than once.
+
+    Raises:
+        SyntaxError: the cell is not plain Python.
+    """
+    try:
+        return [
+            Assignment(
+                name,
+                ast.unparse(kind) if kind else "",
+                (ast.get_source_segment(source, value) if value else "") or "",
+                (statement.end_lineno or statement.lineno, statement.end_col_offset or 0),
+            )
+            for statement in _find_statements(ast.parse(source).body)
+            for name, kind, value in _find_targets(statement)
+        ]
+    except (ValueError, MemoryError, RecursionError) as e:
+        raise SyntaxError(str(e)) from e
+
+
+def _find_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements of a cell that run in its own scope, loops left out."""
     for statement in body:
         yield statement
@@ -114,15 +146,15 @@ def find_statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                 handlers = [h.body for h in getattr(statement, "handlers", [])]
                 final = getattr(statement, "finalbody", [])
                 for block in (statement.body, *handlers, statement.orelse, final):
-                    yield from find_statements(block)
+                    yield from _find_statements(block)
             case ast.With():
-                yield from find_statements(statement.body)
+                yield from _find_statements(statement.body)
 
 
-Target = tuple[str, ast.expr | None, ast.expr | None]
+_Target = tuple[str, ast.expr | None, ast.expr | None]
 
 
-def find_targets(statement: ast.stmt) -> Iterator[Target]:
+def _find_targets(statement: ast.stmt) -> Iterator[_Target]:
     """Names that a statement assigns or declares: each with its annotation and its value."""
     match statement:
         case ast.AnnAssign(ast.Name(id=name), kind, value):
@@ -132,7 +164,7 @@ def find_targets(statement: ast.stmt) -> Iterator[Target]:
                 yield from _unpack(target, value)
 
 
-def _unpack(target: ast.expr, value: ast.expr | None) -> Iterator[Target]:
+def _unpack(target: ast.expr, value: ast.expr | None) -> Iterator[_Target]:
     """The names of a target; each has its part of the value where the syntax shows which."""
     match target:
         case ast.Name(id=name):

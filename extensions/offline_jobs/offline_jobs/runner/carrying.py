@@ -5,7 +5,6 @@ the engine, for it is the first of ours that sees the notebook; what is decided 
 ``contract/executed.py``'s.
 """
 
-import copy
 from typing import Any
 
 import nbformat
@@ -47,6 +46,6 @@ def carry_over(notebook: NotebookNode, source: Any, kernel: str, language: str) 
         values = settled.values | notebook.metadata.papermill["parameters"]
         injected.source = translate_parameters(kernel, language, values, "Parameters")
         notebook.metadata.papermill["parameters"] = values
-    cells = [nbformat.from_dict(copy.deepcopy(cell)) for cell in settled.cells]
+    cells = [nbformat.from_dict(cell) for cell in settled.cells]
     kept = len(cells) - len(others)
     notebook.cells = [*cells[: place + kept], injected, *cells[place + kept :]]

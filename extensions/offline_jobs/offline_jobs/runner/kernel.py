@@ -126,11 +126,7 @@ class Kernel:
     def describe(self) -> dict[str, str]:
         """What a record says of it; the version of its language, once it has answered."""
         version = self.language_info.get("version")
-        return {
-            "display_name": self.kernelspec["display_name"],
-            "language": self.language,
-            "version": version if isinstance(version, str) else "",
-        }
+        return {**self.kernelspec, "version": version if isinstance(version, str) else ""}
 
     @property
     def pid(self) -> int | None:

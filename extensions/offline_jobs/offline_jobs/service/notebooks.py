@@ -19,8 +19,7 @@ from offline_jobs.contract.executed import (
     INJECTED_TAG,
     LONGEST_CELL,
     PARAMETERS_TAG,
-    find_statements,
-    find_targets,
+    find_assignments,
     settle,
     tags_of,
 )
@@ -335,18 +334,13 @@ def _assigned(source: str) -> dict[str, Parameter]:
     Raises:
         SyntaxError: the cell is not plain Python.
     """
-    assigned: dict[str, Parameter] = {}
-    try:
-        lines = [line.encode() for line in _LINE_END.split(source)]
-        for statement in find_statements(ast.parse(source).body):
-            rest = lines[(statement.end_lineno or statement.lineno) - 1]
-            comment = rest[statement.end_col_offset or 0 :].decode().partition("#")[2].strip()
-            for target, kind, value in find_targets(statement):
-                annotation = ast.unparse(kind) if kind else ""
-                text = (ast.get_source_segment(source, value) if value else "") or ""
-                assigned[target] = _build_parameter(target, annotation, text, comment)
-    except (ValueError, MemoryError, RecursionError) as e:
-        raise SyntaxError(str(e)) from e
+    found = find_assignments(source)
+    lines = [line.encode() for line in _LINE_END.split(source)]
+    assigned = {}
+    for each in found:
+        line, column = each.end
+        comment = lines[line - 1][column:].decode().partition("#")[2].strip()
+        assigned[each.name] = _build_parameter(each.name, each.annotation, each.source, comment)
     return assigned
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from hub_config.choices import Choice, Offer, choose
 from hub_config.errors import Refused
+from offline_jobs.contract.executed import LARGEST_INTEGER
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.service.rules import amounts
 
@@ -25,7 +26,6 @@ LONGEST_SEGMENT_BYTES = 255
 MOST_PARAMETERS = 200
 MOST_PARAMETER_BYTES = 64 * 1024
 DEEPEST_PARAMETER = 8
-LARGEST_INTEGER = 2**63 - 1
 USUAL_TIME_LIMIT_SECONDS = 4 * 3600
 _KERNEL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _FOREIGN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,99}")

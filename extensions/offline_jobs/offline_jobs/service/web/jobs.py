@@ -244,9 +244,12 @@ def _own_job(services: Services, caller: Caller, job_id: str) -> Job:
 
 
 def _check(offer: Offer, sent: Read) -> dict[str, Any]:
-    inspected, problems = sent.inspected, []
-    if (e := sent.problem) is not None:
+    inspected: Inspected | None = None
+    problems: list[Problem] = []
+    if isinstance(e := sent.notebook, Unsound):
         problems.append(Problem(e.field or "notebook", e.code, e.message, e.allowed))
+    else:
+        inspected = e
     asked = sent.submission.asked(inspected.carried if inspected else {})
     sound = examine(asked, offer, _known_of(inspected))
     problems += sound.problems
@@ -277,9 +280,9 @@ def _check(offer: Offer, sent: Read) -> dict[str, Any]:
 
 
 def _submit(services: Services, caller: Caller, offer: Offer, sent: Read, key: str) -> Response:
-    if sent.inspected is None:
-        raise sent.problem or Unsound("The notebook cannot be read.")
-    submission, inspected = sent.submission, sent.inspected
+    submission, inspected = sent.submission, sent.notebook
+    if isinstance(inspected, Unsound):
+        raise inspected
     asked = submission.asked(inspected.carried)
     # What was accepted once is answered alike, whatever may be chosen by now.
     if (earlier := services.store.job_of_key(caller.name, key, sent.digest)) is not None:

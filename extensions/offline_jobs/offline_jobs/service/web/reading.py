@@ -48,14 +48,13 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 class Read:
     """What a body holds.
 
-    ``submission`` is without its notebook; of that there is ``inspected``, or else ``problem``.
-    ``digest`` is the same for equal submissions, empty where the notebook is a problem.
+    ``submission`` is without its notebook; of that there is what was found, or why it cannot be
+    run. ``digest`` is the same for equal submissions, empty where the notebook cannot be run.
     """
 
     submission: Submission
-    inspected: Inspected | None
-    problem: Unsound | None
-    digest: str
+    notebook: Inspected | Unsound
+    digest: str = ""
 
 
 def read(body: bytes, offer: Offer) -> Read:
@@ -76,10 +75,10 @@ def read(body: bytes, offer: Offer) -> Read:
     try:
         inspected = notebooks.inspect(submission.notebook, kernel, usual_kernel(asked, offer))
     except Unsound as problem:
-        return Read(bare, None, problem, "")
+        return Read(bare, problem)
     parameters = submission.asked(inspected.carried).parameters
     digest = hashlib.sha256(submission.canonical(inspected.text, parameters)).hexdigest()
-    return Read(bare, inspected, None, digest)
+    return Read(bare, inspected, digest)
 
 
 def check_values(body: bytes) -> None:
