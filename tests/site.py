@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.pauses import grow_pauses
+from tests.plain import NO_TLS
 
 PASSWORD = "demonstration"
 T = TypeVar("T")
@@ -102,13 +103,13 @@ class Site:
     def answers(self, path: str) -> bool:
         """Whether a page answers 200 now."""
         try:
-            return httpx.get(self.url + path, timeout=5).status_code == 200
+            return httpx.get(self.url + path, timeout=5, verify=NO_TLS).status_code == 200
         except httpx.HTTPError:
             return False
 
     def sign_in(self, name: str, password: str = PASSWORD) -> User:
         """Sign in through the login page; fails when refused."""
-        client = httpx.Client(base_url=self.url, timeout=30)
+        client = httpx.Client(base_url=self.url, timeout=30, verify=NO_TLS)
         answer = self.post_login(client, name, password)
         assert answer.status_code == 302, answer.text
         token = client.cookies.get("_xsrf", path="/hub/") or ""
@@ -128,6 +129,7 @@ class Site:
             base_url=self.url,
             timeout=30,
             headers={"Authorization": f"token {made.json()['token']}"},
+            verify=NO_TLS,
         )
         user = User(name, client, api)
         self.users.append(user)

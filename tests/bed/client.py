@@ -94,8 +94,11 @@ class _Resource(NamedTuple):
 class Client:
     """Reads and writes objects of one cluster, as one user."""
 
-    def __init__(self, kubeconfig: Path, *, seconds: float = 30.0) -> None:
-        """Take the user and the server of a kubeconfig; give each request so many seconds."""
+    def __init__(self, kubeconfig: Path, *, seconds: float = 30.0, user: str = "") -> None:
+        """Take the user and the server of a kubeconfig; give each request so many seconds.
+
+        ``user`` is whom to impersonate; a service account's groups come with it.
+        """
         configuration = official.Configuration()
         load_kube_config(  # type: ignore[no-untyped-call]
             str(kubeconfig), client_configuration=configuration
@@ -103,6 +106,8 @@ class Client:
         # A lost answer is told, not asked for again behind the caller's back.
         configuration.retries = False
         self._api = official.ApiClient(configuration)
+        if user:
+            self._api.default_headers["Impersonate-User"] = user
         self._sender = DynamicClient(  # type: ignore[no-untyped-call]
             self._api, discoverer=lambda *_: None
         )

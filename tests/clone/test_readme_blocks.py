@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.plain import NO_TLS
 from tests.platform.checkout import ROOT, Block, list_files, read_blocks
 
 BLOCKS = [block for block in read_blocks() if block.runs]
@@ -94,7 +95,7 @@ def find_processes(clone: Path) -> list[psutil.Process]:
 def answers(url: str) -> bool:
     """Tell whether a page is served."""
     try:
-        return httpx.get(url, timeout=5).status_code == 200
+        return httpx.get(url, timeout=5, verify=NO_TLS).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -91,6 +91,7 @@ def service(
         catalogue,
         internal_url="http://offline-jobs:8081",
         changes=changes,
+        count_kept=lambda *_: 0,
         patience=PATIENCE,
     )
     with bound_claims(client, namespace):

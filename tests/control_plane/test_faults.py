@@ -20,6 +20,7 @@ import pytest
 from tests.bed.bed import Bed
 from tests.bed.client import ApiError, Client, Kind, NoAnswer, wait
 from tests.bed.faults import Action, FaultProxy
+from tests.plain import NO_TLS
 
 MAP = Kind("v1", "ConfigMap")
 
@@ -174,17 +175,17 @@ def test_an_answer_in_the_servers_stead_is_worded_like_the_servers(
     proxy.answer(status, method="POST,PATCH", path="/configmaps", retry_after=retry_after)
     address = f"{proxy.url}/api/v1/namespaces/{namespace}/configmaps"
 
-    answer = httpx.post(address, json=build_map("one"))
+    answer = httpx.post(address, json=build_map("one"), verify=NO_TLS)
 
     assert answer.status_code == status
     body = answer.json()
     assert (body["kind"], body["reason"], body["code"]) == ("Status", reason, status)
     assert answer.headers.get("Retry-After") == (str(retry_after) if retry_after else None)
     assert body.get("details", {}).get("retryAfterSeconds") == retry_after
-    assert httpx.get(address).status_code == 200
+    assert httpx.get(address, verify=NO_TLS).status_code == 200
     assert client.find(*MAP, "one", namespace) is None
     proxy.lift()
-    assert httpx.post(address, json=build_map("one")).status_code == 201
+    assert httpx.post(address, json=build_map("one"), verify=NO_TLS).status_code == 201
 
 
 def test_it_can_speak_tls_with_a_key_of_the_bed(bed: Bed, namespace: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from hub_config.embedded.supervisor import find_proxy
+from tests.plain import NO_TLS
 from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
 from tests.site import wait_until
 
@@ -72,7 +73,7 @@ def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def is_served() -> bool:
             assert hub.poll() is None, output.read_text()
             try:
-                return httpx.get(f"{url}/hub/health").is_success
+                return httpx.get(f"{url}/hub/health", verify=NO_TLS).is_success
             except httpx.TransportError:
                 return False
 
@@ -109,7 +110,7 @@ def test_each_user_signs_in_with_their_groups(
     [("ada", "wrong"), ("ada", ""), ("eve", "demonstration"), ("", ""), ("ADA ", "dämonstration")],
 )
 def test_others_are_refused(platform: Platform, name: str, password: str) -> None:
-    with httpx.Client(base_url=platform.url, timeout=30) as client:
+    with httpx.Client(base_url=platform.url, timeout=30, verify=NO_TLS) as client:
         answer = platform.post_login(client, name, password)
 
         assert answer.status_code == 403
@@ -117,7 +118,7 @@ def test_others_are_refused(platform: Platform, name: str, password: str) -> Non
 
 
 def test_a_page_that_reached_us_under_another_name_cannot_sign_in(platform: Platform) -> None:
-    with httpx.Client(base_url=platform.url, timeout=30) as client:
+    with httpx.Client(base_url=platform.url, timeout=30, verify=NO_TLS) as client:
         answer = platform.post_login(
             client, "ada", "demonstration", host=f"rebound.example:{platform.port}"
         )
@@ -126,7 +127,7 @@ def test_a_page_that_reached_us_under_another_name_cannot_sign_in(platform: Plat
 
 
 def test_the_login_page_says_what_it_is_and_who_may_come(platform: Platform) -> None:
-    page = httpx.get(platform.url + "/hub/login").text
+    page = httpx.get(platform.url + "/hub/login", verify=NO_TLS).text
 
     assert "This is a demonstration" in page
     assert "Never use it for a group" in page
@@ -136,14 +137,14 @@ def test_the_login_page_says_what_it_is_and_who_may_come(platform: Platform) -> 
 
 
 def test_whoever_signs_in_elsewhere_is_shown_the_way(oauth_hub: str) -> None:
-    page = httpx.get(f"{oauth_hub}/hub/login", params={"next": "/hub/home"}).text
+    page = httpx.get(f"{oauth_hub}/hub/login", params={"next": "/hub/home"}, verify=NO_TLS).text
     found = re.search(r'<a id="login_service"[^>]* href="([^"]*)">Sign in with GitHub</a>', page)
 
     assert found
     assert "<form" not in page
     assert "password" not in page.partition("<main")[2].partition("</main>")[0]
     assert "demonstration" not in page.partition("<main")[2]
-    answer = httpx.get(oauth_hub + unescape(found[1]))
+    answer = httpx.get(oauth_hub + unescape(found[1]), verify=NO_TLS)
     assert answer.status_code == 302
     assert answer.headers["location"].startswith("https://github.com/login/oauth/authorize?")
 

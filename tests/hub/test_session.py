@@ -12,6 +12,7 @@ import pytest
 from hub_config.proxy import Proxy
 from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
 from tests.hub.kernel import Kernel
+from tests.plain import NO_TLS
 from tests.platform_fixture import ROOT, Platform
 from tests.site import User, wait_until
 
@@ -57,10 +58,13 @@ def test_a_lost_route_comes_back_and_routes_tell_nothing_of_activity(
     token = (platform.state / "secrets" / "proxy-token").read_text().strip()
     api = f"http://127.0.0.1:{port}"
     headers = {"Authorization": f"token {token}"}
-    assert "last_activity" in httpx.get(f"{api}/api/routes/user/ada", headers=headers).json()
+    assert (
+        "last_activity"
+        in httpx.get(f"{api}/api/routes/user/ada", headers=headers, verify=NO_TLS).json()
+    )
 
     routes = asyncio.run(Proxy(api_url=api, auth_token=token).get_all_routes())
-    httpx.delete(f"{api}/api/routes/user/ada", headers=headers).raise_for_status()
+    httpx.delete(f"{api}/api/routes/user/ada", headers=headers, verify=NO_TLS).raise_for_status()
 
     assert routes["/user/ada/"]["data"].keys() == {"user", "server_name"}
     ada.wait_for_lab()
@@ -153,7 +157,10 @@ def test_a_sessions_token_opens_the_jobs_service_and_nothing_new(
     token = find_server(platform, "ada").environ()["JUPYTERHUB_API_TOKEN"]
 
     with httpx.Client(
-        base_url=platform.url, timeout=30, headers={"Authorization": f"token {token}"}
+        base_url=platform.url,
+        timeout=30,
+        headers={"Authorization": f"token {token}"},
+        verify=NO_TLS,
     ) as client:
         scopes = set(client.get("/hub/api/user").json()["scopes"])
         others = client.get("/hub/api/users").status_code
@@ -175,7 +182,10 @@ def test_services_may_do_what_they_need_and_no_more(platform: Platform) -> None:
     def as_service(name: str) -> httpx.Client:
         token = (platform.state / "secrets" / f"{name}-token").read_text()
         return httpx.Client(
-            base_url=platform.url, timeout=30, headers={"Authorization": f"token {token}"}
+            base_url=platform.url,
+            timeout=30,
+            headers={"Authorization": f"token {token}"},
+            verify=NO_TLS,
         )
 
     platform.sign_in("ben")

@@ -33,7 +33,7 @@ CANARIES = {
     "the certificates": "no layer holds this bundle",
 }
 KEPT_ARCHIVES = 2
-#: A build adds about ten images to the store, of which the next one finds its first steps done.
+#: A build adds three images to the store, or more; the next one finds all steps done but the last.
 KEPT_IMAGES = 300
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from offline_jobs.service.rules.kept import count_finished
 from tests.runner.attempts import Attempt, wait_until
 from tests.runner.recording_service import TOKEN, RecordingService
 
@@ -34,6 +35,41 @@ def test_everything_is_handed_over(make_attempt: MakeAttempt, serve: Serve) -> N
     assert seen.result == attempt.record
     assert [name for method, name in seen.calls if method == "PUT"] == ["notebook", "log"]
     assert seen.calls[-1] == ("POST", "result")
+
+
+def test_what_is_done_can_be_had_of_a_runner_that_was_killed(
+    make_attempt: MakeAttempt, serve: Serve, tmp_path: Path
+) -> None:
+    looked = tmp_path / "looked"
+    attempt = make_attempt("print('one')", "print('two')", waiting_for(looked))
+    service = serve(attempt)
+    attempt.start()
+    wait_until(lambda: service.seen.log, "a copy of the log")
+    # What the service has, the home had before.
+    notebook = service.seen.notebook
+    assert notebook is not None
+    assert count_finished(notebook) == 2
+    assert count_finished((attempt.output / "markers.ipynb").read_bytes()) == 2
+    assert b"one\n" in notebook.replace(b"\\n", b"\n")
+    assert service.seen.log is not None
+    assert b"one\n[cell 2 of 3]\ntwo\n" in service.seen.log
+    attempt.end()
+    assert service.seen.result is None
+
+
+def test_nothing_is_copied_before_a_cell_has_ended(
+    make_attempt: MakeAttempt, serve: Serve, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    attempt = make_attempt(waiting_for(gate), "print('end')")
+    service = serve(attempt)
+    attempt.start()
+    wait_until((attempt.output / "markers.ipynb").exists, "the home's first copy")
+    assert attempt.process is not None
+    assert not [name for method, name in service.seen.calls if method == "PUT"]
+    gate.touch()
+    assert attempt.wait() == 0
+    assert [name for method, name in service.seen.calls if method == "PUT"] == ["notebook", "log"]
 
 
 def test_cell_is_said_before_it_runs(

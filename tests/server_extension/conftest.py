@@ -22,6 +22,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from tests.plain import NO_TLS
+
 ROOT = Path(__file__).parents[2]
 TOKEN = "token-of-this-server"
 HUB_TOKEN = "hub-token-of-this-server"
@@ -81,7 +83,9 @@ class Jupyter:
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"token {TOKEN}"} | options.pop("headers", {})
-        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=30, **options)
+        return httpx.request(
+            method, f"{self.url}{path}", headers=headers, timeout=30, **options, verify=NO_TLS
+        )
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         return self.request(method, f"offline-jobs/{path}", **options)
@@ -190,7 +194,7 @@ def wait_for_url(log: Path, process: subprocess.Popen[bytes]) -> str:
         text = log.read_text()
         if found := re.search(r"(http://127\.0\.0\.1:\d+/)", text):
             try:
-                httpx.get(f"{found[1]}api", timeout=1)
+                httpx.get(f"{found[1]}api", timeout=1, verify=NO_TLS)
             except httpx.TransportError:
                 continue
             return found[1]

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from offline_jobs.server_extension.handlers import JobsHandler, build_handlers
+from tests.plain import NO_TLS
 
 from .conftest import TOKEN, Jupyter, Service
 
@@ -36,7 +37,7 @@ def test_strangers_are_refused(
     jupyter: Jupyter, service: Service, method: str, address: str
 ) -> None:
     """With the XSRF value that anybody gets from the login page, so that only the login is left."""
-    with httpx.Client(base_url=jupyter.url) as browser:
+    with httpx.Client(base_url=jupyter.url, verify=NO_TLS) as browser:
         browser.get("login")
         xsrf = {"X-XSRFToken": browser.cookies["_xsrf"]}
         for login in ({}, {"Authorization": "token wrong"}):
@@ -46,7 +47,7 @@ def test_strangers_are_refused(
 
 def test_a_cookie_alone_changes_nothing(jupyter: Jupyter, service: Service) -> None:
     """Another site's form carries the cookie, but not the XSRF header."""
-    with httpx.Client(base_url=jupyter.url) as browser:
+    with httpx.Client(base_url=jupyter.url, verify=NO_TLS) as browser:
         browser.get(f"tree?token={TOKEN}")
         assert browser.get("offline-jobs/jobs").status_code == 200
         service.asked.clear()

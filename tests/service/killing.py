@@ -30,6 +30,7 @@ from offline_jobs.service.backends.local.tree import kill_processes, list_proces
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.store.store import Store
+from tests.plain import NO_TLS
 from tests.platform_fixture import ROOT, Platform
 from tests.service.core.factories import make_notebook
 from tests.site import wait_until
@@ -99,6 +100,7 @@ class Target:
             headers={"Authorization": f"token {self.account.token}"},
             timeout=20,
             trust_env=False,
+            verify=NO_TLS,
         )
         self.database = f"sqlite:///{self.state / 'service' / 'jobs.sqlite'}"
 
@@ -323,8 +325,9 @@ class Target:
             return "ended"
         if attempt.launched is None:
             return "committed" if seen in ("absent", "waiting") else "started, not recorded"
-        # The executed notebook is handed over before the record.
-        ending = row.has_result or attempt.result or seen == "ended" or attempt.phase == "ending"
+        # The executed notebook is handed over before the record; an earlier copy is no end.
+        is_handed_over = row.has_result and attempt.cell == attempt.total
+        ending = is_handed_over or attempt.result or seen == "ended" or attempt.phase == "ending"
         return "ending" if ending else "running"
 
 

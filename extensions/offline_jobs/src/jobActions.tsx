@@ -44,9 +44,22 @@ export function JobActions(props: IProps): JSX.Element {
       {label}
     </button>
   );
+  const download = (label: string): JSX.Element => (
+    <a
+      className="jp-OfflineJobs-link"
+      aria-label={`${label}: ${job.name}`}
+      href={actions.resultUrl(job)}
+      download
+    >
+      {label}
+    </a>
+  );
   if (isActive(job)) {
     return (
       <div className="jp-OfflineJobs-actions">
+        {all &&
+          job.has_result &&
+          download(trans.__('Download what is done so far'))}
         {button(trans.__('Cancel'), actions.cancel, job.state === 'cancelling')}
       </div>
     );
@@ -55,16 +68,9 @@ export function JobActions(props: IProps): JSX.Element {
   return (
     <div className="jp-OfflineJobs-actions">
       {canOpen && button(trans.__('Open result'), actions.openResult)}
-      {job.has_result && (all || !canOpen) && (
-        <a
-          className="jp-OfflineJobs-link"
-          aria-label={`${trans.__('Download result')}: ${job.name}`}
-          href={actions.resultUrl(job)}
-          download
-        >
-          {trans.__('Download result')}
-        </a>
-      )}
+      {job.has_result &&
+        (all || !canOpen) &&
+        download(trans.__('Download result'))}
       {button(trans.__('Rerun'), actions.rerun)}
       {all && button(trans.__('Delete record'), actions.remove)}
     </div>

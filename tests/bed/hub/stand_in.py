@@ -33,6 +33,7 @@ from tests.bed.hub import images, objects
 from tests.bed.hub.forward import LOOPBACK
 from tests.bed.overlay import lay_over, load_catalogue, load_values
 from tests.bed.processes import Daemons
+from tests.plain import NO_TLS
 
 CHART = ROOT / "extensions" / "offline_jobs" / "chart"
 VALUES = ROOT / "helm-values" / "jupyterhub.yaml"
@@ -243,7 +244,9 @@ def _wait_until_reached(url: str) -> None:
 
     def answers() -> bool:
         try:
-            return not httpx.get(f"{url}/services/offline-jobs/", timeout=5).is_server_error
+            return not httpx.get(
+                f"{url}/services/offline-jobs/", timeout=5, verify=NO_TLS
+            ).is_server_error
         except httpx.TransportError:
             return False
 

@@ -175,7 +175,8 @@ class Service:
             "the jobs service to kill itself",
             lambda: get_container(self.find()),
             PATIENCE,
-            until=lambda found: found.get("restartCount"),
+            # The count comes before the news of what ended.
+            until=lambda found: found.get("restartCount") and "terminated" in found["lastState"],
         )
         end = seen["lastState"]["terminated"]
         assert end["exitCode"] == 128 + signal.SIGKILL, end

@@ -75,6 +75,7 @@ class World:
     def __init__(self, store: Store, changes: Changes) -> None:
         self.store, self.place, self.clock, self.seconds = store, Place(), Clock(), 0.0
         self.changes = changes
+        self.kept = 0
         self.reconciler = self.make_reconciler()
 
     def make_reconciler(self) -> Reconciler:
@@ -85,6 +86,7 @@ class World:
             make_catalogue(),
             internal_url="http://127.0.0.1:9",
             changes=self.changes,
+            count_kept=lambda *_: self.kept,
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
@@ -156,6 +158,25 @@ def test_a_claim_that_cannot_be_started_is_prevented_before_it_is_given_up(world
     job = world.job(bad)
     assert (job.state, job.cause) == (State.FAILED, Cause.INTERNAL)
     assert "secret" not in describe(job).sentence
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [(0, "The machine was"), (2, "Cells 1–2 are finished and kept. The machine was")],
+)
+def test_what_is_said_to_be_kept_of_a_runner_that_vanished_is(
+    world: World, kept: int, words: str
+) -> None:
+    """Its last copy is older than the last that was heard of it."""
+    job = world.submit()
+    world.reconcile()
+    world.store.record_progress(job, 1, Progress("running", 5, 9))
+    world.kept = kept
+    world.place.seen[name_of(job)] = Observation("ended", evidence=Evidence(exit_code=-9))
+    world.reconcile()
+    ended = world.job(job)
+    assert ended.cause is Cause.INTERRUPTED
+    assert str(describe(ended).next_step).startswith(words)
 
 
 def test_what_could_be_launched_in_the_end_runs(world: World) -> None:

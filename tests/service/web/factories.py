@@ -40,6 +40,7 @@ from tests.factories import (
     make_machine,
     make_person,
 )
+from tests.plain import NO_TLS
 from tests.site import wait_until
 
 KEY = b"a key of at least sixteen bytes"
@@ -163,7 +164,7 @@ class Service:
         self.wakes.clear()
 
     def client(self, name: str, kind: str = "token") -> Client:
-        http = httpx.Client(base_url=self.public, trust_env=False, timeout=30)
+        http = httpx.Client(base_url=self.public, trust_env=False, timeout=30, verify=NO_TLS)
         return Client(self.clients.enter_context(http), name, kind)
 
     def runner(self, job_id: str, attempt: int = 1) -> httpx.Client:
@@ -174,6 +175,7 @@ class Service:
             headers={"Authorization": f"Bearer {token}"},
             trust_env=False,
             timeout=30,
+            verify=NO_TLS,
         )
         return self.clients.enter_context(http)
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from offline_jobs.service.web import limits
+from tests.plain import NO_TLS
 from tests.service.web.factories import (
     API,
     Client,
@@ -353,7 +354,9 @@ def test_headers_without_end_are_refused(service: Service) -> None:
 
 def test_a_burst_of_one_user_does_not_stop_another(service: Service) -> None:
     def burst() -> None:
-        with httpx.Client(base_url=service.public, trust_env=False, timeout=30) as http:
+        with httpx.Client(
+            base_url=service.public, trust_env=False, timeout=30, verify=NO_TLS
+        ) as http:
             client = Client(http, "lea")
             for _ in range(40):
                 send(client, whole(notebook={}))

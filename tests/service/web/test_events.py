@@ -16,6 +16,7 @@ from offline_jobs.service.changes import RESYNC
 from offline_jobs.service.errors import Unauthorized
 from offline_jobs.service.web import events
 from offline_jobs.service.web.identity import Caller
+from tests.plain import NO_TLS
 from tests.service.web.factories import API, PEOPLE, Client, Service, running_service
 
 
@@ -49,7 +50,9 @@ def following(client: Client, query: str = "") -> Iterator[Stream]:
     headers = client.headers()
     timeout = httpx.Timeout(20)
     with (
-        httpx.Client(base_url=client.http.base_url, trust_env=False, timeout=timeout) as http,
+        httpx.Client(
+            base_url=client.http.base_url, trust_env=False, timeout=timeout, verify=NO_TLS
+        ) as http,
         http.stream("GET", f"{API}events{query}", headers=headers) as answer,
     ):
         assert answer.status_code == 200

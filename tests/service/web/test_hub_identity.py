@@ -8,6 +8,7 @@ import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.web.login import SESSION_COOKIE
+from tests.plain import NO_TLS
 from tests.platform_fixture import Platform
 from tests.service.web.factories import API, make_notebook
 from tests.site import PASSWORD, User, wait_until
@@ -30,7 +31,7 @@ def make_token(user: User, **fields: object) -> tuple[str, str]:
 
 def ask(platform: Platform, token: str, path: str = "catalogue") -> httpx.Response:
     headers = {"Authorization": f"token {token}"}
-    return httpx.get(platform.url + API + path, headers=headers, trust_env=False)
+    return httpx.get(platform.url + API + path, headers=headers, trust_env=False, verify=NO_TLS)
 
 
 def open_page(user: User, path: str = "") -> httpx.Response:
@@ -61,13 +62,17 @@ def test_a_token_that_the_hub_does_not_know(platform: Platform, token: str) -> N
 @pytest.mark.parametrize("token", ["é".encode(), b"\xff\xfe", b"a\tb"])
 def test_a_token_that_no_hub_gives_out(platform: Platform, token: bytes) -> None:
     headers = {b"Authorization": b"token " + token}
-    answer = httpx.get(f"{platform.url}{API}catalogue", headers=headers, trust_env=False)
+    answer = httpx.get(
+        f"{platform.url}{API}catalogue", headers=headers, trust_env=False, verify=NO_TLS
+    )
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
 
 def test_a_token_is_not_taken_from_the_address(platform: Platform) -> None:
     token, _ = make_token(platform.sign_in("ada"))
-    answer = httpx.get(f"{platform.url}{API}catalogue?token={token}", trust_env=False)
+    answer = httpx.get(
+        f"{platform.url}{API}catalogue?token={token}", trust_env=False, verify=NO_TLS
+    )
     assert answer.status_code == 401
     assert token not in platform.logs()
 
@@ -179,10 +184,12 @@ def test_without_the_hub_callers_are_told_so(platform: Platform) -> None:
     address = f"http://127.0.0.1:{service}{API}jobs"
     headers = {"Authorization": f"token {token}"}
     platform.child("jupyterhub_config.py").kill()
-    answer = httpx.get(address, headers=headers, trust_env=False)
+    answer = httpx.get(address, headers=headers, trust_env=False, verify=NO_TLS)
     assert (answer.status_code, answer.json()["code"]) == (503, "hub-unavailable")
     wait_until(
-        lambda: httpx.get(address, headers=headers, trust_env=False).status_code == 200,
+        lambda: (
+            httpx.get(address, headers=headers, trust_env=False, verify=NO_TLS).status_code == 200
+        ),
         "the hub's return",
         60,
     )

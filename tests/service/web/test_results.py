@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from offline_jobs.contract.run import Progress
+from offline_jobs.contract.states import State
 from offline_jobs.service.object_store import log_key, result_key
-from offline_jobs.service.web.results import attachment
+from offline_jobs.service.web.results import attachment, join_log
 from tests.service.web.factories import Client, Service, make_notebook
 
 EVIL = "<script>alert(1)</script>"
@@ -20,6 +22,8 @@ def test_the_log_is_the_tail_until_the_whole_one_came(service: Service, ada: Cli
     assert answer.text == f"begin {EVIL}\n"
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     runner.put("/log", content="begin\nü end\n".encode())
+    said = {"job": job, "attempt": 1, "outcome": "succeeded", "exit_code": 0}
+    assert runner.post("/result", json=said).is_success
     assert ada.get(f"jobs/{job}/log").text == "begin\nü end\n"
 
 
@@ -97,3 +101,32 @@ def test_the_log_that_counts_is_the_last_attempts(service: Service, ada: Client)
     job = ada.submit().json()["id"]
     service.services.objects.put(log_key(job, 2), b"another attempt's")
     assert ada.get(f"jobs/{job}/log").text == ""
+
+
+def test_the_log_of_a_runner_that_vanished_is_its_copy_and_what_it_said_since(
+    service: Service, ada: Client
+) -> None:
+    job = ada.submit().json()["id"]
+    runner = service.runner(job)
+    assert runner.put("/log", content=b"[cell 1 of 2]\none\n[cell 2 of 2]\n").is_success
+    said = Progress("running", 2, 2, log_tail="one\n[cell 2 of 2]\ntwo\n").to_json()
+    assert runner.post("/progress", json=said).is_success
+    assert ada.get(f"jobs/{job}/log").text == said["log_tail"]
+    service.finish(job, State.FAILED)
+    assert ada.get(f"jobs/{job}/log").text == "[cell 1 of 2]\none\n[cell 2 of 2]\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("kept", "tail", "whole"),
+    [
+        (b"", b"abc", b"\n[some lines of this log are missing]\nabc"),
+        (b"abc", b"", b"abc"),
+        (b"abcd", b"cdef", b"abcdef"),
+        (b"abab", b"abab", b"abab"),
+        (b"xabab", b"ababab", b"xababab"),
+        (b"abcdef", b"bcd", b"abcdef"),
+        (b"abc", b"xyz", b"abc\n[some lines of this log are missing]\nxyz"),
+    ],
+)
+def test_two_parts_of_a_log_are_joined(kept: bytes, tail: bytes, whole: bytes) -> None:
+    assert join_log(kept, tail) == whole

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.object_store import log_key, result_key
+from tests.plain import NO_TLS
 from tests.service.web.factories import API, Client, Service
 
 #: Readiness, the end of a login (which is how one gets an identity), style and script.
@@ -49,7 +50,7 @@ def test_there_are_as_many_routes_as_we_know(service: Service) -> None:
 
 
 def test_every_public_route_demands_an_identity(service: Service) -> None:
-    with httpx.Client(base_url=service.public, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=service.public, trust_env=False, timeout=30, verify=NO_TLS) as http:
         for method, path in routes(service.app):
             if path in OPEN:
                 continue
@@ -66,7 +67,7 @@ def test_every_public_route_demands_an_identity(service: Service) -> None:
 
 
 def test_every_route_of_the_runners_side_demands_a_token(service: Service) -> None:
-    with httpx.Client(base_url=service.runs, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=service.runs, trust_env=False, timeout=30, verify=NO_TLS) as http:
         for method, path in routes(service.runs_app):
             if path not in OPEN:
                 assert http.request(method, fill(path)).status_code == 401
@@ -137,6 +138,8 @@ def test_an_answer_has_these_headers_and_no_others(
     begun, job = (ada.submit(f"key-0000000{n}").json()["id"] for n in range(2))
     service.services.objects.put(log_key(job, 1), b"<script>alert(1)</script>")
     service.services.objects.put(result_key(job, 1), b"{}")
+    said = {"job": job, "attempt": 1, "outcome": "succeeded", "exit_code": 0}
+    assert service.runner(job).post("/result", json=said).is_success
     status, own = HEADERS[address]
     answer = ada.http.get(address.format(job=job, begun=begun), headers=ada.headers())
     expected = {

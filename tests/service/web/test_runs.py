@@ -1,5 +1,8 @@
 """The runner's side: one attempt's token, one attempt's endpoints, nothing decided."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 import httpx
 import pytest
 
@@ -7,6 +10,7 @@ from offline_jobs.contract import run
 from offline_jobs.contract.states import State
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.records import ProgressBody, ResultBody, TerminationBody
+from tests.plain import NO_TLS
 from tests.service.web.factories import Client, Service, make_notebook
 
 RESULT = {"outcome": "succeeded", "exit_code": 0, "cell": 1, "total": 1}
@@ -77,6 +81,7 @@ def test_another_token_opens_nothing(
             base + path,
             headers=[(b"Authorization", said.encode() if isinstance(said, str) else said)],
             trust_env=False,
+            verify=NO_TLS,
         )
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
 
@@ -85,10 +90,10 @@ def test_another_token_opens_nothing(
 def test_an_attempt_that_is_not_there(service: Service, job: str, number: str) -> None:
     base = address(service, job, number)
     right = {"Authorization": f"Bearer {service.services.tokens.make(job, 1)}"}
-    assert httpx.get(base, headers=right, trust_env=False).status_code == 401
+    assert httpx.get(base, headers=right, trust_env=False, verify=NO_TLS).status_code == 401
     future = {"Authorization": f"Bearer {service.services.tokens.make(job, 2)}"}
     expected = 410 if number == "2" else 401
-    assert httpx.get(base, headers=future, trust_env=False).status_code == expected
+    assert httpx.get(base, headers=future, trust_env=False, verify=NO_TLS).status_code == expected
 
 
 def test_progress_is_stored_and_answers_cancel(service: Service, ada: Client, job: str) -> None:
@@ -169,6 +174,42 @@ def test_a_closed_attempt_takes_nothing(service: Service, job: str, method: str,
     assert (answer.status_code, answer.json()["code"]) == (410, "attempt-closed")
 
 
+@pytest.mark.parametrize(("path", "key"), [("/notebook", result_key), ("/log", log_key)])
+def test_what_arrives_whole_after_the_end_changes_nothing(
+    service: Service,
+    ada: Client,
+    job: str,
+    path: str,
+    key: Callable[[str, int], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The end comes between the look at the token and the last byte, or the job is deleted."""
+    objects = service.services.objects
+    other = str(ada.submit("key-00000002").json()["id"])
+    assert service.runner(other).put(path, content=b"in time").status_code == 204
+    staged = objects.staged
+
+    def end_before(name: str, content: bytes) -> AbstractContextManager[Callable[[], None]]:
+        for each in (job, other):
+            if name.startswith(each):
+                service.finish(each, State.FAILED)
+        if name.startswith(job):
+            service.store.delete_job(job)
+        return staged(name, content)
+
+    monkeypatch.setattr(objects, "staged", end_before)
+    for each, status in ((job, 404), (other, 410)):
+        assert service.runner(each).put(path, content=b"late").status_code == status
+    kept = objects.open(key(other, 1))
+    assert kept is not None
+    with kept:
+        assert kept.read() == b"in time"
+    assert objects.open(key(job, 1)) is None
+    folder = objects._folder
+    assert not (folder / job).exists()
+    assert not list((folder / ".staging").iterdir())
+
+
 def test_what_is_over_its_bound_is_refused(service: Service, ada: Client, job: str) -> None:
     runner = service.runner(job)
     for path, most in (("/log", run.MAX_LOG_BYTES), ("/notebook", run.MAX_NOTEBOOK_BYTES)):
@@ -181,7 +222,15 @@ def test_the_two_sides_do_not_answer_for_each_other(service: Service, job: str) 
     token = service.services.tokens.make(job, 1)
     headers = {"Authorization": f"Bearer {token}"}
     inside = f"/internal/v1/runs/{job}/1"
-    assert httpx.get(service.public + inside, headers=headers, trust_env=False).status_code == 404
+    assert (
+        httpx.get(
+            service.public + inside, headers=headers, trust_env=False, verify=NO_TLS
+        ).status_code
+        == 404
+    )
     outside = "/services/offline-jobs/api/v1/jobs"
     named = {"Authorization": "token ada"}
-    assert httpx.get(service.runs + outside, headers=named, trust_env=False).status_code == 404
+    assert (
+        httpx.get(service.runs + outside, headers=named, trust_env=False, verify=NO_TLS).status_code
+        == 404
+    )

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.factories import make_file
+from tests.plain import NO_TLS
 from tests.site import wait_until
 
 SECRET = "a-secret-that-nobody-may-see-0123456789"
@@ -86,7 +87,10 @@ def running(settings: Mapping[str, str], log: Path) -> Iterator[tuple[int, dict[
 
 def answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+        return (
+            httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, verify=NO_TLS).status_code
+            == 200
+        )
     except httpx.HTTPError:
         return False
 
@@ -97,9 +101,11 @@ def test_it_serves_on_two_ports_and_ends_in_order(settings: dict[str, str], tmp_
         public, runs = ports["public"], ports["runs"]
         api = f"http://127.0.0.1:{public}/services/offline-jobs/api/v1/jobs"
         evil = {"Authorization": f"token {SECRET}"}
-        assert httpx.get(f"{api}/%0d%0aevil?{SECRET}", headers=evil, trust_env=False).is_error
+        assert httpx.get(
+            f"{api}/%0d%0aevil?{SECRET}", headers=evil, trust_env=False, verify=NO_TLS
+        ).is_error
         path = f"http://127.0.0.1:{runs}/{'x' * 3000}"
-        assert httpx.get(path, trust_env=False).status_code == 404
+        assert httpx.get(path, trust_env=False, verify=NO_TLS).status_code == 404
     text = log.read_text()
     assert SECRET not in text
     lines = [json.loads(line) for line in text.splitlines()]

@@ -1,5 +1,6 @@
 """Steps, causes and the line as tables."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from offline_jobs.contract.run import Termination
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Ending, Evidence, Job, Observation, Standing
 from offline_jobs.service.rules.causes import judge, may_try_again
+from offline_jobs.service.rules.kept import count_finished
 from offline_jobs.service.rules.line import form_line
 from offline_jobs.service.rules.steps import (
     Adopt,
@@ -754,3 +756,27 @@ def test_view_of_a_job_keeps_no_words() -> None:
     """No sentence is stored: what a standing holds is a state, a reason and facts."""
     assert {f for f in Standing.__dataclass_fields__} == {"state", "reason", "facts"}
     assert "sentence" not in Job.__dataclass_fields__
+
+
+# What is kept.
+
+
+def test_the_finished_cells_of_a_copy_are_counted() -> None:
+    def cell(status: str, count: int | None, kind: str = "code") -> dict[str, Any]:
+        return {
+            "cell_type": kind,
+            "execution_count": count,
+            "metadata": {"papermill": {"status": status}},
+        }
+
+    cells = [
+        cell("completed", None, "markdown"),
+        cell("completed", 1),
+        cell("completed", None),  # without source
+        cell("failed", 2),
+        cell("running", None),
+        {"cell_type": "code", "execution_count": 3, "metadata": {}},
+    ]
+    assert count_finished(json.dumps({"cells": cells}).encode()) == 1
+    for nothing in (b"", b"[]", b"{}", b'{"cells": [1]}', b"\xff"):
+        assert count_finished(nothing) == 0

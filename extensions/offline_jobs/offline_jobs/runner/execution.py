@@ -13,8 +13,6 @@ import logging
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,17 +20,11 @@ from typing import TYPE_CHECKING, Any
 from offline_jobs.contract.executed import read_sources
 from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.names import ENGINE_NAME
-from offline_jobs.contract.run import (
-    MAX_LOG_BYTES,
-    MAX_NOTEBOOK_BYTES,
-    ResultRecord,
-    Specification,
-    Termination,
-)
+from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.runner import ending, processes, spec
-from offline_jobs.runner.bounds import fit_notebook
 from offline_jobs.runner.ending import SUCCEEDED, Ending, RunFailedError, TerminationMessage
+from offline_jobs.runner.handing import ServiceCopier
 from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
 from offline_jobs.runner.packages import find_lock, find_search_path, list_packages
 from offline_jobs.runner.progress import Reporter
@@ -43,7 +35,6 @@ from offline_jobs.runner.record import (
     hash_snapshot,
 )
 from offline_jobs.runner.saving import HomeCopier, OutputLostError, describe_error, write_file
-from offline_jobs.runner.service_client import ServiceAwayError, ServiceRefusedError, retry
 from offline_jobs.runner.spec import Surroundings
 from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
 from offline_jobs.runner.transcript import Transcript, clean
@@ -61,6 +52,14 @@ _HURRY_SECONDS = 10.0
 _LOOK_SECONDS = 2.0
 #: A kernel may take so long to answer: on a machine that is new its packages come from afar.
 _KERNEL_START_SECONDS = 120
+
+#: What papermill and jsonschema import wherever it is installed, and a runner has no use for:
+#: stores of clouds, and checks of formats that no notebook has. Half of their import's time.
+_NOT_NEEDED = (
+    *("boto3", "azure", "gcsfs", "pyarrow", "github"),
+    *("fqdn", "isoduration", "jsonpointer", "rfc3339_validator", "rfc3986_validator"),
+    *("rfc3987", "rfc3987_syntax", "uri_template", "webcolors"),
+)
 
 #: What Python itself says of an error that nobody expected.
 _EXIT_OF_A_BUG = 1
@@ -117,6 +116,7 @@ class Execution:
             self.local,
             self.transcript.content,
         )
+        self.service_copier = ServiceCopier(self.surroundings.client, self.transcript.content)
 
     def run(self) -> Ending:
         """Run the notebook, hand over the result, and say how it ended."""
@@ -175,7 +175,8 @@ class Execution:
         self.reporter.start()
         self._looking = threading.Thread(target=self._look_around, args=(folder,), daemon=True)
         self._looking.start()
-        self.copier.start()
+        self.service_copier.start()
+        self.copier.start(self._copied)
 
     def _find_kernel(self) -> Kernel:
         name = self.specification.kernel["name"]
@@ -202,6 +203,8 @@ class Execution:
 
     def _call_papermill(self) -> None:
         # Imported only now, while the kernel boots: this import takes as long as that.
+        for name in _NOT_NEEDED:
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # who imports it is told no
         import nbformat  # noqa: PLC0415
         import papermill.execute  # noqa: PLC0415
         from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
@@ -271,6 +274,11 @@ class Execution:
         self.transcript.write(text)
         self.reporter.printed()
 
+    def _copied(self, notebook: bytes) -> None:
+        if self.reporter.cell_seconds:
+            # Before the first cell has ended there is nothing that anybody would look for.
+            self.service_copier.offer(notebook)
+
     def _kernel_died(self, kernel: Kernel) -> Ending:
         said = kernel.last_output()
         if said:
@@ -298,7 +306,9 @@ class Execution:
             self._tell_last_words(record)
         is_hurried = end.exit_code == Exit.INTERRUPTED
         patience = self.surroundings.patience_seconds
-        self._tell_service(record, min(patience, _HURRY_SECONDS) if is_hurried else patience)
+        self.reporter.finish()
+        seconds = min(patience, _HURRY_SECONDS) if is_hurried else patience
+        self.service_copier.finish(self.local.read_bytes(), record, seconds)
         return end
 
     def _tell_last_words(self, record: ResultRecord) -> None:
@@ -356,35 +366,6 @@ class Execution:
         sources = read_sources(self.specification.notebook["cells"], language)
         given = self.specification.parameters
         return {name: source for name, source in sources.items() if name not in given}
-
-    def _tell_service(self, record: ResultRecord, seconds: float) -> None:
-        """Hand notebook, log and record to the service; gives up when the time is over."""
-        self.reporter.finish()
-        client = self.surroundings.client
-        if client is None:
-            return
-        notebook = fit_notebook(self.local.read_bytes(), MAX_NOTEBOOK_BYTES)
-        log = self.transcript.content()[-MAX_LOG_BYTES:]
-        calls: list[tuple[str, Callable[[], None]]] = [
-            ("log", lambda: client.send_log(log)),
-            ("record", lambda: client.send_result(record)),
-        ]
-        if notebook is not None:
-            calls.insert(0, ("notebook", lambda: client.send_notebook(notebook)))
-        deadline = time.monotonic() + seconds
-        thread = threading.Thread(target=_call_all, args=(calls, deadline), daemon=True)
-        thread.start()
-        thread.join(seconds + 1.0)
-
-
-def _call_all(calls: list[tuple[str, Callable[[], None]]], deadline: float) -> None:
-    for name, call in calls:
-        try:
-            retry(call, max(0.0, deadline - time.monotonic()))
-        except ServiceRefusedError as error:
-            LOG.warning("the service refused the %s: %s", name, error)
-        except ServiceAwayError as error:
-            LOG.warning("the service did not take the %s: %s", name, error)
 
 
 def _cell_error(failure: "Failure") -> Ending:

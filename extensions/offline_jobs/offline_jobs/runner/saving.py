@@ -129,13 +129,16 @@ class HomeCopier:
         self._notebook = notebook
         self._local = local
         self._log = log
+        self._on_copied: Callable[[bytes], None] | None = None
         self._copied: tuple[int, int] | None = None
         self._is_prepared = False
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._copy_now_and_then, daemon=True)
 
-    def start(self) -> None:
+    def start(self, on_copied: Callable[[bytes], None] | None = None) -> None:
         """Make the folder, put an earlier attempt's files aside, begin to copy.
+
+        ``on_copied`` is given each copy that the home has taken while the notebook runs.
 
         Raises:
             OutputLostError: the folder cannot be written.
@@ -148,6 +151,7 @@ class HomeCopier:
                 if is_last:
                     raise OutputLostError(describe_error(error)) from error
                 time.sleep(0.5)
+        self._on_copied = on_copied
         self._thread.start()
 
     def finish(self, record: ResultRecord, packages: bytes = b"", tries: int = _LAST_TRIES) -> None:
@@ -207,6 +211,8 @@ class HomeCopier:
             content = self._local.read_bytes()
             write_file(self._folder / self._notebook, content, durable=durable)
             self._copied = stamp
+            if self._on_copied is not None and not durable:
+                self._on_copied(content)
         write_file(self._folder / LOG_FILE, self._log(), durable=durable)
         return True
 

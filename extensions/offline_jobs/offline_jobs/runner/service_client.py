@@ -69,15 +69,15 @@ class ServiceClient:
         answer = self._call_json("POST", contract.PATH_PROGRESS, progress.dumps())
         return contract.ProgressAnswer.from_json(answer)
 
-    def send_notebook(self, content: bytes) -> None:
-        """Hand over the executed notebook."""
+    def send_notebook(self, content: bytes, seconds: float = _UPLOAD_SECONDS) -> None:
+        """Hand over the executed notebook, or what there is of it so far."""
         kind = "application/x-ipynb+json"
-        self._call("PUT", contract.PATH_NOTEBOOK, content, kind, _UPLOAD_SECONDS)
+        self._call("PUT", contract.PATH_NOTEBOOK, content, kind, seconds)
 
-    def send_log(self, content: bytes) -> None:
-        """Hand over the log."""
+    def send_log(self, content: bytes, seconds: float = _UPLOAD_SECONDS) -> None:
+        """Hand over the log, or what there is of it so far."""
         kind = "text/plain; charset=utf-8"
-        self._call("PUT", contract.PATH_LOG, content, kind, _UPLOAD_SECONDS)
+        self._call("PUT", contract.PATH_LOG, content, kind, seconds)
 
     def send_result(self, record: contract.ResultRecord) -> None:
         """Hand over the result record."""

@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,8 +25,9 @@ from offline_jobs.service.errors import StartRefused
 from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
-from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.object_store import ObjectStore, result_key
 from offline_jobs.service.reconciler import Reconciler
+from offline_jobs.service.rules.kept import count_finished
 from offline_jobs.service.rules.steps import Patience
 from offline_jobs.service.settings import Settings
 from offline_jobs.service.store.store import Store
@@ -75,6 +77,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             catalogue,
             internal_url=settings.internal_url or f"http://{host}:{port}",
             changes=changes,
+            count_kept=partial(count_kept, objects),
             patience=Patience(
                 cancel_seconds=settings.cancel_patience_seconds,
                 stop_seconds=settings.cancel_patience_seconds,
@@ -110,6 +113,15 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         finally:
             public.state.reader.close()
             await hub.close()
+
+
+def count_kept(objects: ObjectStore, job: str, attempt: int) -> int:
+    """How many cells are finished in the notebook that is kept of an attempt; 0 without one."""
+    notebook = objects.open(result_key(job, attempt))
+    if notebook is None:
+        return 0
+    with notebook:
+        return count_finished(notebook.read())
 
 
 async def _run(

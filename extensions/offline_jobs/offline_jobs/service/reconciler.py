@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from offline_jobs.service.crash import crash_at
 from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, NotNow, Unavailable
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
+from offline_jobs.service.rules.causes import KEPT_CELLS
 from offline_jobs.service.rules.sentences import COULD_NOT_BE_STARTED
 from offline_jobs.service.rules.steps import Held, Patience, Step, View, arrange, decide
 from offline_jobs.service.rules.tries import Tries
@@ -53,6 +55,7 @@ class Reconciler:
     """Makes attempts run, and keeps what becomes of them.
 
     ``internal_url`` is the base of the runner's side of the service, ``http://host:port``.
+    ``count_kept`` says how many cells are finished in the notebook that is kept of an attempt.
     """
 
     def __init__(  # noqa: PLR0913  (wiring: each is a part that the loop works with)
@@ -64,6 +67,7 @@ class Reconciler:
         *,
         internal_url: str,
         changes: Changes,
+        count_kept: Callable[[str, int], int],
         patience: Patience | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -73,6 +77,7 @@ class Reconciler:
         self._tokens = tokens
         self._catalogue = catalogue
         self._internal_url = internal_url
+        self._count_kept = count_kept
         self._patience = patience or Patience()
         self._clock = clock
         self._monotonic = monotonic
@@ -274,7 +279,8 @@ class Reconciler:
     async def _end(self, view: View, step: steps.Finish | steps.TryAgain) -> None:
         states = self._store.states
         write = states.finish if isinstance(step, steps.Finish) else states.add_attempt
-        if await asyncio.to_thread(write, view.job.id, view.attempt.number, step.ending):
+        ending = await self._add_what_is_kept(view, step.ending)
+        if await asyncio.to_thread(write, view.job.id, view.attempt.number, ending):
             _log.info(
                 "%s: %s%s%s",
                 view.attempt.object_name,
@@ -282,6 +288,13 @@ class Reconciler:
                 f" ({step.ending.cause})" if step.ending.cause else "",
                 ", another attempt follows" if isinstance(step, steps.TryAgain) else "",
             )
+
+    async def _add_what_is_kept(self, view: View, ending: Ending) -> Ending:
+        """Say how much is kept of a run whose runner vanished amid its cells."""
+        if ending.state is not State.FAILED or ending.record is not None or not ending.cell:
+            return ending
+        kept = await asyncio.to_thread(self._count_kept, view.job.id, view.attempt.number)
+        return replace(ending, facts={**ending.facts, KEPT_CELLS: kept})
 
     async def _mark_launched(self, view: View, handle: Mapping[str, Any]) -> None:
         await asyncio.to_thread(

@@ -21,6 +21,8 @@ FILLED_SCRATCH = "filled_scratch"
 ERROR_CELL = "error_cell"
 #: The notebook succeeded before its last cell.
 ENDED_ITSELF = "ended_itself"
+#: How many cells are finished in the notebook that is kept, where its runner could not say its end.
+KEPT_CELLS = "kept_cells"
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
 _MESSAGE_CHARACTERS = 500

@@ -15,7 +15,7 @@ from hub_config.waiting import Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.causes import ENDED_ITSELF, ERROR_CELL, FILLED_SCRATCH
+from offline_jobs.service.rules.causes import ENDED_ITSELF, ERROR_CELL, FILLED_SCRATCH, KEPT_CELLS
 
 #: How the message of a job begins that no backend could launch.
 COULD_NOT_BE_STARTED = "could not be started"
@@ -211,7 +211,7 @@ def _raised(job: Job) -> str:
 
 def _kept(job: Job) -> str | None:
     """What there is of a run that ended in a cell."""
-    done = job.cell - 1
+    done = min(job.cell - 1, job.facts.get(KEPT_CELLS, job.cell))
     if done < 1:
         return None
     return "Cell 1 is finished and kept." if done == 1 else f"Cells 1–{done} are finished and kept."

@@ -292,15 +292,24 @@ class Store:
         crash_at("after-result")
         self._changes.publish(job_id, job.owner, version)
 
-    def note_result_stored(self, job_id: str, number: int) -> None:
-        """Note that the object store has this attempt's executed notebook.
+    def keep_log(self, job_id: str, number: int, publish: Callable[[], None]) -> None:
+        """Let ``publish`` store an attempt's log, unless its record is closed.
 
         Raises:
             NotFound: there is no such attempt.
-            AttemptClosed: its record is closed.
+            AttemptClosed: its record is closed; nothing was published.
         """
         with self._database.write() as connection:
+            self._open_attempt(connection, job_id, number)
+            publish()
+
+    def keep_notebook(self, job_id: str, number: int, publish: Callable[[], None]) -> None:
+        """As :meth:`keep_log`, the executed notebook or what there is of it; the job has it now."""
+        with self._database.write() as connection:
             job, _ = self._open_attempt(connection, job_id, number)
+            publish()
+            if job.has_result:
+                return
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(has_result=True))
             version = touch(connection, job_id, job.owner)
         self._changes.publish(job_id, job.owner, version)

@@ -24,19 +24,29 @@ router = APIRouter(tags=["results"])
 
 NOTEBOOK_TYPE = "application/x-ipynb+json"
 _PIECE_BYTES = 256 * 1024
+_GAP = b"\n[some lines of this log are missing]\n"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]+")
 
 
 @router.get("/jobs/{job_id}/log")
 def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
-    """The log: whole once the job has ended, before that the end of it."""
+    """The log: whole once the job has ended, before that the end of it.
+
+    Of a runner that vanished, what it had copied, and what it had said since.
+    """
     services = services_of(request)
     job = visible_job(services, caller, job_id)
-    whole = services.objects.open(log_key(job.id, job.attempt))
-    if whole is not None:
-        return StreamingResponse(_pieces(whole), media_type="text/plain; charset=utf-8")
     attempt = services.store.attempt(job.id, job.attempt)
-    return PlainTextResponse(attempt.log_tail if attempt else "")
+    has_said = attempt is not None and attempt.result is not None
+    is_over = has_said or job.state.is_terminal
+    kept = services.objects.open(log_key(job.id, job.attempt)) if is_over else None
+    tail = attempt.log_tail if attempt else ""
+    if kept is None:
+        return PlainTextResponse(tail)
+    if not has_said:
+        with kept:
+            return PlainTextResponse(join_log(kept.read(), tail.encode()))
+    return StreamingResponse(_pieces(kept), media_type="text/plain; charset=utf-8")
 
 
 @router.get("/jobs/{job_id}/notebook")
@@ -82,6 +92,19 @@ def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
         machine_class=machine_class.name if machine_class else "",
     )
     return JSONResponse({"record": record.to_json(), "methods": methods})
+
+
+def join_log(kept: bytes, tail: bytes) -> bytes:
+    """A whole log from an earlier copy of it, and its end at another time.
+
+    Where something is missing between the two, a line says so.
+    """
+    if tail in kept:
+        return kept
+    common = min(len(kept), len(tail))
+    while common and not kept.endswith(tail[:common]):
+        common -= 1
+    return kept + (tail[common:] if common else _GAP + tail)
 
 
 def attachment(name: str) -> str:

@@ -6,6 +6,7 @@ may hand over notebook, log and result as often as it likes.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from offline_jobs.service.model import Attempt, Job, build_specification
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.records import ProgressBody, ResultBody
 from offline_jobs.service.web.schema import ModelT, parse
-from offline_jobs.service.web.services import Services, services_of
+from offline_jobs.service.web.services import services_of
 
 router = APIRouter(tags=["runs"])
 
@@ -102,18 +103,17 @@ async def take_progress(request: Request, found: RunOf) -> Response:
 
 @router.put("/{job_id}/{number}" + run.PATH_NOTEBOOK)
 async def take_notebook(request: Request, found: RunOf) -> Response:
-    """Keep the executed notebook."""
-    body = await request.body()
-    await run_in_threadpool(_keep_notebook, services_of(request), found, body)
+    """Keep the executed notebook, or what there is of it so far."""
+    store, key = services_of(request).store, result_key(found.job.id, found.attempt.number)
+    await _keep(request, found, key, store.keep_notebook)
     return Response(status_code=204)
 
 
 @router.put("/{job_id}/{number}" + run.PATH_LOG)
 async def take_log(request: Request, found: RunOf) -> Response:
-    """Keep the log."""
-    body = await request.body()
-    key = log_key(found.job.id, found.attempt.number)
-    await run_in_threadpool(services_of(request).objects.put, key, body)
+    """Keep the log, or what there is of it so far."""
+    store, key = services_of(request).store, log_key(found.job.id, found.attempt.number)
+    await _keep(request, found, key, store.keep_log)
     return Response(status_code=204)
 
 
@@ -131,9 +131,17 @@ async def take_result(request: Request, found: RunOf) -> Response:
     return JSONResponse({})
 
 
-def _keep_notebook(services: Services, found: Run, body: bytes) -> None:
-    services.objects.put(result_key(found.job.id, found.attempt.number), body)
-    services.store.note_result_stored(found.job.id, found.attempt.number)
+async def _keep(
+    request: Request, found: Run, key: str, keep: Callable[[str, int, Callable[[], None]], None]
+) -> None:
+    """Store a body, unless the attempt has ended meanwhile."""
+    body = await request.body()
+
+    def store() -> None:
+        with services_of(request).objects.staged(key, body) as publish:
+            keep(found.job.id, found.attempt.number, publish)
+
+    await run_in_threadpool(store)
 
 
 async def _read(request: Request, model: type[ModelT]) -> ModelT:

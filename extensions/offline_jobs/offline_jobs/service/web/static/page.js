@@ -535,7 +535,9 @@ function showJob(id) {
     box.dataset.kind = kind;
     const parts = [];
     const mine = job.owner === ME;
-    if (job.has_result) parts.push(downloadLink(job, "Download result"));
+    if (job.has_result) {
+      parts.push(downloadLink(job, ended(job) ? "Download result" : "Download what is done so far"));
+    }
     if (ended(job) && mine && job.started) {
       const place = job.output_path.split("/").map(encodeURIComponent).join("/");
       parts.push(make("a", "Open in JupyterLab", {
