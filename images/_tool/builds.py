@@ -32,6 +32,8 @@ WHEEL_SOURCES = (
     "jupyter-config/**/*",
     "offline_jobs/**/*",
 )
+#: A checkout's build is small; several checkouts use the cache in turn.
+KEPT_LABS = 8
 PROXY_FILES = ("package.json", "yarn.lock", ".yarnrc.yml")
 
 
@@ -148,13 +150,29 @@ class Builds:
 
         def make() -> None:
             key = compute_key()
+            kept = self._places.cache / f"lab-{hash_inputs(key)[:12]}"
             stamp.unlink(missing_ok=True)
             self._run_jlpm(extension, "install", "--immutable")
             with self._extension_busy:
-                self._run_jlpm(extension, "run", "build:prod")
+                if (kept / "package.json").is_file():
+                    shutil.rmtree(built, ignore_errors=True)
+                    shutil.copytree(kept, built)
+                else:
+                    self._run_jlpm(extension, "run", "build:prod")
+                    self._keep_lab(built, kept)
             write_stamp(stamp, key)
 
         return Step("Lab extension", ("tools",), is_done, make)
+
+    def _keep_lab(self, built: Path, kept: Path) -> None:
+        """Keep the built extension for the next checkout, and those of a few states before it."""
+        with tempfile.TemporaryDirectory(dir=kept.parent, prefix="new-") as fresh:
+            shutil.copytree(built, Path(fresh) / "lab")
+            shutil.rmtree(kept, ignore_errors=True)
+            (Path(fresh) / "lab").rename(kept)
+        states = sorted(kept.parent.glob("lab-*"), key=lambda path: path.stat().st_mtime)
+        for old in states[:-KEPT_LABS]:
+            shutil.rmtree(old, ignore_errors=True)
 
     def make_wheel_step(self) -> Step:
         """Have the wheel of `offline_jobs` that images get."""
