@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
-#: Rings that wait most of the time, each list run by one process in this order. Chromium comes
-#: last: while Playwright runs in a process no other event loop can.
-WAITING = (("images", "node"), ("control_plane", "browser"))
+#: Rings that wait most of the time, each list run by one process in this order. Images are built
+#: while the ring of nodes, which is the longest, does not need them yet. Chromium comes last: while
+#: Playwright runs in a process no other event loop can.
+WAITING = (("node",), ("images", "control_plane", "browser"))
 COMPUTING = 0
 #: Rings whose tests share a platform that takes seconds to start.
 WHOLE = ("control_plane", "node", "images", "browser", "hub")
