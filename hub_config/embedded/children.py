@@ -39,6 +39,7 @@ class Program:
         folder: working folder.
         log: file that gets its output.
         before: what must be cleared away before each start.
+        refusal: exit code of a program that somebody has to mend something for.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Program:
     folder: Path
     log: Path
     before: Callable[[], None] | None = None
+    refusal: int | None = None
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Child:
     program: Program
     say: Callable[[str], None]
     process: subprocess.Popen[bytes] | None = None
+    #: The last start was refused: somebody has to mend something.
+    is_refused: bool = False
     _read_bytes: int = 0
     _started: float = 0.0
     _next_start: float = 0.0
@@ -98,10 +102,14 @@ class Child:
             if now - self._started > SETTLED_SECONDS:
                 self._wait_seconds = FIRST_WAIT_SECONDS
             self._next_start = now + self._wait_seconds
-            self.say(
-                f"The {self.program.name} ended ({word_status(status)}); starting it again in"
-                f" {self._wait_seconds:g} s. Its log: {self.program.log}"
-            )
+            self.is_refused = status == self.program.refusal
+            if self.is_refused:
+                self.say(self.read_last_line())
+            else:
+                self.say(
+                    f"The {self.program.name} ended ({word_status(status)}); starting it again in"
+                    f" {self._wait_seconds:g} s. Its log: {self.program.log}"
+                )
             self._wait_seconds = min(self._wait_seconds * 2, LONGEST_WAIT_SECONDS)
         if time.monotonic() < self._next_start:
             return False
@@ -126,6 +134,13 @@ class Child:
         for line in whole.decode(errors="replace").splitlines():
             if ALARM.search(line):
                 self.say(f"{self.program.name}: {line[:300]}")
+
+    def read_last_line(self) -> str:
+        """What the program said last."""
+        with self.program.log.open("rb") as log:
+            log.seek(-min(2**14, log.seek(0, os.SEEK_END)), os.SEEK_END)
+            lines = log.read().decode(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "")
 
     def ask_to_end(self) -> None:
         """Ask the program to end, and remember whom it must take along."""

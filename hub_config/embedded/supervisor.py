@@ -42,6 +42,8 @@ PORTS = ("hub", "proxy", "service", "runs")
 LOOK_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_SECONDS = 20.0
+#: As the jobs service has it, of which the hub imports nothing.
+SERVICE_REFUSES = 2
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,7 @@ def build_programs(
             environment=environment(dict(service)),
             folder=order.state / "service",
             log=logs / "service.log",
+            refusal=SERVICE_REFUSES,
         ),
         Program(
             name="hub",
@@ -222,7 +225,11 @@ def serve(
     is_served: Callable[[], bool],
     announce_served: Callable[[], None],
 ) -> None:
-    """Keep the children running until a signal comes, then end them and what they started."""
+    """Keep the children running until a signal comes, then end them and what they started.
+
+    Raises:
+        ConfigurationError: one of them will not start, and nobody has been told to come yet.
+    """
     announced = False
     with listening() as wait_for_signal:
         try:
@@ -230,6 +237,8 @@ def serve(
                 # Each is started: a list, since any() would stop at the first.
                 if any([child.tend() for child in children]):
                     write_record(record, children)
+                if not announced and any(child.is_refused for child in children):
+                    raise ConfigurationError("Mend that, then run it again.")
                 if not announced and is_served():
                     announce_served()
                     announced = True

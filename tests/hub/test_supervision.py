@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from hub_config.embedded.state import prepare_state
 from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
 from tests.site import wait_until
 
@@ -250,3 +251,20 @@ def test_a_terminal_that_is_gone_keeps_nothing_from_going_on() -> None:
         process.stdin.write(b"\n")
         process.stdin.close()
         assert process.wait(20) == 7
+
+
+def test_a_damaged_database_is_one_line_and_no_loop(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    prepare_state(state)
+    database = state / "service" / "jobs.sqlite"
+    database.write_bytes(b"no database" * 1000)
+
+    refused = run_embedded("--state", str(state), "--port", str(find_free_port()))
+
+    assert refused.returncode == 2
+    assert refused.stderr == "Mend that, then run it again.\n"
+    said = [line for line in refused.stdout.splitlines() if "jobs.sqlite" in line]
+    assert said == [
+        f"offline-jobs: The jobs' database {database} is damaged: put its last good copy there, or"
+        " move it away to begin without the records of earlier jobs."
+    ]

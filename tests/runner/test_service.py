@@ -44,11 +44,11 @@ def test_what_is_done_can_be_had_of_a_runner_that_was_killed(
     attempt = make_attempt("print('one')", "print('two')", waiting_for(looked))
     service = serve(attempt)
     attempt.start()
-    wait_until(lambda: service.seen.log, "a copy of the log")
+    wait_until(lambda: count_finished(service.seen.notebook or b"") == 2, "a copy of both cells")
+    wait_until(lambda: b"two" in (service.seen.log or b""), "a copy of the log")
     # What the service has, the home had before.
     notebook = service.seen.notebook
     assert notebook is not None
-    assert count_finished(notebook) == 2
     assert count_finished((attempt.output / "markers.ipynb").read_bytes()) == 2
     assert b"one\n" in notebook.replace(b"\\n", b"\n")
     assert service.seen.log is not None

@@ -132,3 +132,30 @@ def test_what_an_owner_deleted_goes_also_after_a_crash(
     left = {path.name for path in (*tmp_path.glob("jobs/*"), *tmp_path.glob("checkpoints/*"))}
     assert left == {f"job-{kept}-1", kept}
     assert store.states.removals() == []
+
+
+def test_a_removal_is_noted_only_when_all_is_gone_and_holds_up_no_other(
+    store: Store, changes: Changes, tmp_path: Path
+) -> None:
+    objects = ObjectStore(tmp_path / "objects")
+    backend = LocalBackend(
+        slots=1, state=tmp_path, environments=tmp_path / "none", machine=make_machine()
+    )
+    housekeeping = Housekeeping(store, backend, objects, changes)
+    stuck, half, free = (store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(3))
+    for job in (stuck, half, free):
+        store.states.finish(job, 1, Ending(State.SUCCEEDED))
+        store.delete_job(job)
+    objects.put(result_key(free, 1), b"result")
+    # No folder, so that what deletes folders cannot delete it.
+    in_the_way = [tmp_path / "objects" / stuck, tmp_path / "checkpoints" / half]
+    for path in in_the_way:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("no folder")
+    asyncio.run(housekeeping.clear_removed())
+    assert {job for job, _ in store.states.removals()} == {stuck, half}
+    assert objects.size(result_key(free, 1)) is None
+    for path in in_the_way:
+        path.unlink()
+    asyncio.run(housekeeping.clear_removed())
+    assert store.states.removals() == []

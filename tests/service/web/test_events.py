@@ -2,8 +2,10 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,30 @@ def test_who_lost_news_is_told_to_read_anew(service: Service, ada: Client) -> No
         for subscriber in tuple(changes._subscribers):
             subscriber.loop.call_soon_threadsafe(subscriber.put, RESYNC)
         assert stream.next() == ("resync", {})
+
+
+def test_streams_that_come_at_once_are_bounded_too(
+    service: Service, ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_STREAMS_OF_ONE", 3)
+    together = threading.Barrier(20)
+    with ExitStack() as stack, ThreadPoolExecutor(20) as threads:
+        clients = [
+            stack.enter_context(
+                httpx.Client(base_url=ada.http.base_url, trust_env=False, verify=NO_TLS)
+            )
+            for _ in range(20)
+        ]
+
+        def open_one(client: httpx.Client) -> httpx.Response:
+            asked = client.build_request("GET", f"{API}events", headers=ada.headers())
+            together.wait(20)
+            return client.send(asked, stream=True)
+
+        answers = list(threads.map(open_one, clients))
+        for answer in answers:
+            stack.callback(answer.close)
+        assert Counter(answer.status_code for answer in answers) == {200: 3, 429: 17}
 
 
 def test_streams_are_bounded_for_each_user(

@@ -14,6 +14,8 @@ import httpx
 import pytest
 import yaml
 
+from offline_jobs.service.changes import Changes
+from offline_jobs.service.store.store import Store
 from tests.factories import make_file
 from tests.plain import NO_TLS
 from tests.site import wait_until
@@ -141,6 +143,25 @@ def test_a_state_folder_that_cannot_be_written(settings: dict[str, str], tmp_pat
         {**settings, "OFFLINE_JOBS_STATE": str(tmp_path / "file" / "x")}, tmp_path / "log"
     )
     assert "cannot be written" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut off", "another's"])
+def test_a_damaged_database(settings: dict[str, str], tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "service" / "jobs.sqlite"
+    file.parent.mkdir()
+    store = Store(f"sqlite:///{file}", Changes())
+    store.migrate()
+    store.close()
+    content = file.read_bytes()
+    parts = {
+        "no database": b"no database" * 1000,
+        "cut off": content[: len(content) // 2],
+        "another's": content[:4096] + os.urandom(len(content) - 4096),
+    }
+    file.write_bytes(parts[damage])
+    said = refusal(settings, tmp_path / "log")
+    assert said.startswith(f"offline-jobs: The jobs' database {file} is damaged: put its last")
     assert said.count("\n") == 1
 
 

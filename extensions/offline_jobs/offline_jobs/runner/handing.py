@@ -22,6 +22,8 @@ from offline_jobs.runner.service_client import (
 
 LOG = logging.getLogger(__name__)
 
+#: A run that is over sooner makes no copies: all is handed over at its end.
+_FIRST_SECONDS = 5.0
 _COPY_SECONDS = 10.0
 #: A copy may take this share of the time, at most.
 _COPY_SHARE = 50
@@ -72,6 +74,7 @@ class ServiceCopier:
         self._thread.join(seconds + 1.0)
 
     def _copy_now_and_then(self) -> None:
+        self._is_over.wait(_FIRST_SECONDS)
         while not self._is_over.is_set():
             self._news.wait()
             if self._is_over.is_set():

@@ -23,7 +23,7 @@ _UPLOAD_SECONDS = 60.0
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 #: Statuses that a later try may change.
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 
 Answer = TypeVar("Answer")
 

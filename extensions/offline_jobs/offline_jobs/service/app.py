@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ from hub_config.processes import is_built
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.errors import Damaged, StartRefused
 from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
@@ -33,6 +34,7 @@ from offline_jobs.service.settings import Settings
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 from offline_jobs.service.web.applications import build_public_app, build_runs_app
+from offline_jobs.service.web.connections import Connection
 from offline_jobs.service.web.identity import HubIdentity, TokenOwners
 from offline_jobs.service.web.login import Sessions
 from offline_jobs.service.web.services import Services, Site
@@ -62,9 +64,8 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
     catalogue = ground.catalogue
     with ExitStack() as stack:
         changes = Changes()
-        store = Store(f"sqlite:///{settings.state / 'jobs.sqlite'}", changes)
+        store = _open_store(settings.state / "jobs.sqlite", changes)
         stack.callback(store.close)
-        store.migrate()
         objects = ObjectStore(settings.state / "objects")
         tokens = Tokens(ground.run_token_key.encode())
         backend, measure = _build_backend(settings, catalogue)
@@ -115,6 +116,20 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             await hub.close()
 
 
+def _open_store(path: Path, changes: Changes) -> Store:
+    store = Store(f"sqlite:///{path}", changes)
+    try:
+        store.migrate()
+        store.open_attempts()
+    except Damaged as e:
+        store.close()
+        raise StartRefused(
+            f"The jobs' database {path} is damaged: put its last good copy there, or move it away "
+            "to begin without the records of earlier jobs."
+        ) from e
+    return store
+
+
 def count_kept(objects: ObjectStore, job: str, attempt: int) -> int:
     """How many cells are finished in the notebook that is kept of an attempt; 0 without one."""
     notebook = objects.open(result_key(job, attempt))
@@ -158,7 +173,7 @@ def build_server(app: FastAPI) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             app,
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             access_log=False,

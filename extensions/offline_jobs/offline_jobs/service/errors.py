@@ -14,6 +14,8 @@ Drawn::
     ├── Unauthorized              401  no token, or a wrong one
     ├── Forbidden                 403  a token without the right to do this
     └── Unavailable               503  hub or database cannot be asked now; try again
+        ├── StorageFull           507  there is no room (people are told 503)
+        └── Damaged               503  the database is no database any more
     StartRefused                  the service will not start; its one line is for the administrator
     └── StateInUse                another service works on the same state folder
     BackendError                  a backend could not do what the reconciler asked; for the log
@@ -166,6 +168,30 @@ class Unavailable(ServiceError):
 
     code = "unavailable"
     status = 503
+
+
+class StorageFull(Unavailable):
+    """There is no room for what should be kept."""
+
+    code = "storage-full"
+    status = 507
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The service's disk is full, so nothing new can be kept; what is kept can be read. "
+            "Tell an administrator, and try again."
+        )
+
+
+class Damaged(Unavailable):
+    """The database cannot be read any more, and no wait mends it."""
+
+    code = "damaged"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The jobs' database is damaged: an administrator has to put its last good copy back."
+        )
 
 
 class StartRefused(Exception):

@@ -9,6 +9,7 @@ import logging
 
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.changes import Changes
+from offline_jobs.service.errors import BackendError
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
 
@@ -44,8 +45,12 @@ class Housekeeping:
                     continue
 
     async def clear_removed(self) -> None:
-        """Clear away what is left of deleted jobs."""
+        """Clear away what is left of deleted jobs; what cannot go now stays noted."""
         for job_id, attempts in await asyncio.to_thread(self._store.states.removals):
-            await asyncio.to_thread(self._objects.delete_prefix, job_id)
-            await self._backend.remove_job(job_id, attempts)
+            try:
+                await asyncio.to_thread(self._objects.delete_prefix, job_id)
+                await self._backend.remove_job(job_id, attempts)
+            except (OSError, BackendError) as error:
+                _log.warning("%s is not cleared away yet: %s", job_id, error)
+                continue
             await asyncio.to_thread(self._store.states.note_removed, job_id)

@@ -3,7 +3,9 @@
 Only :mod:`~offline_jobs.service.store.store` uses it.
 """
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,15 @@ from sqlalchemy import Connection, create_engine, event, inspect, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from offline_jobs.service.errors import Unavailable
+from offline_jobs.service.errors import Damaged, StorageFull, Unavailable
 
-_BUSY_MILLISECONDS = 10_000
+#: So long a write waits for another program that holds the database. Our own writers wait in a line
+#: of their own, which gets on.
+_BUSY_MILLISECONDS = 1_500
+#: After a wait in vain those in the line do not wait once more, for so long.
+_LOCKED_SECONDS = 2.0
 _WRITE = "offline_jobs_write"
+_WAIT = "offline_jobs_wait"
 
 
 class Database:
@@ -25,6 +32,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url, pool_size=8, max_overflow=40)
         self._writer = threading.Lock()
+        self._locked = 0.0
+        #: Why the last write failed, where that was not its caller's fault.
+        self.trouble: Unavailable | None = None
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -55,10 +65,27 @@ class Database:
         Raises:
             Unavailable: the database cannot be written now; nothing was.
         """
-        with self._writer, _errors_turned(), self._engine.connect() as plain:
-            connection = plain.execution_options(**{_WRITE: True})
-            with connection.begin():
-                yield connection
+        try:
+            with self._writer, _errors_turned(), self._engine.connect() as plain:
+                connection = plain.execution_options(**{_WRITE: True, _WAIT: self._may_wait()})
+                with self._noting_locks(), connection.begin():
+                    yield connection
+        except Unavailable as error:
+            self.trouble = error
+            raise
+        self.trouble = None
+
+    def _may_wait(self) -> bool:
+        return time.monotonic() - self._locked >= _LOCKED_SECONDS
+
+    @contextmanager
+    def _noting_locks(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                self._locked = time.monotonic()
+            raise
 
     def close(self) -> None:
         """Close all connections."""
@@ -91,14 +118,34 @@ def _upgrade(connection: Connection) -> None:
 
 @contextmanager
 def _errors_turned() -> Iterator[None]:
+    """Turn what is nobody's mistake into errors of ours; integrity and programming errors stay."""
     try:
         yield
-    except (OperationalError, PoolTimeout) as e:
-        raise Unavailable("The jobs' database cannot be used now. Try again in a moment.") from e
+    except PoolTimeout as e:
+        raise _away() from e
     except DatabaseError as e:
-        if e.__class__ is not DatabaseError:  # integrity and programming errors are ours to see
+        # What fails while a connection is set up comes as the driver's own error.
+        if (ours := _turn(e.orig)) is None:
             raise
-        raise Unavailable("The jobs' database is damaged; the administrator must mend it.") from e
+        raise ours from e
+    except sqlite3.DatabaseError as e:
+        if (ours := _turn(e)) is None:
+            raise
+        raise ours from e
+
+
+def _turn(error: BaseException | None) -> Unavailable | None:
+    # An extended code keeps the primary one in its lowest byte.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return StorageFull()
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Damaged()
+    return _away() if isinstance(error, sqlite3.OperationalError) else None
+
+
+def _away() -> Unavailable:
+    return Unavailable("The jobs' database cannot be used now. Try again in a moment.")
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:
@@ -107,7 +154,6 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for setting in (
-        f"busy_timeout = {_BUSY_MILLISECONDS}",
         "journal_mode = WAL",
         "synchronous = FULL",  # accepted means durable, also when the machine loses power
         "foreign_keys = ON",
@@ -117,5 +163,7 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    options = connection.get_execution_options()
+    wait = _BUSY_MILLISECONDS if options.get(_WAIT, True) else 0
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITE, False) else "BEGIN")

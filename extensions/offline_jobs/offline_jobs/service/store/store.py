@@ -10,6 +10,7 @@ All methods are short, synchronous and callable from any thread.
 import secrets
 import string
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -24,7 +25,9 @@ from offline_jobs.service.errors import (
     IdempotencyConflict,
     NotFinished,
     NotFound,
+    StorageFull,
     TooManyJobs,
+    Unavailable,
 )
 from offline_jobs.service.model import Attempt, Job, NewJob
 from offline_jobs.service.store import queries
@@ -70,6 +73,21 @@ class Store:
     def close(self) -> None:
         """Close all connections."""
         self._database.close()
+
+    def find_trouble(self) -> str:
+        """Why nothing can be written, as far as the last write tells; empty if nothing is wrong.
+
+        Raises:
+            Unavailable: nothing can be read either.
+        """
+        self.version(None)
+        trouble = self._database.trouble
+        if trouble is not None and not isinstance(trouble, StorageFull):
+            # Whether another program still holds the database is soon found out.
+            with suppress(Unavailable), self._database.write():
+                pass
+            trouble = self._database.trouble
+        return trouble.message if trouble else ""
 
     # Submission.
 

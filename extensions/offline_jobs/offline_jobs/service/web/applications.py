@@ -3,6 +3,8 @@
 ``app.py`` builds them once; tests build them with an ``identify`` of their own.
 """
 
+from http import HTTPStatus
+
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
@@ -50,7 +52,11 @@ def build_public_app(
     """
     base = services.site.base_path.rstrip("/")
     api = f"{base}/{API_PREFIX}"
-    app = _build("Offline jobs", lambda method, path: _public_limit(api, method, path))
+    app = _build(
+        "Offline jobs",
+        lambda method, path: _public_limit(api, method, path),
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
     app.state.services = services
     app.state.identify = identify
     app.state.sessions = sessions or Sessions()
@@ -69,14 +75,14 @@ def build_public_app(
 
 def build_runs_app(services: Services) -> FastAPI:
     """The application that runners reach."""
-    app = _build("Runs of offline jobs", _runs_limit)
+    app = _build("Runs of offline jobs", _runs_limit, HTTPStatus.INSUFFICIENT_STORAGE)
     app.state.services = services
     app.include_router(runs.router, prefix=RUNS_PREFIX)
     app.include_router(health.router)
     return app
 
 
-def _build(title: str, limit_of: LimitOf) -> FastAPI:
+def _build(title: str, limit_of: LimitOf, full_status: HTTPStatus) -> FastAPI:
     app = FastAPI(
         title=title,
         openapi_url=None,
@@ -89,7 +95,7 @@ def _build(title: str, limit_of: LimitOf) -> FastAPI:
             Middleware(BodyLimit, limit_of=limit_of),
         ],
     )
-    install_handlers(app)
+    install_handlers(app, full_status=full_status)
     return app
 
 

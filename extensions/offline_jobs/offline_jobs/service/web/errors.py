@@ -4,6 +4,7 @@
 is unexpected is logged and answered with a plain 500.
 """
 
+import errno
 import logging
 from collections.abc import Sequence
 
@@ -15,12 +16,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
 from hub_config.errors import Refused
-from offline_jobs.service.errors import ServiceError, Unsound
+from offline_jobs.service.errors import ServiceError, StorageFull, Unavailable, Unsound
 from offline_jobs.service.rules.submission import Problem
 
 log = logging.getLogger(__name__)
 
-_UNAVAILABLE = 503
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _RETRY_SECONDS = "5"
 _HTTP_MESSAGES = {
     404: ("not-found", "There is nothing at this address."),
@@ -28,9 +29,11 @@ _HTTP_MESSAGES = {
 }
 
 
-def install_handlers(app: FastAPI) -> None:
-    """Make ``app`` answer every error in JSON."""
+def install_handlers(app: FastAPI, *, full_status: int) -> None:
+    """Make ``app`` answer every error in JSON; ``full_status`` says that there is no room."""
+    app.state.full_status = full_status
     app.add_exception_handler(ServiceError, _answer_service_error)
+    app.add_exception_handler(OSError, _answer_system)
     app.add_exception_handler(Refused, _answer_refused)
     app.add_exception_handler(RequestValidationError, _answer_validation)
     app.add_exception_handler(HTTPException, _answer_http)
@@ -68,7 +71,7 @@ def answer_error(error: ServiceError) -> JSONResponse:
         allowed=error.allowed,
         id=error.id,
     )
-    if error.status == _UNAVAILABLE:
+    if isinstance(error, Unavailable):
         answer.headers["Retry-After"] = _RETRY_SECONDS
     return answer
 
@@ -105,7 +108,17 @@ def refusal_of_shape(error: ValidationError, fields: Sequence[str]) -> Unsound:
 
 def _answer_service_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)  # noqa: S101  (Starlette calls by type)
-    return answer_error(error)
+    answer = answer_error(error)
+    if isinstance(error, StorageFull):
+        answer.status_code = request.app.state.full_status
+    return answer
+
+
+def _answer_system(request: Request, error: Exception) -> JSONResponse:
+    """A disk that is full is said; everything else is a mistake of ours."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return _answer_service_error(request, StorageFull())
+    raise error
 
 
 def _answer_refused(request: Request, error: Exception) -> JSONResponse:

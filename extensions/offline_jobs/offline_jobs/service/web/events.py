@@ -16,10 +16,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from offline_jobs.service.changes import Change
 from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.web.answers import answer_job
+from offline_jobs.service.web.errors import answer_error
 from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
 from offline_jobs.service.web.jobs import may_see, owner_asked_for, visible_job
 from offline_jobs.service.web.services import Services, services_of
@@ -39,8 +41,9 @@ class Streams:
         self._open: Counter[str] = Counter()
         self.closing = asyncio.Event()
 
-    def check(self, name: str) -> None:
-        """Refuse one stream too many.
+    @contextmanager
+    def entered(self, name: str) -> Iterator[None]:
+        """Count a stream while it is open; counted and refused in one step of the event loop.
 
         Raises:
             ServiceError: the service's or the caller's limit is reached.
@@ -51,10 +54,6 @@ class Streams:
                 code="too-many-streams",
                 status=429,
             )
-
-    @contextmanager
-    def entered(self, name: str) -> Iterator[None]:
-        """Count a stream while it is open."""
         self._open[name] += 1
         try:
             yield
@@ -62,6 +61,22 @@ class Streams:
             self._open[name] -= 1
             if self._open[name] <= 0:
                 del self._open[name]
+
+
+class CountedStream(StreamingResponse):
+    """A stream that counts from its first byte to its last, or the answer that says why not."""
+
+    def __init__(self, content: AsyncIterator[str], streams: Streams, name: str) -> None:
+        super().__init__(content, media_type="text/event-stream")
+        self._streams, self._name = streams, name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        try:
+            with self._streams.entered(self._name):
+                await super().__call__(scope, receive, send)
+        except ServiceError as error:
+            await answer_error(error)(scope, receive, send)
 
 
 @router.get("/events")
@@ -78,52 +93,48 @@ async def stream_events(
         owner = owner_asked_for(caller, user)
     else:
         owner = (await run_in_threadpool(visible_job, services, caller, job)).owner
-    streams.check(caller.name)
-    return StreamingResponse(
-        _stream(request, services, caller, owner, job), media_type="text/event-stream"
-    )
+    return CountedStream(_stream(request, services, caller, owner, job), streams, caller.name)
 
 
 async def _stream(
     request: Request, services: Services, caller: Caller, owner: str | None, job: str | None
 ) -> AsyncIterator[str]:
     streams: Streams = request.app.state.streams
-    with streams.entered(caller.name):
-        async with services.changes.subscribe() as news:
-            yield "retry: 2000\n: open\n\n"
-            closing = asyncio.create_task(streams.closing.wait())
-            waiting = asyncio.create_task(_next(news))
-            checked = time.monotonic()
-            try:
-                while not closing.done():
-                    await asyncio.wait(
-                        {waiting, closing},
-                        timeout=KEEP_ALIVE_SECONDS,
-                        return_when=asyncio.FIRST_COMPLETED,
-                    )
-                    if time.monotonic() - checked >= KEEP_ALIVE_SECONDS:
-                        await identify_caller(request)
-                        checked = time.monotonic()
-                        yield ": still here\n\n"
-                    if waiting.done():
-                        await asyncio.sleep(GATHERING_SECONDS)
-                        changes = [waiting.result()]
+    async with services.changes.subscribe() as news:
+        yield "retry: 2000\n: open\n\n"
+        closing = asyncio.create_task(streams.closing.wait())
+        waiting = asyncio.create_task(_next(news))
+        checked = time.monotonic()
+        try:
+            while not closing.done():
+                await asyncio.wait(
+                    {waiting, closing},
+                    timeout=KEEP_ALIVE_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if time.monotonic() - checked >= KEEP_ALIVE_SECONDS:
+                    await identify_caller(request)
+                    checked = time.monotonic()
+                    yield ": still here\n\n"
+                if waiting.done():
+                    await asyncio.sleep(GATHERING_SECONDS)
+                    changes = [waiting.result()]
+                    waiting = asyncio.create_task(_next(news))
+                    while (await asyncio.wait({waiting}, timeout=0))[0]:
+                        changes.append(waiting.result())
                         waiting = asyncio.create_task(_next(news))
-                        while (await asyncio.wait({waiting}, timeout=0))[0]:
-                            changes.append(waiting.result())
-                            waiting = asyncio.create_task(_next(news))
-                        wanted = [
-                            c
-                            for c in changes
-                            if c.resync or (owner in (None, c.owner) and job in (None, c.job))
-                        ]
-                        if wanted:
-                            yield await run_in_threadpool(_events, services, caller, wanted)
-            except ServiceError:
-                return  # logged out, or the hub is away: the browser comes back and is told so
-            finally:
-                waiting.cancel()
-                closing.cancel()
+                    wanted = [
+                        c
+                        for c in changes
+                        if c.resync or (owner in (None, c.owner) and job in (None, c.job))
+                    ]
+                    if wanted:
+                        yield await run_in_threadpool(_events, services, caller, wanted)
+        except ServiceError:
+            return  # logged out, or the hub is away: the browser comes back and is told so
+        finally:
+            waiting.cancel()
+            closing.cancel()
 
 
 async def _next(news: AsyncIterator[Change]) -> Change:

@@ -1,4 +1,7 @@
-"""Whether an application answers and can reach its database; the same on both ports."""
+"""Whether an application answers and can reach its database; the same on both ports.
+
+While it can read it is of use, and stays ready: what cannot be written is said.
+"""
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -11,5 +14,5 @@ router = APIRouter(include_in_schema=False)
 @router.get("/health")
 def show_health(request: Request) -> Response:
     """Ready: the database answers."""
-    services_of(request).store.version(None)
-    return JSONResponse({"status": "ok"})
+    trouble = services_of(request).store.find_trouble()
+    return JSONResponse({"status": "degraded", "message": trouble} if trouble else {"status": "ok"})

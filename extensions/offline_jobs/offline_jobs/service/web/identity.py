@@ -5,6 +5,7 @@ or a session of the page gets 401. A request that changes something with the pag
 session's XSRF value in a header and a JSON content type, so that no foreign page can send it.
 """
 
+import asyncio
 import hashlib
 import hmac
 import time
@@ -61,13 +62,28 @@ class TokenOwners:
         self._hub = hub
         self._now = now
         self._known: OrderedDict[bytes, tuple[float, TokenOwner | None]] = OrderedDict()
+        self._asking: dict[bytes, asyncio.Task[TokenOwner | None]] = {}
 
     async def owner(self, token: str) -> TokenOwner | None:
-        """Whose token it is; ``None`` when the hub refuses it."""
+        """Whose token it is; ``None`` when the hub refuses it.
+
+        However many ask at once, the hub is asked once.
+
+        Raises:
+            Unavailable: the hub cannot be asked now.
+        """
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         known = self._known.get(key)
         if known and self._now() - known[0] < CACHE_SECONDS:
             return known[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = asyncio.create_task(self._ask(key, token))
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        # Who leaves does not end it for the others.
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key: bytes, token: str) -> TokenOwner | None:
         owner = await self._hub.fetch_owner(token)
         self._known[key] = (self._now(), owner)
         self._known.move_to_end(key)

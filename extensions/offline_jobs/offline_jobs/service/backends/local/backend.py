@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +93,17 @@ class LocalBackend:
         await asyncio.to_thread(self._stop, object_name, force)
 
     async def remove_job(self, job_id: str, attempts: int) -> None:
-        """Delete folders and checkpoints of a deleted job."""
+        """Delete folders and checkpoints of a deleted job.
+
+        Raises:
+            OSError: something is still there.
+        """
         folders = [self._state / "checkpoints" / job_id]
         for number in range(1, attempts + 1):
             folders.append(self._folder(object_name(job_id, number)).path)
         for folder in folders:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                await asyncio.to_thread(shutil.rmtree, folder)
 
     def _launch(self, launch: Launch) -> Mapping[str, Any]:
         folder = self._folder(launch.object_name)
