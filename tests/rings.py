@@ -32,21 +32,23 @@ ORDER = (
     "browser",
     "clone",
 )
-#: Seconds that the tests of a ring may take in sum, on two cores that run the whole gate. More is
-#: told at the end and fails nothing; CONTRIBUTING says what to do about it.
+#: Seconds that the tests of a ring may take in sum, on two cores that run the whole gate and
+#: nothing else: a fifth more than they took on 2026-11-28 (control plane and node with what only
+#: upstream programs do from memory). More is told at the end and fails nothing; CONTRIBUTING says
+#: what to do about it.
 BUDGETS = {
-    "unit": 30,
-    "golden": 5,
-    "platform": 60,
-    "runner": 240,
-    "server_extension": 40,
-    "service": 400,
-    "hub": 240,
-    "images": 120,
-    "control_plane": 600,
-    "node": 700,
-    "browser": 150,
-    "clone": 150,
+    "unit": 100,
+    "golden": 15,
+    "platform": 160,
+    "runner": 990,
+    "server_extension": 120,
+    "service": 1350,
+    "hub": 360,
+    "images": 310,
+    "control_plane": 370,
+    "node": 1500,
+    "browser": 590,
+    "clone": 100,
 }
 #: Ring -> tests that were left out, for they passed before (`tests/memory.py`).
 REMEMBERED: pytest.StashKey[Counter[str]] = pytest.StashKey()

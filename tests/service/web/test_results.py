@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from offline_jobs.contract.run import Progress
+from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS, Progress
 from offline_jobs.contract.states import State
 from offline_jobs.service.object_store import log_key, result_key
-from offline_jobs.service.web.results import attachment, join_log
+from offline_jobs.service.web.results import attachment, join_log, word_tail
 from tests.service.web.factories import Client, Service, make_notebook
 
 EVIL = "<script>alert(1)</script>"
@@ -130,3 +130,24 @@ def test_the_log_of_a_runner_that_vanished_is_its_copy_and_what_it_said_since(
 )
 def test_two_parts_of_a_log_are_joined(kept: bytes, tail: bytes, whole: bytes) -> None:
     assert join_log(kept, tail) == whole
+
+
+def test_the_end_of_a_long_log_begins_with_a_line_and_says_what_is_missing(
+    service: Service, ada: Client
+) -> None:
+    job = ada.submit().json()["id"]
+    lines = "".join(f"line {number}\n" for number in range(5000))
+    said = Progress("running", 1, 2, log_tail=lines[-MAX_LOG_TAIL_CHARACTERS:]).to_json()
+    assert service.runner(job).post("/progress", json=said).is_success
+    words, first, *_, last, end = ada.get(f"jobs/{job}/log").text.split("\n")
+    assert words == "[the end of the log; all of it is here once the job has ended]"
+    assert first.startswith("line ")
+    assert int(first.removeprefix("line ")) > 3000
+    assert (last, end) == ("line 4999", "")
+    service.finish(job, State.FAILED)
+    assert ada.get(f"jobs/{job}/log").text.startswith("[the end of the log; no more of it was")
+
+
+@pytest.mark.parametrize("tail", ["", "short\n", MAX_LOG_TAIL_CHARACTERS * "x"])
+def test_no_end_of_a_log_is_empty_of_what_there_is(tail: str) -> None:
+    assert word_tail(tail, is_over=False).endswith(tail)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from offline_jobs.contract.names import notebook_stem
+from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS
 from offline_jobs.service.errors import NoResult
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.methods import describe_methods
@@ -24,6 +25,10 @@ router = APIRouter(tags=["results"])
 
 NOTEBOOK_TYPE = "application/x-ipynb+json"
 _PIECE_BYTES = 256 * 1024
+_WHOLE_LATER = "[the end of the log; all of it is here once the job has ended]\n"
+_ONLY_THE_END = "[the end of the log; no more of it was kept]\n"
+#: Of a longer line the end is shown.
+_LONGEST_LINE = 2_000
 _GAP = b"\n[some lines of this log are missing]\n"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]+")
 
@@ -42,7 +47,7 @@ def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
     kept = services.objects.open(log_key(job.id, job.attempt)) if is_over else None
     tail = attempt.log_tail if attempt else ""
     if kept is None:
-        return PlainTextResponse(tail)
+        return PlainTextResponse(word_tail(tail, is_over=is_over))
     if not has_said:
         with kept:
             return PlainTextResponse(join_log(kept.read(), tail.encode()))
@@ -92,6 +97,14 @@ def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
         machine_class=machine_class.name if machine_class else "",
     )
     return JSONResponse({"record": record.to_json(), "methods": methods})
+
+
+def word_tail(tail: str, *, is_over: bool) -> str:
+    """The end of a log in whole lines, with a line that says what is missing before it."""
+    if len(tail) < MAX_LOG_TAIL_CHARACTERS:
+        return tail
+    lines = tail[tail.find("\n", 0, _LONGEST_LINE) + 1 :]
+    return (_ONLY_THE_END if is_over else _WHOLE_LATER) + lines
 
 
 def join_log(kept: bytes, tail: bytes) -> bytes:
