@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from offline_jobs.runner.handing import ServiceCopier
+from offline_jobs.runner.service_client import ServiceClient
 from offline_jobs.service.rules.kept import count_finished
-from tests.runner.attempts import Attempt, wait_until
+from tests.runner.attempts import Attempt, make_specification, wait_until
 from tests.runner.recording_service import TOKEN, RecordingService
 
 MakeAttempt = Callable[..., Attempt]
@@ -70,6 +72,19 @@ def test_nothing_is_copied_before_a_cell_has_ended(
     gate.touch()
     assert attempt.wait() == 0
     assert [name for method, name in service.seen.calls if method == "PUT"] == ["notebook", "log"]
+
+
+def test_what_was_copied_is_not_copied_again_nor_replaced_by_nothing() -> None:
+    service = RecordingService(make_specification("1"))
+    copier = ServiceCopier(ServiceClient(service.url, TOKEN), lambda: b"log")
+    copier.offer(b"earlier")
+    copier.offer(b"newest")
+    # The news of a copy may come after it was taken.
+    copier._copy()
+    copier._copy()
+    service.stop()
+    assert service.seen.calls == [("PUT", "notebook"), ("PUT", "log")]
+    assert service.seen.notebook == b"newest"
 
 
 def test_cell_is_said_before_it_runs(

@@ -73,16 +73,22 @@ def test_the_state_has_one_holder_and_is_free_after_its_death(tmp_path: Path) ->
         pass
 
 
+def make_housekeeping(
+    store: Store, changes: Changes, folder: Path
+) -> tuple[ObjectStore, Housekeeping]:
+    backend = LocalBackend(
+        slots=1, state=folder, environments=folder / "none", machine=make_machine()
+    )
+    objects = ObjectStore(folder / "objects")
+    return objects, Housekeeping(store, backend, objects, changes)
+
+
 def test_housekeeping_goes_on_after_whatever_went_wrong(
     changes: Changes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A database that cannot be used for a moment ends neither it nor the service."""
-    backend = LocalBackend(
-        slots=1, state=tmp_path, environments=tmp_path / "none", machine=make_machine()
-    )
-    objects = ObjectStore(tmp_path / "objects")
     store = Store(f"sqlite:///{tmp_path / 'later' / 'jobs.sqlite'}", changes)
-    housekeeping = Housekeeping(store, backend, objects, changes)
+    objects, housekeeping = make_housekeeping(store, changes, tmp_path)
 
     async def go() -> str:
         running = asyncio.create_task(housekeeping.run())
@@ -114,11 +120,7 @@ async def _until(condition: Callable[[], object]) -> None:
 def test_what_an_owner_deleted_goes_also_after_a_crash(
     store: Store, changes: Changes, tmp_path: Path
 ) -> None:
-    objects = ObjectStore(tmp_path / "objects")
-    backend = LocalBackend(
-        slots=1, state=tmp_path, environments=tmp_path / "none", machine=make_machine()
-    )
-    housekeeping = Housekeeping(store, backend, objects, changes)
+    objects, housekeeping = make_housekeeping(store, changes, tmp_path)
     kept, gone = (store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(2))
     for job in (kept, gone):
         objects.put(result_key(job, 1), b"result")
@@ -137,11 +139,7 @@ def test_what_an_owner_deleted_goes_also_after_a_crash(
 def test_a_removal_is_noted_only_when_all_is_gone_and_holds_up_no_other(
     store: Store, changes: Changes, tmp_path: Path
 ) -> None:
-    objects = ObjectStore(tmp_path / "objects")
-    backend = LocalBackend(
-        slots=1, state=tmp_path, environments=tmp_path / "none", machine=make_machine()
-    )
-    housekeeping = Housekeeping(store, backend, objects, changes)
+    objects, housekeeping = make_housekeeping(store, changes, tmp_path)
     stuck, half, free = (store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(3))
     for job in (stuck, half, free):
         store.states.finish(job, 1, Ending(State.SUCCEEDED))

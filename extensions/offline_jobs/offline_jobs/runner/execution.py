@@ -202,9 +202,9 @@ class Execution:
         self.git = describe_repository(folder)
 
     def _call_papermill(self) -> None:
-        # Imported only now, while the kernel boots: this import takes as long as that.
         for name in _NOT_NEEDED:
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]  # who imports it is told no
+        # Imported only now, while the kernel boots: this import takes as long as that.
         import nbformat  # noqa: PLC0415
         import papermill.execute  # noqa: PLC0415
         from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415

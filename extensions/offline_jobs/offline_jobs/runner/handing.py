@@ -37,7 +37,8 @@ class ServiceCopier:
     def __init__(self, client: ServiceClient | None, log: Callable[[], bytes]) -> None:
         self._client = client
         self._log = log
-        self._newest = b""
+        self._newest: bytes | None = None
+        self._lock = threading.Lock()
         self._news = threading.Event()
         self._is_over = threading.Event()
         self._last: Calls = ()
@@ -51,7 +52,8 @@ class ServiceCopier:
 
     def offer(self, notebook: bytes) -> None:
         """Have this copied when it is due, unless a newer one comes before."""
-        self._newest = notebook
+        with self._lock:
+            self._newest = notebook
         self._news.set()
 
     def finish(self, notebook: bytes, record: ResultRecord, seconds: float) -> None:
@@ -88,7 +90,11 @@ class ServiceCopier:
 
     def _copy(self) -> None:
         assert self._client is not None  # noqa: S101 - the thread runs only with a client
-        notebook, self._newest = self._newest, b""
+        with self._lock:
+            notebook, self._newest = self._newest, None
+        if notebook is None:
+            # It came between the news and the last copy, and went with that.
+            return
         try:
             if (fitted := fit_notebook(notebook, MAX_NOTEBOOK_BYTES)) is not None:
                 self._client.send_notebook(fitted, _COPY_SECONDS)

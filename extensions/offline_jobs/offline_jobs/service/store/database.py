@@ -22,8 +22,8 @@ from offline_jobs.service.errors import Damaged, StorageFull, Unavailable
 _BUSY_MILLISECONDS = 1_500
 #: After a wait in vain those in the line do not wait once more, for so long.
 _LOCKED_SECONDS = 2.0
+#: Option of a connection that may write: so many milliseconds it waits for another program.
 _WRITE = "offline_jobs_write"
-_WAIT = "offline_jobs_wait"
 
 
 class Database:
@@ -67,7 +67,7 @@ class Database:
         """
         try:
             with self._writer, _errors_turned(), self._engine.connect() as plain:
-                connection = plain.execution_options(**{_WRITE: True, _WAIT: self._may_wait()})
+                connection = plain.execution_options(**{_WRITE: self._choose_wait()})
                 with self._noting_locks(), connection.begin():
                     yield connection
         except Unavailable as error:
@@ -75,8 +75,9 @@ class Database:
             raise
         self.trouble = None
 
-    def _may_wait(self) -> bool:
-        return time.monotonic() - self._locked >= _LOCKED_SECONDS
+    def _choose_wait(self) -> int:
+        is_locked = time.monotonic() - self._locked < _LOCKED_SECONDS
+        return 0 if is_locked else _BUSY_MILLISECONDS
 
     @contextmanager
     def _noting_locks(self) -> Iterator[None]:
@@ -154,6 +155,7 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for setting in (
+        f"busy_timeout = {_BUSY_MILLISECONDS}",
         "journal_mode = WAL",
         "synchronous = FULL",  # accepted means durable, also when the machine loses power
         "foreign_keys = ON",
@@ -163,7 +165,9 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    wait = _BUSY_MILLISECONDS if options.get(_WAIT, True) else 0
+    wait = connection.get_execution_options().get(_WRITE)
+    if wait is None:
+        connection.exec_driver_sql("BEGIN")
+        return
     connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITE, False) else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
