@@ -34,6 +34,8 @@ SOURCES = (".", "extensions/offline_jobs")
 FIXTURES = "tests/bed/fixtures.py"
 #: What tests depend on and no import shows.
 DATA = ("tests/bed/**/*", "helm-values/*", "requirements-dev.txt")
+#: What only orders, counts, and tells of tests.
+APART = ("tests/rings.py",)
 #: The machine's own programs in a bed.
 PROGRAMS = ("containerd", "runc", "nft", "ip", "unshare")
 SECONDS_OF_A_DAY = 86_400
@@ -56,12 +58,13 @@ def find_imports(path: Path, root: Path) -> Iterator[Path]:
 
 
 def find_sources(files: Iterable[Path], root: Path) -> list[Path]:
-    """Find all modules of a checkout that come with some files, those files included."""
+    """Find all modules of a checkout that tests in some files depend on, those files included."""
     found: set[Path] = set()
+    apart = {root / each for each in APART}
     left = list(files)
     while left:
         path = left.pop()
-        if path not in found:
+        if path not in found and path not in apart:
             found.add(path)
             left.extend(find_imports(path, root))
     return sorted(found)

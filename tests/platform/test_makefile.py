@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -17,10 +18,16 @@ WANTED = {
 INTERNAL = {"python", "system-packages", "try-bed-programs"}
 
 
-def make(*words: str) -> subprocess.CompletedProcess[str]:
+def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run make in this checkout."""
     return subprocess.run(
-        ["make", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        ["make", *words],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
 
 
@@ -71,6 +78,20 @@ def test_an_old_or_absent_python_is_refused_in_one_line(target: str, tmp_path: P
         assert len(lines) == 1
         assert "needs Python 3.11 or newer" in lines[0]
         assert str(python) in lines[0]
+
+
+def test_an_optimized_python_is_taken_before_others(tmp_path: Path) -> None:
+    answers = {
+        "python3": "test $3 = any",
+        "python3.13": "false",
+        "python3.12": "test $3 = optimized",
+    }
+    for name, answer in answers.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    show = ("--no-print-directory", "--eval", "show: ; @echo $(PYTHON)", "show")
+    assert make(*show, PATH=path, PYTHON="", MAKEFLAGS="").stdout == "python3.12\n"
 
 
 def test_an_image_that_is_not_built_yet_is_refused_in_one_line() -> None:

@@ -84,12 +84,14 @@ def test_it_fades(tmp_path: Path) -> None:
 
 def test_a_test_depends_on_all_that_its_files_import(tmp_path: Path) -> None:
     texts = {
-        "tests/node/test_it.py": "from tests.bed import client\n",
+        "tests/node/test_it.py": "from tests import rings\nfrom tests.bed import client\n",
         "tests/node/conftest.py": "def late():\n    import hub_config.pods\n",
         "tests/bed/__init__.py": "",
         "tests/bed/client.py": "from offline_jobs.contract.run import Launch\n",
         "tests/bed/other.py": "",
         "tests/bed/fixtures.py": "import json\n",
+        "tests/rings.py": "import tests.lanes\n",
+        "tests/lanes.py": "",
         "hub_config/pods.py": "import hub_config.errors as errors\n",
         "hub_config/errors.py": "import hub_config.pods\n",
         "extensions/offline_jobs/offline_jobs/contract/run.py": "",
@@ -101,7 +103,8 @@ def test_a_test_depends_on_all_that_its_files_import(tmp_path: Path) -> None:
 
     found = {each.relative_to(tmp_path).as_posix() for each in memory.find_sources(given, tmp_path)}
 
-    assert found == texts.keys() - {"tests/bed/other.py", "tests/bed/fixtures.py"}
+    apart = {"tests/bed/other.py", "tests/bed/fixtures.py", "tests/rings.py", "tests/lanes.py"}
+    assert found == texts.keys() - apart
 
 
 @pytest.mark.parametrize("changed", ["test_it.py", "conftest.py"])

@@ -337,9 +337,13 @@ def test_only_a_proxy_is_ended_as_a_proxy(child: Child, tmp_path: Path) -> None:
 
     assert child.process.poll() is None
     assert not pid_file.exists()
+    program = "import time; print(flush=True); time.sleep(600)"
     with subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)", "configurable-http-proxy"]
+        [sys.executable, "-c", program, "configurable-http-proxy"], stdout=subprocess.PIPE
     ) as proxy:
+        # A process that has just begun has no words yet.
+        assert proxy.stdout is not None
+        proxy.stdout.readline()
         pid_file.write_text(str(proxy.pid))
         end_proxy(pid_file)
         assert not psutil.pid_exists(proxy.pid)
