@@ -7,6 +7,7 @@ Imported by configuration files (:mod:`hub_config.embedded.jupyterhub_config`) a
 
 from typing import Any
 
+from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 
 from hub_config.access import (
@@ -16,6 +17,7 @@ from hub_config.access import (
     build_services,
 )
 from hub_config.catalogue import Catalogue
+from hub_config.departures import JobsService, extend_login
 from hub_config.form.page import TEMPLATES
 from hub_config.logins.demonstration import DemonstrationAuthenticator, require_loopback
 from hub_config.logins.demonstration_users import PASSWORD, USERS
@@ -44,10 +46,14 @@ def apply(c: Config, settings: Settings) -> None:
 
 
 def update_login(c: Config, settings: Settings) -> None:
-    """Who may sign in."""
+    """Who may sign in, and what is done before somebody is deleted."""
     if settings.demonstration_host is not None:
         require_loopback(settings.demonstration_host)
         c.JupyterHub.authenticator_class = DemonstrationAuthenticator
+    trait = JupyterHub.authenticator_class
+    chosen = c.JupyterHub.get("authenticator_class", trait.default_value)
+    jobs = JobsService(settings.jobs_url, settings.jobs_token)
+    c.JupyterHub.authenticator_class = extend_login(trait.validate(JupyterHub, chosen), jobs)
 
 
 def update_addresses(c: Config, settings: Settings) -> None:

@@ -46,7 +46,7 @@ def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
             for name, value in sorted(build_environment(workspace).items())
         ],
         "resources": {"limits": build_resources(workspace), "requests": build_resources(workspace)},
-        "securityContext": build_container_security(workspace),
+        "securityContext": build_container_security(workspace.user_id, workspace.group_id),
         "volumeMounts": build_volume_mounts(workspace),
         "workingDir": HOME_PATH,
     }
@@ -121,7 +121,7 @@ def build_folders_container(workspace: Workspace, *more: str) -> dict[str, Any]:
             *(f"{_CLAIMS_PATH}/home/{path}" for path in more),
         ],
         "resources": {"limits": resources, "requests": dict(resources)},
-        "securityContext": build_container_security(workspace),
+        "securityContext": build_container_security(workspace.user_id, workspace.group_id),
         "volumeMounts": [
             {"name": mount.source, "mountPath": f"{_CLAIMS_PATH}/{mount.source}"}
             for mount in mounts
@@ -211,15 +211,15 @@ def build_pod_security() -> dict[str, Any]:
     return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def build_container_security(workspace: Workspace) -> dict[str, Any]:
+def build_container_security(user_id: int, group_id: int) -> dict[str, Any]:
     """The container's security context."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
         "privileged": False,
-        "runAsGroup": workspace.group_id,
+        "runAsGroup": group_id,
         "runAsNonRoot": True,
-        "runAsUser": workspace.user_id,
+        "runAsUser": user_id,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 

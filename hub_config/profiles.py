@@ -103,7 +103,9 @@ def build_overrides(workspace: Workspace) -> dict[str, Any]:
         "uid": workspace.user_id,
         "gid": workspace.group_id,
         "pod_security_context": build_pod_security(),
-        "container_security_context": build_container_security(workspace),
+        "container_security_context": build_container_security(
+            workspace.user_id, workspace.group_id
+        ),
         "extra_pod_config": {"enableServiceLinks": False},
     }
 

@@ -52,6 +52,17 @@ class ChoosingSpawner(HasTraits):
     def prepare_choice(self, choice: Choice) -> None:
         """Take up a checked choice, before the start."""
 
+    async def retire_home(self, name: str) -> None:
+        """Put the home, if there is one, and all else that goes by its name aside.
+
+        Args:
+            name: what it is called from then on, below a folder that is nobody's.
+
+        Raises:
+            OSError: it is still where it was.
+        """
+        raise NotImplementedError
+
     def build_person(self) -> Person:
         """The user as the catalogue sees them, groups as the login gave them."""
         groups = [group.name for group in self.user.groups]

@@ -18,10 +18,12 @@ from traitlets import Instance, default
 
 from hub_config.catalogue import Catalogue
 from hub_config.choices import Choice
+from hub_config.homes import LONGEST_SECONDS, build_retirement
 from hub_config.pod_starts import explain_pod, has_ended
 from hub_config.profiles import build_profile, build_user_options
 from hub_config.sentences import describe_start
 from hub_config.spawners.choosing import ChoosingSpawner, ShownError
+from hub_config.spawners.cluster import run_briefly
 from hub_config.waiting import Stage, Waiting
 
 
@@ -127,6 +129,12 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         return explain_pod(
             pod, events, None, facts=self.describe_facts(), started=Stage.JUPYTER_START
         )
+
+    async def retire_home(self, name: str) -> None:
+        """Let a short pod rename the home: the hub itself sees nobody's."""
+        home, image = self.build_person().home, self.catalogue.default_image.reference
+        pod = build_retirement(home, name, image)
+        await run_briefly(self.api, self.namespace, pod, LONGEST_SECONDS)
 
     def find_pod(self) -> Mapping[str, Any] | None:
         """The pod of this server's name, as it was seen last."""

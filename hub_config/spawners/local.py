@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from traitlets import Instance, default
 
 from hub_config.catalogue import Catalogue
 from hub_config.choices import Choice, Machine
+from hub_config.homes import RETIRED
 from hub_config.processes import Process, build_process, is_built
 from hub_config.sentences import describe_start
 from hub_config.settings import LOOPBACK
@@ -188,6 +190,13 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
             sentence = describe_start(Waiting(Stage.JUPYTER_START))
             yield {"progress": 30, "message": f"{sentence}: {self.describe_choice()}."}
 
+    # ---- the end of the user
+
+    async def retire_home(self, name: str) -> None:
+        """Rename the home, and remove what was kept beside it."""
+        home = self.build_person().home
+        await asyncio.to_thread(retire, self.site.state, home, name)
+
     # ---- after a restart of the hub
 
     def get_state(self) -> dict[str, Any]:
@@ -214,6 +223,19 @@ def make_folders(process: Process) -> None:
     """Make the folders that the process expects."""
     for folder in process.folders:
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def retire(state: Path, home: str, name: str) -> None:
+    """Rename the home of a user who is deleted; what can be made anew goes.
+
+    Raises:
+        OSError: the home is still where it was.
+    """
+    retired = state / "homes" / RETIRED
+    retired.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileNotFoundError):
+        (state / "homes" / home).rename(retired / name)
+    shutil.rmtree(state / "scratch" / home, ignore_errors=True)
 
 
 def copy_examples(source: Path, target: Path) -> None:

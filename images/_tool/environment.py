@@ -37,7 +37,8 @@ IMAGE_OF_TESTS = "notebook"
 # Users work in the other images; these are the platform's own, which the platform's environment is.
 IMAGES_OF_THE_PLATFORM = ("hub", "jobs-service")
 SHIM = """#!/bin/sh
-exec '{node}/node' '{proxy}/node_modules/configurable-http-proxy/bin/configurable-http-proxy' "$@"
+exec '{node}/node' --require '{quiet}' \\
+  '{proxy}/node_modules/configurable-http-proxy/bin/configurable-http-proxy' "$@"
 """
 
 
@@ -77,11 +78,13 @@ class Environments:
         stamp = self._stamp(folder, "own")
         sources = [self._places.root, self._places.extension]
         shim = folder / "bin" / "configurable-http-proxy"
+        quiet = self._places.root / "hub_config" / "embedded" / "proxy" / "quiet.cjs"
 
         def compute_key() -> str:
             lock = read_stamp(self._stamp(folder, "lock"))
             projects = [source / "pyproject.toml" for source in sources]
-            return hash_inputs(lock, str(self._builds.proxy), str(self._builds.tools), *projects)
+            places = (str(self._builds.proxy), str(self._builds.tools))
+            return hash_inputs(lock, SHIM, *places, *projects)
 
         def make() -> None:
             stamp.unlink(missing_ok=True)
@@ -98,7 +101,8 @@ class Environments:
                     str(wheel),
                 )
                 shutil.rmtree(target)
-            shim.write_text(SHIM.format(node=self._builds.node, proxy=self._builds.proxy))
+            places = {"node": self._builds.node, "proxy": self._builds.proxy, "quiet": quiet}
+            shim.write_text(SHIM.format(**places))
             shim.chmod(0o755)
             write_stamp(stamp, compute_key())
 

@@ -52,7 +52,7 @@ def submit_notebook(user: User, notebook: dict[str, Any], **parameters: object) 
             "name": "test",
             "notebook": notebook,
             "path": "test.ipynb",
-            "group": "spatial-lab",
+            "group": "teaching" if user.name == "ben" else "spatial-lab",
             "image": "notebook",
             "class": "small",
             "kernel": {"name": "python3", "source": "image"},

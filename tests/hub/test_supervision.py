@@ -1,5 +1,6 @@
 """What dies is started again, what is ended is gone, and what cannot start says so in one line."""
 
+import os
 import re
 import signal
 import socket
@@ -8,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from hub_config.embedded.state import prepare_state
+from tests.plain import NO_TLS
 from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
 from tests.site import wait_until
 
@@ -268,3 +271,26 @@ def test_a_damaged_database_is_one_line_and_no_loop(tmp_path: Path) -> None:
         f"offline-jobs: The jobs' database {database} is damaged: put its last good copy there, or"
         " move it away to begin without the records of earlier jobs."
     ]
+
+
+def test_the_proxy_answers_though_its_log_cannot_be_written() -> None:
+    port = find_free_port()
+    words = [f"--port={port}", f"--api-port={find_free_port()}", "--ip=127.0.0.1"]
+    program = Path(sys.prefix) / "bin" / "configurable-http-proxy"
+
+    def ask() -> int:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/x", verify=NO_TLS, timeout=5).status_code
+        except httpx.ConnectError:
+            return 0
+
+    with Path("/dev/full").open("w") as full:
+        environment = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": "secret"}
+        proxy = subprocess.Popen([program, *words], stdout=full, stderr=full, env=environment)
+    try:
+        wait_until(ask, "the proxy")
+        # Each is a line of the log; its logger keeps some before it waits.
+        assert {ask() for _ in range(60)} == {404}
+    finally:
+        proxy.kill()
+        proxy.wait()

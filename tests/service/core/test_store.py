@@ -22,6 +22,7 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.changes import Change, Changes
 from offline_jobs.service.errors import (
     AttemptClosed,
+    Departing,
     IdempotencyConflict,
     NotFinished,
     NotFound,
@@ -31,8 +32,11 @@ from offline_jobs.service.errors import (
 )
 from offline_jobs.service.model import Ending, Job, Standing
 from offline_jobs.service.store import database
+from offline_jobs.service.store.departures import CLOSED
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.store.tables import metadata
+from offline_jobs.service.web.identity import CACHE_SECONDS
+from tests.service.core.conftest import Clock
 from tests.service.core.factories import make_new_job, make_record
 
 LIMIT = 1000
@@ -70,6 +74,45 @@ def test_the_same_key_with_another_body_is_a_conflict_that_names_the_job(store: 
     with pytest.raises(IdempotencyConflict) as refused:
         store.create_job(replace(new, digest="f" * 64), open_limit=LIMIT)
     assert refused.value.id == first.id
+
+
+def test_a_name_stays_closed_for_longer_than_an_old_token_counts(
+    database_url: str, changes: Changes
+) -> None:
+    clock = Clock()
+    store = Store(database_url, changes, clock)
+    store.migrate()
+    assert timedelta(seconds=CACHE_SECONDS) < CLOSED < timedelta(minutes=5)
+    store.departures.begin("ada")
+    clock.now += CLOSED / 2
+    store.departures.complete("ada", ".retired/ada")
+    clock.now += CLOSED - timedelta(seconds=5)
+    with pytest.raises(Departing):
+        submit(store)
+    clock.now += timedelta(seconds=5)
+    assert store.job(submit(store)).owner == "ada"  # type: ignore[union-attr]
+    store.close()
+
+
+def test_a_departure_is_told_to_those_who_listen(store: Store, changes: Changes) -> None:
+    running, ended = submit(store), submit(store, idempotency_key="another")
+    store.states.finish(ended, 1, DONE)
+    heard: list[Change] = []
+    changes.listen(heard.append)
+
+    store.departures.begin("ada")
+    asked = store.job(running)
+    assert store.departures.begin("ada") == 1
+    # Asked again it is not asked for anew: what does not listen is ended some time after the first.
+    assert store.job(running) == asked
+    store.states.finish(running, 1, FAILED)
+    store.departures.complete("ada", ".retired/ada")
+
+    assert [(each.job, each.owner) for each in heard[:1]] == [(running, "ada")]
+    assert {(each.job, each.owner) for each in heard[2:]} == {
+        (running, ".retired/ada"),
+        (ended, ".retired/ada"),
+    }
 
 
 def test_two_owners_may_use_the_same_key(store: Store) -> None:

@@ -24,6 +24,7 @@ from offline_jobs.contract.states import State
 from offline_jobs.service.app import build_server
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Unauthorized
+from offline_jobs.service.hub import Hub
 from offline_jobs.service.model import Ending, Standing
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
@@ -43,6 +44,7 @@ from tests.factories import (
 from tests.plain import NO_TLS
 from tests.site import wait_until
 
+HUB_TOKEN = "what hub and service share"
 KEY = b"a key of at least sixteen bytes"
 API = f"{SERVICE_PREFIX}api/v1/"
 PEOPLE = {
@@ -161,6 +163,7 @@ class Service:
         with self.store._database.write() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
+        self.store.departures._closed.clear()
         self.wakes.clear()
 
     def client(self, name: str, kind: str = "token") -> Client:
@@ -221,7 +224,8 @@ def running_service(
         open_limit=open_limit,
         wake=lambda: wakes.append(None),
     )
-    public, runs = build_public_app(services, who), build_runs_app(services)
+    hub = Hub("http://127.0.0.1:9", HUB_TOKEN)
+    public, runs = build_public_app(services, who, hub=hub), build_runs_app(services)
     with served(public) as public_url, served(runs) as runs_url, ExitStack() as clients:
         yield Service(services, public_url, runs_url, public, runs, wakes, clients)
     public.state.reader.close()

@@ -5,6 +5,7 @@ Drawn::
     ServiceError                  what an owner may be told: code, message, field, allowed, status
     ├── NotFound                  404  no such job, or another user's
     ├── IdempotencyConflict       409  same key, other body; ``id`` is the job that has the key
+    ├── Departing                 409  the hub deletes this user
     ├── NotFinished               409  a record that is not final cannot be deleted
     ├── NoResult                  409  there is no executed notebook (or log) yet
     ├── TooManyJobs               429  the owner's limit of open jobs is reached
@@ -86,6 +87,19 @@ class IdempotencyConflict(ServiceError):
             f"This Idempotency-Key belongs to job {id}, which has another body. "
             "Send a new key for a new job.",
             id=id,
+        )
+
+
+class Departing(ServiceError):
+    """The hub deletes this user, or did so a moment ago."""
+
+    code = "departing"
+    status = 409
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(
+            f"The hub is deleting the user {owner}, so no job is taken. If you are new and called"
+            " so, too, try again in two minutes."
         )
 
 

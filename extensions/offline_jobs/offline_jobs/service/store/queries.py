@@ -68,10 +68,10 @@ def read_jobs(
     return [build_job(row) for row in connection.execute(statement)]
 
 
-def count_open(connection: Connection, owner: str) -> int:
-    """How many of the owner's jobs have not ended."""
+def find_open(connection: Connection, owner: str) -> list[str]:
+    """The owner's jobs that have not ended, by their ids."""
     statement = select(jobs.c.id).where(jobs.c.owner == owner, _NOT_TERMINAL)
-    return len(connection.execute(statement).all())
+    return list(connection.execute(statement).scalars())
 
 
 def read_attempt(connection: Connection, job_id: str, number: int) -> Attempt | None:

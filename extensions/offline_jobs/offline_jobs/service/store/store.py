@@ -32,6 +32,7 @@ from offline_jobs.service.errors import (
 from offline_jobs.service.model import Attempt, Job, NewJob
 from offline_jobs.service.store import queries
 from offline_jobs.service.store.database import Database
+from offline_jobs.service.store.departures import Departures
 from offline_jobs.service.store.rows import make_cursor, parse_cursor
 from offline_jobs.service.store.states import States, new_attempt_row
 from offline_jobs.service.store.tables import (
@@ -65,6 +66,8 @@ class Store:
         self._clock = clock
         #: What the reconciler alone uses.
         self.states = States(self._database, changes, clock)
+        #: What the hub asks before it deletes a user.
+        self.departures = Departures(self._database, changes, clock)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version."""
@@ -99,13 +102,15 @@ class Store:
 
         Raises:
             IdempotencyConflict: the owner used the key for another submission.
+            Departing: the hub deletes the owner.
             TooManyJobs: the owner has ``open_limit`` jobs that have not ended.
         """
         with self._database.write() as connection:
             earlier = queries.read_job_of_key(connection, new.owner, new.idempotency_key)
             if earlier is not None:
                 return _same(earlier, new.digest), False
-            if queries.count_open(connection, new.owner) >= open_limit:
+            self.departures.check(new.owner)
+            if len(queries.find_open(connection, new.owner)) >= open_limit:
                 raise TooManyJobs(open_limit)
             job = self._insert_job(connection, new)
             crash_at("before-commit")

@@ -12,7 +12,16 @@ from starlette.responses import JSONResponse, Response
 from offline_jobs.contract import run
 from offline_jobs.contract.names import API_PREFIX, RUNS_PREFIX
 from offline_jobs.service.hub import Hub
-from offline_jobs.service.web import catalogue, events, health, jobs, page, results, runs
+from offline_jobs.service.web import (
+    catalogue,
+    departures,
+    events,
+    health,
+    jobs,
+    page,
+    results,
+    runs,
+)
 from offline_jobs.service.web.errors import install_handlers
 from offline_jobs.service.web.events import Streams
 from offline_jobs.service.web.identity import CallerOf, Identify, identify_caller
@@ -68,6 +77,7 @@ def build_public_app(
         guarded.include_router(part.router)
     guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)
     app.include_router(guarded)
+    app.include_router(departures.router, prefix=api)
     app.include_router(page.router, prefix=base)
     app.include_router(health.router)
     return app

@@ -1,0 +1,42 @@
+"""A user is deleted where sessions are pods: a pod moves the home, or the user stays."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from hub_config.homes import RETIRED
+from tests.bed.client import POD, wait
+from tests.bed.hub.objects import NAMESPACE
+from tests.node.with_hub.site import BUILDING, PodSite
+
+pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+
+
+def test_a_home_is_moved_before_its_users_name_is_free(site: PodSite) -> None:
+    site.sign_in("ben")
+    admin = site.sign_in("admin")
+    home, retired = site.homes / "ben", site.homes / RETIRED
+    home.mkdir()
+    (home / "thesis.txt").write_text("mine")
+    os.chown(home, 1000, 100)
+
+    retired.touch()
+    refused = admin.api.delete("/hub/api/users/ben", timeout=180)
+    retired.unlink()
+
+    assert refused.status_code == 503
+    assert "ben was not deleted: the home cannot be put aside" in refused.json()["message"]
+    assert admin.api.get("/hub/api/users/ben").status_code == 200
+    assert (home / "thesis.txt").exists()
+
+    answer = admin.api.delete("/hub/api/users/ben", timeout=180)
+
+    assert answer.status_code == 204, answer.text
+    (moved,) = retired.glob("ben-20*")
+    assert (moved / "thesis.txt").read_text() == "mine"
+    assert not home.exists()
+    assert retired.stat().st_mode & 0o777 == 0o700
+    labels = "notebook-hpc/retires=ben"
+    wait("no such pod", lambda: not site.client.list(*POD, NAMESPACE, labels=labels), 60)
