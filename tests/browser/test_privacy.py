@@ -82,6 +82,21 @@ def test_markup_of_users_and_notebooks_is_shown_as_text(
     expect_no_script(lab.page)
 
 
+@pytest.mark.timeout(300)
+def test_pages_that_are_open_end_with_the_login(open_window: OpenWindow) -> None:
+    window = open_window()
+    window.sign_in("admin")
+    # What comes next depends on whether a session of theirs runs.
+    expect(window.page.get_by_label("Password")).to_have_count(0)
+    page = window.open_jobs()
+    other = page.context.new_page()
+
+    other.goto("/hub/logout")
+
+    # Sooner than the service asks the hub again, which is each quarter of a minute at best.
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=10_000)
+
+
 def expect_no_script(page: Page) -> None:
     """No script that a user brought ran, and none of their elements is there."""
     assert page.evaluate("window.ran") is None

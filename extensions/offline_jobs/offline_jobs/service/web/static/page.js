@@ -303,6 +303,9 @@ function follow(query, { job, removed, refresh }) {
     if (!document.hidden) open();
   };
   const lookAgain = (event) => { if (event.persisted) look(); };
+  // A page of the hub shows in this browser that nobody is signed in (its `page.html`).
+  const login = new BroadcastChannel("notebook-hpc-login");
+  login.addEventListener("message", refresh);
   look();
   document.addEventListener("visibilitychange", look);
   addEventListener("pagehide", close);
@@ -311,6 +314,7 @@ function follow(query, { job, removed, refresh }) {
     document.removeEventListener("visibilitychange", look);
     removeEventListener("pagehide", close);
     removeEventListener("pageshow", lookAgain);
+    login.close();
     close();
   };
 }
