@@ -14,6 +14,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, event
 
+from offline_jobs.service.app import build_server
 from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.hub import Hub, TokenOwner
 from offline_jobs.service.web import connections
@@ -115,6 +116,32 @@ def test_a_result_that_does_not_fit_leaves_what_was_there(
 
 def fail_for_room(_: int) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_answer_waits_for_no_acknowledgement(service: Service) -> None:
+    server = build_server(service.app)
+    server.config.load()
+
+    def make_protocol() -> asyncio.Protocol:
+        config = server.config
+        made: asyncio.Protocol = config.http_protocol_class(  # type: ignore[call-arg]
+            config=config, server_state=server.server_state, app_state={}
+        )
+        return made
+
+    async def accept(accepted: socket.socket) -> int:
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(make_protocol, accepted)
+        own: socket.socket = transport.get_extra_info("socket")
+        value = own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        transport.close()
+        return value
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as bound,
+        socket.create_connection(bound.getsockname()),
+    ):
+        assert asyncio.run(accept(bound.accept()[0])) != 0
 
 
 def test_a_head_that_never_ends_ends_its_connection(
