@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -33,7 +33,7 @@ class JobsService:
     """The jobs service, as the hub speaks to it; with the token that it gave it."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
 
     async def end_jobs(self, user: str) -> None:
         """Wait until no job of a user is open; the service takes no new one.

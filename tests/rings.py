@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -180,6 +182,14 @@ class LongRun:
 def long_run(request: pytest.FixtureRequest) -> bool:
     """Tell whether this is the long run, for tests that then do more rounds."""
     return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture
+def seed(record_property: Callable[[str, object], None]) -> int:
+    """The seed of a test that draws, recorded; from ``NOTEBOOK_HPC_SEED`` where that is set."""
+    chosen = int(os.environ.get("NOTEBOOK_HPC_SEED") or random.SystemRandom().randrange(10**6))
+    record_property("seed", chosen)
+    return chosen
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

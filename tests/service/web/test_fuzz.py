@@ -6,15 +6,17 @@ more. The seed is recorded, and taken from ``NOTEBOOK_HPC_SEED`` where that is s
 
 import json
 import logging
-import os
 import random
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.contract.run import Progress
+from tests.service.core.factories import make_record
 from tests.service.web.factories import (
     API,
     HUB_TOKEN,
@@ -84,25 +86,7 @@ RUNS = [
 METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
 #: What no job is called.
 NO_JOBS = ["%00", "%ff%fe", "a" * 300, "..", "%2e%2e%2fx", "A1B2C3D4E5F6", "'", "a;b"]
-PROGRESS = {
-    "phase": "running",
-    "cell": 1,
-    "total": 3,
-    "cell_seconds": [0.5],
-    "memory_bytes": 1_000,
-    "memory_peak_bytes": 2_000,
-    "memory_limit_bytes": 3_000,
-    "log_tail": "one\n",
-}
-RESULT = {
-    "outcome": "succeeded",
-    "cell": 3,
-    "total": 3,
-    "started": "2026-11-28T12:00:00+00:00",
-    "ended": "2026-11-28T12:00:03+00:00",
-    "cell_seconds": [0.5, 1, 1],
-    "memory_peak_bytes": 2_000,
-}
+PROGRESS = Progress("running", cell=1, total=3, cell_seconds=[0.5], log_tail="one\n")
 
 
 class Draw:
@@ -189,7 +173,8 @@ class Draw:
         """A request to the runners' port."""
         given = {b"Authorization": f"Bearer {token}".encode(), b"Content-Type": b"application/json"}
         number = self.choose([*["1"] * 20, "0", "-1", "99999999999999999999", "x", "%ff"])
-        document = self.choose([PROGRESS, RESULT, make_notebook("1")])
+        record = make_record(job=self._job)
+        document = self.choose([PROGRESS.to_json(), record.to_json(), make_notebook("1")])
         return {
             **self.draw_address(f"/internal/v1/runs/JOB/{number}".replace("JOB", self._job), RUNS),
             "headers": self.draw_headers(given),
@@ -221,13 +206,6 @@ def amount(long_run: bool) -> int:
 
 
 @pytest.fixture
-def seed(record_property: Record) -> int:
-    chosen = int(os.environ.get("NOTEBOOK_HPC_SEED") or random.SystemRandom().randrange(10**6))
-    record_property("seed", chosen)
-    return chosen
-
-
-@pytest.fixture
 def no_trace(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Nothing of a request became an error of the service's."""
     with caplog.at_level(logging.ERROR):
@@ -236,22 +214,27 @@ def no_trace(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     assert not traces, traces
 
 
+def send_all(client: httpx.Client, url: str, requests: Iterable[dict[str, Any]]) -> Counter[int]:
+    """Send requests and check each answer; how often each status came."""
+    seen: Counter[int] = Counter()
+    for drawn in requests:
+        answer = send(client, url, drawn)
+        check(answer, drawn)
+        seen[answer.status_code] += 1
+    return seen
+
+
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("no_trace")
 def test_any_request_of_people_is_answered(
     service: Service, ada: Client, amount: int, seed: int, record_property: Record
 ) -> None:
     draw = Draw(seed, ada.submit().json()["id"])
-    seen: dict[int, int] = {}
-    for number in range(amount):
-        drawn = draw.draw_public(number)
-        answer = send(ada.http, service.public, drawn)
-        check(answer, drawn)
-        seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
+    seen = send_all(ada.http, service.public, map(draw.draw_public, range(amount)))
     record_property("answers", dict(sorted(seen.items())))
     # It would show little if all were refused at the door.
-    assert seen.get(200, 0) + seen.get(202, 0) > amount / 20, seen
-    assert seen.get(422, 0) > amount / 20, seen
+    assert seen[200] + seen[202] > amount / 20, seen
+    assert seen[422] > amount / 20, seen
     assert ada.get("catalogue").status_code == 200
 
 
@@ -262,13 +245,8 @@ def test_any_request_of_a_runner_is_answered(
 ) -> None:
     job = ada.submit().json()["id"]
     draw, token = Draw(seed, job), service.services.tokens.make(job, 1)
-    seen: dict[int, int] = {}
-    client = service.runner(job)
-    for _ in range(amount):
-        drawn = draw.draw_run(token)
-        answer = send(client, service.runs, drawn)
-        check(answer, drawn)
-        seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
+    requests = (draw.draw_run(token) for _ in range(amount))
+    seen = send_all(service.runner(job), service.runs, requests)
     record_property("answers", dict(sorted(seen.items())))
-    assert seen.get(200, 0) + seen.get(204, 0) > amount / 50, seen
+    assert seen[200] + seen[204] > amount / 50, seen
     assert ada.get(f"jobs/{job}").status_code == 200

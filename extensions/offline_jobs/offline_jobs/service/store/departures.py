@@ -8,7 +8,7 @@ word about a token counts, nothing is taken in that name.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Departing
@@ -78,13 +78,13 @@ class Departures:
             self._close(owner)
             if queries.find_open(connection, owner):
                 raise Departing(owner)
-            ids = list(connection.execute(select(jobs.c.id).where(jobs.c.owner == owner)).scalars())
-            connection.execute(update(jobs).where(jobs.c.owner == owner).values(owner=keeper))
-            news = [(job_id, keeper, touch(connection, job_id, keeper)) for job_id in ids]
+            version = next_version(connection, keeper)
+            moved = update(jobs).where(jobs.c.owner == owner).values(owner=keeper, version=version)
+            ids = list(connection.execute(moved.returning(jobs.c.id)).scalars())
             # What was read in the old name is out of date.
             next_version(connection, owner)
-        for item in news:
-            self._changes.publish(*item)
+        for job_id in ids:
+            self._changes.publish(job_id, keeper, version)
         return len(ids)
 
     def _close(self, owner: str) -> None:
