@@ -82,8 +82,8 @@ test-rings: setup system-packages try-bed-programs ## run the rings of tests in 
 	@$(PYTEST) $(RINGS) -n auto --remember --durations=10 $(PYTEST_OPTIONS)
 
 quick: setup ## check what a minute can: lint, types, and all tests of pure functions
-	@$(MAKE) lint types test-lab
-	@$(PYTEST) $(PURE) -n auto -q
+	@$(MAKE) -j2 -O lint types test-lab
+	@$(PYTEST) $(PURE) -n logical -q
 
 test-lab: setup ## run the Lab extension's own tests (jest)
 	@$(JLPM) test

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.skips import BROWSERS
 
+#: Longest wait for anything that is expected of a page, on a busy machine.
+PATIENCE_SECONDS = 180
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -28,6 +30,7 @@ def running_chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         pytest.skip("needs Chromium: none of " + ", ".join(BROWSERS) + " is on the path")
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
         yield chromium

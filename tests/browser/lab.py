@@ -3,7 +3,6 @@
 from playwright.sync_api import Locator, Page, expect
 
 COMMAND = "Run as Offline Job…"
-START = 120_000
 
 
 class Lab:
@@ -24,9 +23,9 @@ class Lab:
 
     def wait_until_ready(self) -> None:
         """Wait until Lab has started and shows the home."""
-        expect(self.page.locator("#jp-MainMenu")).to_be_visible(timeout=START)
-        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0, timeout=START)
-        expect(self.file("examples")).to_be_visible(timeout=START)
+        expect(self.page.locator("#jp-MainMenu")).to_be_visible()
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
+        expect(self.file("examples")).to_be_visible()
 
     def file(self, name: str) -> Locator:
         """An entry of the file browser."""
@@ -39,7 +38,7 @@ class Lab:
         tab = self.page.locator("#jp-main-dock-panel .lm-TabBar-tab").filter(has_text=name)
         expect(tab).to_be_visible()
         rendered = self.page.locator(".jp-Notebook:visible .jp-RenderedMarkdown h1")
-        expect(rendered.first).to_be_visible(timeout=START)
+        expect(rendered.first).to_be_visible()
 
     def choose_in_run_menu(self, label: str) -> None:
         """Choose an entry of the menu *Run*."""
@@ -53,13 +52,13 @@ class Lab:
 
     def wait_for_dialog(self) -> Locator:
         """The dialog, once the service has looked at the notebook."""
-        expect(self.dialog.get_by_role("button", name="Submit")).to_be_enabled(timeout=START)
+        expect(self.dialog.get_by_role("button", name="Submit")).to_be_enabled()
         return self.dialog
 
     def submit(self) -> None:
         """Press Submit and wait until the dialog is gone: the job is taken."""
         self.dialog.get_by_role("button", name="Submit").click()
-        expect(self.dialog).to_have_count(0, timeout=START)
+        expect(self.dialog).to_have_count(0)
 
     def open_panel(self) -> Locator:
         """The panel, opened by the menu."""

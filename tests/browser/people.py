@@ -14,14 +14,12 @@ import nbformat
 from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.chromium import PATIENCE_SECONDS
 from tests.browser.lab import Lab
 from tests.site import PASSWORD, Site, User, wait_until
 
 JOBS = "/services/offline-jobs/api/v1/jobs"
 PAGE = "/services/offline-jobs/"
-#: Longest wait for a start or a job of moderate size on a busy machine, seconds and milliseconds.
-PATIENCE_SECONDS = 180
-PATIENCE = PATIENCE_SECONDS * 1000
 # Whether the button that stops a session does something.
 HAS_STOP = """() => window.require?.defined?.("jquery")
   && require("jquery")._data(document.querySelector("#stop"), "events")?.click"""
@@ -170,7 +168,7 @@ class Window:
         self.page.wait_for_function(HAS_STOP)
         self.page.get_by_role("button", name="Stop My Server").click()
         start = self.page.get_by_role("button", name="Start My Server")
-        expect(start).to_be_visible(timeout=PATIENCE)
+        expect(start).to_be_visible()
 
     def open_jobs(self) -> Page:
         """The list of the Offline Jobs page."""

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.lab import COMMAND
-from tests.browser.people import PATIENCE, Visitor, build_notebook, wait_for_file
+from tests.browser.people import Visitor, build_notebook, wait_for_file
 
 REASON = "Cell 4 raised ValueError: could not convert string to float: '2,35'"
 
@@ -24,11 +24,11 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     lab.submit()
 
     item = lab.open_panel().get_by_role("listitem").first
-    expect(item).to_contain_text("Failed", timeout=PATIENCE)
+    expect(item).to_contain_text("Failed")
     expect(item).to_contain_text(REASON)
     item.get_by_role("button", name="Open result").click()
     opened = lab.page.locator(".jp-NotebookPanel:visible")
-    expect(opened).to_contain_text("Nuclei per field", timeout=PATIENCE)
+    expect(opened).to_contain_text("Nuclei per field")
     expect(opened.locator(".jp-OutputArea img")).to_have_count(1)
     expect(opened).to_contain_text("ValueError")
 
@@ -46,9 +46,7 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     ran = [c["execution_count"] for c in partial["cells"] if c["cell_type"] == "code"]
     assert ran == [1, 2, 3, 4, None, None]
     page.get_by_role("link", name="Open in JupyterLab").click()
-    expect(page.locator(".jp-NotebookPanel:visible")).to_contain_text(
-        "ValueError", timeout=PATIENCE
-    )
+    expect(page.locator(".jp-NotebookPanel:visible")).to_contain_text("ValueError")
 
 
 @pytest.mark.timeout(600)
@@ -68,12 +66,12 @@ def test_a_job_is_cancelled_and_run_again_from_the_panel(
     expect(item).to_contain_text("Running")
     item.get_by_role("button", name="Cancel:").click()
     lab.page.get_by_role("button", name="Cancel the job").click()
-    expect(item).to_contain_text("Cancelled", timeout=PATIENCE)
+    expect(item).to_contain_text("Cancelled")
     gate.touch()
     item.get_by_role("button", name="Rerun:").click()
     lab.page.get_by_role("button", name="Run as submitted").click()
     expect(item).to_have_count(2)
-    expect(item.first).to_contain_text("Done", timeout=PATIENCE)
+    expect(item.first).to_contain_text("Done")
     expect(item.last).to_contain_text("Cancelled")
     assert "begun" in ben.user.api.get(f"/services/offline-jobs/api/v1/jobs/{job}/log").text
 
@@ -95,10 +93,10 @@ def test_a_job_is_cancelled_and_run_again_from_the_page(
     expect(row).to_contain_text("Running")
     row.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Cancel the job").click()
-    expect(row).to_contain_text("Cancelled", timeout=PATIENCE)
+    expect(row).to_contain_text("Cancelled")
     gate.touch()
     row.get_by_role("button", name="Rerun").click()
     page.get_by_role("link", name="Show it").click()
-    expect(page.locator("#state")).to_have_text("Done", timeout=PATIENCE)
+    expect(page.locator("#state")).to_have_text("Done")
     expect(page.locator("#facts")).to_contain_text(job)
     expect(page.locator("#log")).to_contain_text("through")

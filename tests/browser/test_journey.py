@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.lab import COMMAND, Lab
-from tests.browser.people import PATIENCE, Visitor
+from tests.browser.people import Visitor
 from tests.browser.pictures import take_picture
 
 EXAMPLE = "2-spatial-transcriptomics.ipynb"
@@ -48,8 +48,8 @@ def test_a_job_goes_on_without_a_server_and_its_result_is_had_there(
     lab.submit()
 
     item = lab.open_panel().get_by_role("listitem").first
-    expect(item.get_by_role("progressbar")).to_be_visible(timeout=PATIENCE)
-    expect(item).to_contain_text("Running", timeout=PATIENCE)
+    expect(item.get_by_role("progressbar")).to_be_visible()
+    expect(item).to_contain_text("Running")
     job = ada.newest_job()["id"]
 
     window.stop_session()
@@ -62,7 +62,7 @@ def test_a_job_goes_on_without_a_server_and_its_result_is_had_there(
     row.get_by_role("link", name="2-spatial").click()
     page.evaluate("window.isTheSamePage = true")
     expect(page.locator("#state")).to_have_text("Running")
-    expect(page.locator("#state")).to_have_text("Done", timeout=PATIENCE)
+    expect(page.locator("#state")).to_have_text("Done")
     assert page.evaluate("window.isTheSamePage"), "the page was loaded anew"
     expect(page.locator("#facts")).to_contain_text("seed = 2")
     expect(page.locator("#log")).to_contain_text("ARI: 0.")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.people import PATIENCE, Visitor, Window
+from tests.browser.people import Visitor, Window
 from tests.browser.pictures import ROOT, take_picture
 from tests.platform_fixture import Platform
 
@@ -70,7 +70,7 @@ def test_pictures_of_jobs_in_several_states(story: Platform, browser: Browser) -
     expect(dark.page.locator("#log")).to_contain_text("ARI")
     take_picture(dark.page, "job-dark")
     ada.wait_for_state(waiting, "succeeded", "running")
-    expect(page.locator("#state")).to_have_text("Failed", timeout=PATIENCE)
+    expect(page.locator("#state")).to_have_text("Failed")
 
 
 def open_page(browser: Browser, visitor: Visitor, scheme: str) -> Page:

@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.lab import COMMAND
-from tests.browser.people import PATIENCE, Visitor, build_notebook, wait_for_file
+from tests.browser.people import Visitor, build_notebook, wait_for_file
 
 # Keeps every sentence that an element ever showed.
 RECORD = """(element) => {
@@ -46,8 +46,8 @@ def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
 
     def shows(number: int) -> None:
         words = f"Cell {number} of 5"
-        expect(item).to_contain_text(words, timeout=PATIENCE)
-        expect(sentence).to_have_text(words, timeout=PATIENCE)
+        expect(item).to_contain_text(words)
+        expect(sentence).to_have_text(words)
         for bar in (item.get_by_role("progressbar"), row.get_by_role("progressbar")):
             assert_value(bar, number)
         ben.wait_for_cell(job["id"], number)
@@ -58,8 +58,8 @@ def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
     cells = {text for text in window.page.evaluate("window.seen") if text.startswith("Cell")}
     assert "Cell 5 of 5" not in cells
     second.touch()
-    expect(item).to_contain_text("Done", timeout=PATIENCE)
-    expect(row).to_contain_text("Done", timeout=PATIENCE)
+    expect(item).to_contain_text("Done")
+    expect(row).to_contain_text("Done")
     assert job["path"] == "work/waits.ipynb"
 
 

@@ -160,22 +160,33 @@ def run_in_python(program: str, folder: Path) -> subprocess.CompletedProcess[str
     )
 
 
-def test_a_reader_that_stands_still_loses_no_output(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "transport"),
+    [("/tmp", "ipc"), ("x" * 90, "tcp")],  # noqa: S108 - as short as it is nearly everywhere
+    ids=["names", "ports"],
+)
+def test_a_reader_that_stands_still_loses_no_output(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, transport: str
+) -> None:
     """More than sockets and ZeroMQ's usual limit take, while nobody at all reads."""
+    (tmp_path / folder).mkdir(exist_ok=True)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / folder))
     code = (
         "import os, signal\n"
+        "from ipykernel.kernelapp import IPKernelApp\n"
         "from IPython.display import display\n"
         "os.kill(os.getppid(), signal.SIGSTOP)\n"
         "for i in range(3_000):\n"
         "    display({'text/plain': str(i) + 'x' * 10_000}, raw=True)\n"
         "os.kill(os.getppid(), signal.SIGCONT)\n"
     )
-    assert start(make_notebook(code, "'the end'")).wait(120) == 0
+    how = "print(IPKernelApp.instance().transport)"
+    assert start(make_notebook(code, how)).wait(120) == 0
     first, last = read(tmp_path).cells
     assert [each.data["text/plain"].rstrip("x") for each in first.outputs] == [
         str(i) for i in range(3_000)
     ]
-    assert last.outputs[0].data["text/plain"] == "'the end'"
+    assert last.outputs[0].text == f"{transport}\n"
 
 
 def test_a_cell_whose_end_is_not_heard_ends_nothing(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.bed import nodes
 from tests.bed.client import JOB, NODE_CLAIM, POD, Kind, Object, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
 from tests.browser.lab import COMMAND, Lab
-from tests.browser.people import PATIENCE, Visitor, Window, build_notebook
+from tests.browser.people import Visitor, Window, build_notebook
 from tests.browser.windows import OpenWindow
 from tests.node.with_hub.looking import (
     GROUP,
@@ -109,7 +109,7 @@ def test_a_job_goes_on_without_a_session_and_its_result_is_had_there(
     item = lab.open_panel().get_by_role("listitem").first
     # The cell with the changed parameter comes before the cell that waits.
     words = f"Cell {held + 1} of {total + 1}"
-    expect(item).to_contain_text(words, timeout=PATIENCE)
+    expect(item).to_contain_text(words)
     job = ada.newest_job()
     check_progress(read_record(page, "sentences"), last=held + 1, total=total + 1)
     assert len(site.find_volcano_jobs(job["id"])) == 1
@@ -131,7 +131,7 @@ def test_a_job_goes_on_without_a_session_and_its_result_is_had_there(
     expect(page.locator("#log")).to_contain_text("s] ")
 
     gate.open()
-    expect(page.locator("#state")).to_have_text("Done", timeout=PATIENCE)
+    expect(page.locator("#state")).to_have_text("Done")
     expect(page.locator("#log")).to_contain_text("ARI: 0.")
     expect(page.locator("#facts")).to_contain_text("seed = 2")
     assert not ada.user.server()
@@ -163,7 +163,7 @@ def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
     item, row = lab.item(name), window.row(job)
 
     for place in (item, row):
-        expect(place).to_contain_text("Cell 3 of 4", timeout=PATIENCE)
+        expect(place).to_contain_text("Cell 3 of 4")
         assert_bar(place.get_by_role("progressbar"), 3, 4)
     # Shown last, so that both were compared with what is still true.
     assert ada.job(job)["cell"] == {"number": 3, "total": 4}
@@ -173,7 +173,7 @@ def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
 
     gate.open()
     for place in (item, row):
-        expect(place).to_contain_text("Done", timeout=PATIENCE)
+        expect(place).to_contain_text("Done")
     written = site.homes / "ada" / ada.job(job)["output_path"]
     assert list_counts(json.loads(written.read_bytes())) == [1, 2, 3, 4]
 

@@ -29,12 +29,18 @@ _LOOK_SECONDS = 0.02
 _STEP_SECONDS = 0.5
 #: The first news may pass while the kernel does not know yet that somebody listens.
 _NEWS_SECONDS = 0.1
+#: Sending takes no time, unless another program has the port, which ZeroMQ then gives up for good.
+_SEND_MILLISECONDS = 1000
 _MAX_OUTPUT_BYTES = 4 * 1024**2
 _OUTPUT_TAIL_BYTES = 2000
 #: What a kernel says of its sockets whenever it starts; nobody else is on this machine's loopback.
 _TCP_WARNING = "Kernel is running over TCP without encryption"
+#: Longest name of a socket that every system takes (``sun_path``).
+_SOCKET_BYTES = 100
+#: The number of a second socket for news: jupyter_client counts its own five from 1.
+_NEWS_NUMBER = 9
 #: Run by an IPython kernel as it starts. By default it drops what its reader is 1,000 messages
-#: behind with; here it listens at a second port, whose connections have no such limit (23 is
+#: behind with; here it listens at a second address, whose connections have no such limit (23 is
 #: ZeroMQ's ``SNDHWM``, which counts for what is bound after it), and tells it in a file.
 _SEND_ALL = """
 import threading
@@ -42,10 +48,9 @@ done = threading.Event()
 def bind():
     try:
         news.socket.setsockopt(23, 0)
-        host = news.socket.last_endpoint.decode().rpartition(":")[0]
-        news.socket.bind(host + ":*")
+        news.socket.bind(address)
         with open(path, "w") as file:
-            file.write(news.socket.last_endpoint.decode().rpartition(":")[2])
+            file.write(news.socket.last_endpoint.decode())
     finally:
         done.set()
 news.schedule(bind)
@@ -94,27 +99,34 @@ class Kernel:
         Raises:
             KernelMissingError: there is no kernel of that name.
         """
-        self._owns_process = owns_process
-        self._output = folder / "kernel-output.txt"
-        self._port = folder / "kernel-news-port"
-        self._context = context = zmq.asyncio.Context()
-        # No bound on messages that wait to be read: a save must not make outputs vanish.
-        context.setsockopt(zmq.RCVHWM, 0)
-        self.manager = AsyncKernelManager(
-            kernel_name=name,
-            kernel_spec_manager=specs,
-            context=context,
-            connection_file=str(folder / "kernel-connection.json"),
-        )
-        self.client: AsyncKernelClient | None = None
-        self._is_listening = False
-        self.language_info: dict[str, Any] = {}
         try:
             spec = specs.get_kernel_spec(name)
         except NoSuchKernel as error:
             raise KernelMissingError(name) from error
         self.language = str(spec.language)
         self.argv = tuple(map(str, spec.argv))
+        self._owns_process = owns_process
+        self._output = folder / "kernel-output.txt"
+        self._news = folder / "kernel-news"
+        self._is_ipython = any(each.startswith("ipykernel") for each in self.argv)
+        # Sockets with names where that can be: a port is free only until another program has it,
+        # and the kernel that then comes too late may wait for ever.
+        sockets = folder / f"kernel-ipc-{_NEWS_NUMBER}"
+        has_names = self._is_ipython and len(os.fsencode(sockets)) <= _SOCKET_BYTES
+        self._context = context = zmq.asyncio.Context()
+        # No bound on messages that wait to be read: a save must not make outputs vanish.
+        context.setsockopt(zmq.RCVHWM, 0)
+        context.setsockopt(zmq.SNDTIMEO, _SEND_MILLISECONDS)
+        self.manager = AsyncKernelManager(
+            kernel_name=name,
+            kernel_spec_manager=specs,
+            context=context,
+            connection_file=str(folder / "kernel.json"),
+            transport="ipc" if has_names else "tcp",
+        )
+        self.client: AsyncKernelClient | None = None
+        self._is_listening = False
+        self.language_info: dict[str, Any] = {}
         #: What a notebook says of the kernel that ran it.
         self.kernelspec = {
             "name": name,
@@ -147,10 +159,15 @@ class Kernel:
 
     async def _launch(self, cwd: Path, environment: Mapping[str, str]) -> None:
         arguments = []
-        if self.manager.ipykernel:
+        if self._is_ipython:
             # History in a file is of no use here, and SQLite on a network file system may hang.
             arguments.append("--HistoryManager.hist_file=:memory:")
-            names = f"{{'news': get_ipython().kernel.iopub_thread, 'path': {str(self._port)!r}}}"
+            where = f"-{_NEWS_NUMBER}" if self.manager.transport == "ipc" else ":*"
+            address = f"{self.manager.transport}://{self.manager.ip}{where}"
+            names = (
+                "{'news': get_ipython().kernel.iopub_thread,"
+                f" 'path': {str(self._news)!r}, 'address': {address!r}}}"
+            )
             arguments.append(f"--IPKernelApp.code_to_run=exec({_SEND_ALL!r}, {names})")
         try:
             with self._output.open("ab") as output:
@@ -172,7 +189,7 @@ class Kernel:
         """
         # Given nothing, the client makes a context of its own.
         self.client = self.manager.client(context=self._context)
-        self.client.start_channels(iopub=False)
+        self.client.start_channels(iopub=False, hb=False)
         deadline = time.monotonic() + seconds
         while not await self._answers():
             if not await self.manager.is_alive():
@@ -187,8 +204,8 @@ class Kernel:
         Only who comes after the first reply gets news without a limit (:data:`_SEND_ALL`).
         """
         assert self.client is not None  # noqa: S101 - made by make_ready
-        message_id = self.client.kernel_info()
         try:
+            message_id = self.client.kernel_info()
             while True:
                 reply = await self.client.get_shell_msg(timeout=_STEP_SECONDS)
                 if reply["parent_header"].get("msg_id") == message_id:
@@ -203,13 +220,14 @@ class Kernel:
                     news["content"].get("execution_state") == "idle"
                 ):
                     return True
-        except Empty:
+        except (Empty, zmq.Again):
             return False
 
     def _listen(self, client: AsyncKernelClient) -> None:
         """Connect to where the kernel sends its news; it has told by the time that it replies."""
         with suppress(OSError, ValueError):
-            client.iopub_port = int(self._port.read_text(encoding="ascii"))
+            told = self._news.read_text(encoding="utf-8")
+            client.iopub_port = int(told.replace(":", "-").rpartition("-")[2])
         client.iopub_channel.start()
         self._is_listening = True
 
