@@ -23,6 +23,8 @@ from tests.rings import get_ring
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+#: Where Debian has R's kernel.
+R_KERNEL = Path("/usr/share/jupyter/kernels/ir")
 # What `tests/system_packages.sh` leaves when it tried to install one in vain.
 FAILED_INSTALLATION = ROOT / "build" / "system-packages.log"
 
@@ -50,6 +52,13 @@ class ExpectedSkip:
 def lacks_chromium() -> bool:
     """Tell whether there is no browser and none can be had: it comes with Debian, for root."""
     if any(shutil.which(name) for name in BROWSERS):
+        return False
+    return os.geteuid() != 0 or shutil.which("apt-get") is None or FAILED_INSTALLATION.exists()
+
+
+def lacks_r() -> bool:
+    """Tell whether there is no R with its kernel, and none can be had: as for Chromium."""
+    if R_KERNEL.is_dir():
         return False
     return os.geteuid() != 0 or shutil.which("apt-get") is None or FAILED_INSTALLATION.exists()
 
@@ -93,6 +102,7 @@ EXPECTED = (
     ExpectedSkip("real nodes", lacks_real_nodes, "node"),
     ExpectedSkip("a builder of images", lacks_image_builder, "images"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),
+    ExpectedSkip("R with its kernel", lacks_r, "runner"),
     ExpectedSkip("Linux", lacks_linux, "unit"),
     ExpectedSkip("shared", lacks_shared, "unit"),
 )

@@ -57,6 +57,10 @@ if [ "$(uname -s)" = Linux ]; then
         $(missing util-linux unshare)
 fi
 
+# Parameters are shown to reach a kernel of another language.
+# shellcheck disable=SC2046 # each is one word or none
+install "R with its kernel" "runner ring" $(missing r-cran-irkernel Rscript)
+
 # Images are built with buildah upon a Debian that debootstrap makes: neither needs a registry of
 # images, and buildah no engine.
 if [ "$(uname -s)" = Linux ]; then

@@ -31,11 +31,13 @@ from papermill.engines import Engine
 from papermill.log import logger as papermill_log
 
 from offline_jobs.contract.names import ENGINE_NAME
-from offline_jobs.runner import marks
+from offline_jobs.runner import languages, marks
 from offline_jobs.runner.carrying import carry_over
 from offline_jobs.runner.kernel import Kernel
 from offline_jobs.runner.manager import Manager
 from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
+
+languages.install()
 
 #: An interrupted cell may clean up for so long before its kernel is killed.
 GRACE_SECONDS = 5.0

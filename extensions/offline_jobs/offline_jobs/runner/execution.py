@@ -211,6 +211,7 @@ class Execution:
         from papermill.exceptions import PapermillException, PapermillExecutionError  # noqa: PLC0415
 
         from offline_jobs.runner.engine import RunContext  # noqa: PLC0415
+        from offline_jobs.runner.languages import explain_refusal  # noqa: PLC0415
 
         specification, kernel = self.specification, self.kernel
         assert kernel is not None  # noqa: S101 - made by _prepare
@@ -246,6 +247,10 @@ class Execution:
             write_file(self.local, nbformat.writes(notebook).encode(errors="replace"))
         except (DeadKernelError, CellTimeoutError) as error:
             raise RunFailedError(self._kernel_died(kernel)) from error
+        except NotImplementedError as error:
+            # papermill's word for a list or an object that it cannot write in that language.
+            said = explain_refusal(kernel.language, specification.parameters)
+            raise ending.refused(said) from error
         except (PapermillException, ValueError) as error:
             if self.reporter.cell:
                 raise
