@@ -31,6 +31,8 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     expect(opened).to_contain_text("Nuclei per field")
     expect(opened.locator(".jp-OutputArea img")).to_have_count(1)
     expect(opened).to_contain_text("ValueError")
+    lab.panel.get_by_role("button", name="3-fails-in-the-middle", exact=True).click()
+    expect(lab.panel).to_contain_text("was run up to cell 4 of 6")
 
     job = ben.newest_job()
     window = open_window(ben)

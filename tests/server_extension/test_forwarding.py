@@ -20,6 +20,7 @@ JOB = "k3j9x0a1b2c3"
         ("POST", f"jobs/{JOB}/cancel", f"jobs/{JOB}/cancel"),
         ("POST", f"jobs/{JOB}/rerun", f"jobs/{JOB}/rerun"),
         ("GET", f"jobs/{JOB}/log", f"jobs/{JOB}/log"),
+        ("GET", f"jobs/{JOB}/record", f"jobs/{JOB}/record"),
         ("GET", f"jobs/{JOB}/result", f"jobs/{JOB}/result"),
     ],
 )

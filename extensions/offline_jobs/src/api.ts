@@ -11,6 +11,7 @@ import type {
   IErrorBody,
   IJob,
   IJobPage,
+  IRunRecord,
   ISession,
   ISubmission
 } from './types';
@@ -58,6 +59,7 @@ export interface IApi {
   rerun(id: string, key: string): Promise<IJob>;
   remove(id: string): Promise<void>;
   log(id: string): Promise<string>;
+  record(id: string): Promise<IRunRecord>;
   /** Address from which a browser downloads the executed notebook. */
   resultUrl(id: string): string;
 }
@@ -177,6 +179,10 @@ export class Api implements IApi {
       this._settings
     );
     return response.text();
+  }
+
+  record(id: string): Promise<IRunRecord> {
+    return this._json<IRunRecord>(`${jobPath(id)}/record`);
   }
 
   resultUrl(id: string): string {

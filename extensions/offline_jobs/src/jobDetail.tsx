@@ -2,13 +2,14 @@
  * One job: why it ended as it did and what to do next, its cells, its log, how it was run.
  */
 
+import { Clipboard } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
 import { IJobActions, JobActions } from './jobActions';
 import { JobProgress, JobState } from './jobParts';
 import type { JobsModel } from './model';
-import type { IJob } from './types';
+import type { IJob, IRunRecord } from './types';
 import { duration, elapsed, isActive, moment, size, valueText } from './words';
 
 interface IProps {
@@ -24,6 +25,7 @@ const MOST_LOG_CHARACTERS = 20_000;
 
 export function JobDetail(props: IProps): JSX.Element {
   const { job, model, actions, trans, onBack } = props;
+  const record = useRecord(job, model);
   return (
     <div className="jp-OfflineJobs-detail">
       <button className="jp-mod-styled jp-mod-minimal" onClick={onBack}>
@@ -61,9 +63,31 @@ export function JobDetail(props: IProps): JSX.Element {
         <JobProgress job={job} />
       )}
       <Log key={job.id} job={job} model={model} trans={trans} />
-      <Run job={job} model={model} trans={trans} />
+      <Run job={job} model={model} trans={trans} record={record} />
+      {record && <Methods text={record.methods.trim()} trans={trans} />}
     </div>
   );
+}
+
+/** What the runner recorded, once the job has ended; one that could not say a word has nothing. */
+function useRecord(job: IJob, model: JobsModel): IRunRecord | null {
+  const [record, setRecord] = React.useState<IRunRecord | null>(null);
+  const ended = !isActive(job);
+  React.useEffect(() => {
+    let current = true;
+    setRecord(null);
+    if (ended) {
+      model.record(job.id).then(
+        found => current && setRecord(found),
+        // The list already tells when the service is away.
+        () => undefined
+      );
+    }
+    return () => {
+      current = false;
+    };
+  }, [job.id, model, ended]);
+  return record;
 }
 
 /** One bar for each cell, as high as it took long. */
@@ -149,21 +173,57 @@ function Log(
   );
 }
 
-function Run({
-  job,
-  model,
-  trans
-}: Pick<IProps, 'job' | 'model' | 'trans'>): JSX.Element {
+/** How the result came about, to be copied into a paper. */
+function Methods(props: {
+  text: string;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { text, trans } = props;
+  const [copied, setCopied] = React.useState(false);
+  return (
+    <section>
+      <h3>{trans.__('Methods')}</h3>
+      <p className="jp-OfflineJobs-methods">{text}</p>
+      <button
+        className="jp-mod-styled jp-mod-minimal"
+        onClick={() => {
+          Clipboard.copyToSystem(text);
+          setCopied(true);
+        }}
+      >
+        {copied ? trans.__('Copied') : trans.__('Copy')}
+      </button>
+    </section>
+  );
+}
+
+function Run(
+  props: Pick<IProps, 'job' | 'model' | 'trans'> & { record: IRunRecord | null }
+): JSX.Element {
+  const { job, model, trans, record } = props;
   const now = new Date();
   const { peak_bytes, limit_bytes } = job.memory;
   const parameters = Object.entries(job.parameters)
     .map(([name, value]) => `${name} = ${valueText(value)}`)
     .join(', ');
+  const own = Object.entries(record?.record.notebook_parameters ?? {})
+    .filter(([, source]) => source)
+    .map(([name, source]) => `${name} = ${source}`)
+    .join(', ');
   const waited =
     job.started &&
     duration((Date.parse(job.started) - Date.parse(job.created)) / 1000);
   const rows: [string, string | null | false][] = [
-    [trans.__('Parameters'), parameters || trans.__('as in the notebook')],
+    [
+      trans.__('Parameters'),
+      parameters || (!own && trans.__('as in the notebook'))
+    ],
+    [
+      parameters
+        ? trans.__('As in the notebook')
+        : trans.__('Parameters, as in the notebook'),
+      own
+    ],
     [trans.__('Notebook'), job.path],
     [trans.__('Executed notebook'), job.has_result && job.output_path],
     [trans.__('Image'), model.nameOf('images', job.image)],

@@ -10,7 +10,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { IApi, RequestError } from './api';
 import { isActive } from './words';
-import type { ICatalogue, IJob } from './types';
+import type { ICatalogue, IJob, IRunRecord } from './types';
 
 const PAGE = 50;
 const MOST = 500;
@@ -156,6 +156,11 @@ export class JobsModel implements IDisposable {
   /** The job's log; the tail while it runs. @throws RequestError */
   log(id: string): Promise<string> {
     return this._api.log(id);
+  }
+
+  /** What the runner of a job that has ended recorded. @throws RequestError */
+  record(id: string): Promise<IRunRecord> {
+    return this._api.record(id);
   }
 
   resultUrl(id: string): string {

@@ -55,6 +55,13 @@ export interface IJob {
   rerun_of: string | null;
 }
 
+/** What the runner of a job recorded, as far as it is shown, and that in words for a paper. */
+export interface IRunRecord {
+  /** `notebook_parameters`: names and sources of values that the notebook itself gave. */
+  record: { notebook_parameters: Record<string, string> };
+  methods: string;
+}
+
 export interface IJobPage {
   jobs: IJob[];
   next_cursor: string | null;

@@ -232,7 +232,7 @@ class JobActionHandler(JobsHandler):
 
 
 class JobFileHandler(JobsHandler):
-    """``GET jobs/{id}/log`` and ``result``, the executed notebook as an attachment."""
+    """``GET jobs/{id}/log``, ``record`` and ``result``, the executed notebook as an attachment."""
 
     @authenticated
     async def get(self, job_id: str, what: str) -> None:
@@ -249,6 +249,6 @@ def build_handlers(base_url: str) -> list[tuple[str, type[JobsHandler]]]:
         ("jobs", JobListHandler),
         (f"jobs/{_JOB}", JobHandler),
         (rf"jobs/{_JOB}/(?P<action>cancel|rerun)", JobActionHandler),
-        (rf"jobs/{_JOB}/(?P<what>log|result)", JobFileHandler),
+        (rf"jobs/{_JOB}/(?P<what>log|record|result)", JobFileHandler),
     ]
     return [(url_path_join(base_url, NAMESPACE, path), handler) for path, handler in routes]

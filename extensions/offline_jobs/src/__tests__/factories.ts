@@ -9,6 +9,7 @@ import type {
   ICheck,
   IJob,
   IJobPage,
+  IRunRecord,
   IParameter,
   ISession,
   ISubmission
@@ -148,6 +149,13 @@ export class FakeApi implements IApi {
 
   async log(): Promise<string> {
     return this._answer('log');
+  }
+
+  async record(): Promise<IRunRecord> {
+    return this._answer({
+      record: { notebook_parameters: {} },
+      methods: 'It was run.'
+    });
   }
 
   resultUrl(id: string): string {

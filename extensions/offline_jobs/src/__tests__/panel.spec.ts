@@ -1,4 +1,4 @@
-import { Dialog } from '@jupyterlab/apputils';
+import { Clipboard, Dialog } from '@jupyterlab/apputils';
 import type { ServerConnection } from '@jupyterlab/services';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
@@ -6,10 +6,16 @@ import { Widget } from '@lumino/widgets';
 import { Api } from '../api';
 import { JobsModel } from '../model';
 import { JobsPanel } from '../panel';
+import type { IRunRecord } from '../types';
 import { makeCatalogue, makeJob } from './factories';
 
 const ENDED = makeJob({ id: 'ended0000000', name: 'old', state: 'failed' });
 const RUNNING = makeJob({ id: 'running00000', name: 'new' });
+
+const RECORD: IRunRecord = {
+  record: { notebook_parameters: { seed: '7', threshold: '' } },
+  methods: 'Notebook old.ipynb was run as a whole.\nOn one machine.\n'
+};
 
 let asked: string[];
 /** Where Lab finds the notebook of each job. */
@@ -37,6 +43,9 @@ async function answer(request: Asked): Promise<Response> {
   asked.push(`${request.method} ${path}`);
   if (path.endsWith('/log')) {
     return reply('printed');
+  }
+  if (path.endsWith('/record')) {
+    return reply(JSON.stringify(RECORD));
   }
   const bodies: Record<string, unknown> = {
     catalogue: makeCatalogue(),
@@ -96,6 +105,10 @@ function dialog(): string {
   return document.querySelector('.jp-Dialog-header')?.textContent ?? '';
 }
 
+function shown(selector: string): string {
+  return document.querySelector(selector)?.textContent ?? '';
+}
+
 beforeEach(async () => {
   asked = [];
   place = 'lab/old.ipynb';
@@ -141,6 +154,20 @@ it('changes nothing for being opened, read and hidden', async () => {
   await settle();
   expect(changes()).toEqual([]);
   expect(dialog()).toBe('');
+});
+
+it('shows and copies what the runner of an ended job recorded', async () => {
+  const copy = jest.spyOn(Clipboard, 'copyToSystem').mockReturnValue();
+  await press('new');
+  await settle();
+  expect(asked).not.toContain(`GET jobs/${RUNNING.id}/record`);
+  await press('‹ All jobs');
+  await press('old');
+  await press('Copy');
+  expect(copy.mock.calls).toEqual([[RECORD.methods.trim()]]);
+  await until(() => shown('.jp-OfflineJobs-methods') === RECORD.methods.trim());
+  expect(shown('dl')).toContain('As in the notebookseed = 7');
+  expect(shown('dl')).not.toContain('threshold = ');
 });
 
 it.each([
