@@ -21,10 +21,12 @@ from fastapi import FastAPI, Request
 from hub_config.catalogue import GIB
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
+from offline_jobs.service.access import Access
 from offline_jobs.service.app import build_server
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Unauthorized
 from offline_jobs.service.hub import Hub
+from offline_jobs.service.intake import Intake
 from offline_jobs.service.model import Ending, Standing
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
@@ -214,15 +216,19 @@ def running_service(
     store = Store(f"sqlite:///{folder / 'jobs.sqlite'}", changes)
     store.migrate()
     wakes: list[None] = []
+
+    def wake() -> None:
+        wakes.append(None)
+
     services = Services(
         store=store,
         objects=ObjectStore(folder / "objects"),
         tokens=Tokens(KEY),
         changes=changes,
         catalogue=CATALOGUE,
-        measure=make_machine,
-        open_limit=open_limit,
-        wake=lambda: wakes.append(None),
+        intake=Intake(store, CATALOGUE, make_machine, open_limit, wake),
+        access=Access(store, CATALOGUE),
+        wake=wake,
     )
     hub = Hub("http://127.0.0.1:9", HUB_TOKEN)
     public, runs = build_public_app(services, who, hub=hub), build_runs_app(services)

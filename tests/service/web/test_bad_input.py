@@ -293,6 +293,12 @@ def test_ids_of_no_job(sender: Client, job: str) -> None:
         assert_refused(sender.get(f"jobs/{job}{path}"), 404)
 
 
+def test_a_check_names_all_problems_the_notebooks_first(service: Service) -> None:
+    body = make_submission(notebook={"cells": 1}, path="no-notebook.txt", image="none")
+    problems = service.client("ada").post("jobs/check", body).json()["problems"]
+    assert [each["field"].partition(".")[0] for each in problems] == ["notebook", "path", "image"]
+
+
 def test_addresses_and_methods_that_do_not_exist(sender: Client) -> None:
     assert_refused(sender.get("nothing"), 404, "not-found")
     answer = sender.http.put(f"{API}jobs", headers=sender.headers())

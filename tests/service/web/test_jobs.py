@@ -14,7 +14,9 @@ from sqlalchemy import event
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.changes import Change, Changes
 from offline_jobs.service.store.store import Store
+from offline_jobs.service.web import reading
 from offline_jobs.service.web.identity import Caller
+from offline_jobs.service.web.schema import Submission
 from tests.factories import make_person
 from tests.files import largest_file
 from tests.service.web.factories import (
@@ -306,9 +308,31 @@ def test_a_job_that_ended_cannot_be_cancelled(service: Service, ada: Client, sta
     assert (answer.status_code, answer.json()["code"]) == (409, "already-ended")
 
 
+def test_a_field_that_comes_later_makes_no_other_submission(
+    ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Later(Submission):
+        note: str = "none"
+
+    first = ada.submit("key-00000001")
+    monkeypatch.setattr(reading, "Submission", Later)
+    repeated, said = ada.submit("key-00000001"), ada.submit("key-00000001", note="none")
+    assert [(a.status_code, a.json()["id"]) for a in (repeated, said)] == [
+        (200, first.json()["id"])
+    ] * 2
+    assert ada.submit("key-00000001", note="other").status_code == 409
+
+
 def test_rerun_runs_the_same_snapshot_as_a_new_job(service: Service, ada: Client) -> None:
     notebook = make_notebook("print(k)", parameters="k = 1")
-    job = ada.submit(notebook=notebook, parameters={"k": 5}).json()
+    asked: dict[str, Any] = {
+        "name": "by hand",
+        "parameters": {"k": 5},
+        "time_limit_seconds": 77,
+        "interruptible": True,
+        "kernel": {"name": "own", "source": "home"},
+    }
+    job = ada.submit(notebook=notebook, **asked).json()
     service.finish(job["id"])
     answers = [
         ada.post(f"jobs/{job['id']}/rerun", **{"Idempotency-Key": "rerun-0001"}) for _ in range(2)
@@ -316,7 +340,10 @@ def test_rerun_runs_the_same_snapshot_as_a_new_job(service: Service, ada: Client
     assert [a.status_code for a in answers] == [202, 200]
     again = answers[0].json()
     assert again["id"] != job["id"]
-    assert (again["rerun_of"], again["parameters"]) == (job["id"], {"k": 5})
+    assert again["rerun_of"] == job["id"]
+    assert {name: job[name] for name in asked} == asked
+    same = (*asked, "path", "group", "image", "class")
+    assert [again[name] for name in same] == [job[name] for name in same]
     assert service.store.snapshot(again["id"]) == service.store.snapshot(job["id"])
 
 

@@ -161,7 +161,11 @@ def test_a_head_that_never_ends_ends_its_connection(
         # A second request on a connection that has answered one.
         with socket.create_connection(address, timeout=20) as second:
             second.sendall(head + b"\r\n")
-            assert second.recv(10_000).startswith(b"HTTP/1.1 200")
+            answer = b""
+            while not answer.endswith(b'{"status":"ok"}'):  # head and body may come apart
+                piece = second.recv(10_000)
+                assert piece, answer
+                answer += piece
             second.sendall(head)
             assert second.recv(100) == b""
         # Whose head was whole is not hurried.

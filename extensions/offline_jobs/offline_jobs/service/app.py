@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from hub_config.catalogue import Catalogue
 from hub_config.choices import Machine
 from hub_config.processes import is_built
+from offline_jobs.service.access import Access
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
@@ -26,6 +27,7 @@ from offline_jobs.service.errors import Damaged, StartRefused
 from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
+from offline_jobs.service.intake import Intake
 from offline_jobs.service.object_store import ObjectStore, result_key
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.kept import count_finished
@@ -91,9 +93,9 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             tokens=tokens,
             changes=changes,
             catalogue=catalogue,
-            measure=measure,
+            intake=Intake(store, catalogue, measure, settings.open_jobs_per_user, reconciler.wake),
+            access=Access(store, catalogue),
             site=Site(settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri),
-            open_limit=settings.open_jobs_per_user,
             wake=reconciler.wake,
         )
         hub, sessions = Hub(settings.hub_api_url, ground.hub_token), Sessions()

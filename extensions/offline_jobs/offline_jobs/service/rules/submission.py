@@ -1,6 +1,6 @@
 """Is a submission sound? Every problem with its field, and what the service fills in itself.
 
-Called by ``web/jobs.py`` with what was sent (already of the right shape), what the person may
+Called by ``intake.py`` with what was sent (already of the right shape), what the person may
 choose and what the notebook names; the same function answers ``jobs/check``, ``POST jobs`` and a
 rerun. Pure.
 """
@@ -59,6 +59,7 @@ class Asked:
     kernel: Mapping[str, str] | None
     parameters: Mapping[str, Any]
     time_limit_seconds: int | None
+    interruptible: bool
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def larger_class(job: Job, services: Services) -> InstanceClass | None:
     if own is None or job.group not in services.catalogue.groups:
         return None
     charged = build_person(job.owner, [job.group])
-    offered = services.offer(charged)
+    offered = services.intake.offer(charged)
     larger = [
         c.instance_class
         for c in offered.classes

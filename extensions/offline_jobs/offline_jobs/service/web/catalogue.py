@@ -16,7 +16,7 @@ router = APIRouter(tags=["catalogue"])
 @router.get("/catalogue")
 def show_catalogue(request: Request, caller: CallerOf) -> Response:
     """What the caller may choose."""
-    return JSONResponse(answer_offer(services_of(request).offer(caller.person), caller))
+    return JSONResponse(answer_offer(services_of(request).intake.offer(caller.person), caller))
 
 
 def answer_offer(offer: Offer, caller: Caller) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from starlette.responses import JSONResponse
 
 from hub_config.errors import Refused
 from offline_jobs.service.errors import ServiceError, StorageFull, Unavailable, Unsound
-from offline_jobs.service.rules.submission import Problem
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +73,6 @@ def answer_error(error: ServiceError) -> JSONResponse:
     if isinstance(error, Unavailable):
         answer.headers["Retry-After"] = _RETRY_SECONDS
     return answer
-
-
-def refusal_of(problem: Problem) -> Unsound:
-    """A problem of a submission as the error that refuses it."""
-    return Unsound(problem.message, code=problem.code, field=problem.field, allowed=problem.allowed)
 
 
 def refusal_of_shape(error: ValidationError, fields: Sequence[str]) -> Unsound:

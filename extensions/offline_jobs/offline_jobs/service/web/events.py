@@ -23,7 +23,6 @@ from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.errors import answer_error
 from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
-from offline_jobs.service.web.jobs import may_see, owner_asked_for, visible_job
 from offline_jobs.service.web.services import Services, services_of
 
 router = APIRouter(tags=["events"])
@@ -90,9 +89,9 @@ async def stream_events(
     services = services_of(request)
     streams: Streams = request.app.state.streams
     if job is None:
-        owner = owner_asked_for(caller, user)
+        owner = services.access.choose_owner(caller.person, user)
     else:
-        owner = (await run_in_threadpool(visible_job, services, caller, job)).owner
+        owner = (await run_in_threadpool(services.access.find_visible, caller.person, job)).owner
     return CountedStream(_stream(request, services, caller, owner, job), streams, caller.name)
 
 
@@ -152,7 +151,7 @@ def _events(services: Services, caller: Caller, changes: list[Change]) -> str:
             parts.append(_event("removed", {"id": change.job}))
             continue
         job = services.store.job(change.job)
-        if job is not None and may_see(services, caller, job):
+        if job is not None and services.access.may_see(caller.person, job):
             parts.append(_event("job", answer_job(job, services)))
     return "".join(parts)
 

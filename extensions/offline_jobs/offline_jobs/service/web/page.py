@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from offline_jobs.service.errors import Forbidden, NotFound, ServiceError, Unauthorized
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.web.identity import Caller, identify_caller
-from offline_jobs.service.web.jobs import visible_job
 from offline_jobs.service.web.login import (
     CLIENT_ID,
     Sessions,
@@ -67,7 +66,8 @@ async def show_one(request: Request, job_id: str) -> Response:
     """The page of one job."""
     try:
         caller = await identify_caller(request)
-        job = await run_in_threadpool(visible_job, services_of(request), caller, job_id)
+        access = services_of(request).access
+        job = await run_in_threadpool(access.find_visible, caller.person, job_id)
     except ServiceError as e:
         return _turn_away(request, e)
     return _render(request, caller, "job.html", title=job.name, job_id=job.id)

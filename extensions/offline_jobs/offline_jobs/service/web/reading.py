@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from weakref import WeakValueDictionary
 
@@ -28,7 +27,7 @@ from hub_config.choices import Offer
 from offline_jobs.contract.job import SUBMISSION_FIELDS
 from offline_jobs.service import notebooks
 from offline_jobs.service.errors import ServiceError, Unavailable, Unsound
-from offline_jobs.service.notebooks import Inspected
+from offline_jobs.service.intake import Sent
 from offline_jobs.service.rules.submission import usual_kernel
 from offline_jobs.service.web.identity import is_json
 from offline_jobs.service.web.schema import Submission, parse
@@ -44,20 +43,7 @@ _BODIES_OF_A_PROCESS = 20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
-@dataclass(frozen=True)
-class Read:
-    """What a body holds.
-
-    ``submission`` is without its notebook; of that there is what was found, or why it cannot be
-    run. ``digest`` is the same for equal submissions, empty where the notebook cannot be run.
-    """
-
-    submission: Submission
-    notebook: Inspected | Unsound
-    digest: str = ""
-
-
-def read(body: bytes, offer: Offer) -> Read:
+def read(body: bytes, offer: Offer) -> Sent:
     """Read a submission's body.
 
     Args:
@@ -71,14 +57,13 @@ def read(body: bytes, offer: Offer) -> Read:
     submission = parse(Submission, body, SUBMISSION_FIELDS)
     asked = submission.asked()
     kernel = asked.kernel["name"] if asked.kernel else ""
-    bare = submission.model_copy(update={"notebook": {}})
     try:
         inspected = notebooks.inspect(submission.notebook, kernel, usual_kernel(asked, offer))
     except Unsound as problem:
-        return Read(bare, problem)
-    parameters = submission.asked(inspected.carried).parameters
-    digest = hashlib.sha256(submission.canonical(inspected.text, parameters)).hexdigest()
-    return Read(bare, inspected, digest)
+        return Sent(asked, problem)
+    asked = submission.asked(inspected.carried)
+    digest = hashlib.sha256(submission.canonical(inspected.text, asked.parameters)).hexdigest()
+    return Sent(asked, inspected, digest)
 
 
 def check_values(body: bytes) -> None:
@@ -109,7 +94,7 @@ class Reader:
         self._all = asyncio.Semaphore(MOST_LARGE)
         self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
-    async def read(self, request: Request, user: str, offer: Offer) -> Read:
+    async def read(self, request: Request, user: str, offer: Offer) -> Sent:
         """Read the submission in a request's body.
 
         Raises:

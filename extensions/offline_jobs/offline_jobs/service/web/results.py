@@ -18,7 +18,6 @@ from offline_jobs.service.errors import NoResult
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.methods import describe_methods
 from offline_jobs.service.web.identity import CallerOf
-from offline_jobs.service.web.jobs import visible_job
 from offline_jobs.service.web.services import services_of
 
 router = APIRouter(tags=["results"])
@@ -40,7 +39,7 @@ def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
     Of a runner that vanished, what it had copied, and what it had said since.
     """
     services = services_of(request)
-    job = visible_job(services, caller, job_id)
+    job = services.access.find_visible(caller.person, job_id)
     attempt = services.store.attempt(job.id, job.attempt)
     has_said = attempt is not None and attempt.result is not None
     is_over = has_said or job.state.is_terminal
@@ -58,7 +57,7 @@ def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
 def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The notebook as it was submitted, without outputs."""
     services = services_of(request)
-    job = visible_job(services, caller, job_id)
+    job = services.access.find_visible(caller.person, job_id)
     headers = {"Content-Disposition": attachment(f"{notebook_stem(job.path)}.ipynb")}
     return Response(services.store.snapshot(job.id), media_type=NOTEBOOK_TYPE, headers=headers)
 
@@ -67,7 +66,7 @@ def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Respon
 def download_result(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The executed notebook; of a job that ended badly, what there is of it."""
     services = services_of(request)
-    job = visible_job(services, caller, job_id)
+    job = services.access.find_visible(caller.person, job_id)
     key = result_key(job.id, job.attempt)
     size, content = services.objects.size(key), services.objects.open(key)
     if content is None or size is None:
@@ -84,7 +83,7 @@ def download_result(request: Request, caller: CallerOf, job_id: str) -> Response
 def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
     """What was run, with what and on what, by its runner's word, and the same in five lines."""
     services = services_of(request)
-    job = visible_job(services, caller, job_id)
+    job = services.access.find_visible(caller.person, job_id)
     attempt = services.store.attempt(job.id, job.attempt)
     record = attempt.result if attempt else None
     if record is None or not job.state.is_terminal:

@@ -56,14 +56,19 @@ class Submission(_Strict):
             kernel=self.kernel.model_dump() if self.kernel else None,
             parameters={**(carried or {}), **self.parameters},
             time_limit_seconds=self.time_limit_seconds,
+            interruptible=self.interruptible,
         )
 
     def canonical(self, notebook: str, parameters: Mapping[str, Any]) -> bytes:
         """One text for equal submissions, for the digest.
 
+        Of what is as it would be unsaid nothing is in it, so that a field that comes later makes no
+        other submission of one that is repeated then.
+
         ``notebook`` is the snapshot, ``parameters`` are all that it is run with.
         """
-        said = self.model_dump(by_alias=True, exclude={"notebook"}) | {"parameters": parameters}
+        said = self.model_dump(by_alias=True, exclude={"notebook"}, exclude_defaults=True)
+        said |= {"parameters": parameters}
         return json.dumps([said, notebook], sort_keys=True, ensure_ascii=True).encode()
 
 

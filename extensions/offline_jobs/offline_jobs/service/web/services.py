@@ -7,11 +7,9 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from hub_config.catalogue import Catalogue
-from hub_config.choices import Machine, Offer, offer
-from hub_config.errors import Refused
-from hub_config.people import Person
+from offline_jobs.service.access import Access
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import Forbidden
+from offline_jobs.service.intake import Intake
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
@@ -49,33 +47,17 @@ class Site:
 
 @dataclass(frozen=True)
 class Services:
-    """The rooms below, and the numbers that bound them."""
+    """The rooms below."""
 
     store: Store
     objects: ObjectStore
     tokens: Tokens
     changes: Changes
     catalogue: Catalogue
-    #: What this machine can give now; ``None`` on a cluster.
-    measure: Callable[[], Machine | None]
+    intake: Intake
+    access: Access
     site: Site = Site()
-    open_limit: int = 200
     wake: Callable[[], None] = lambda: None
-
-    def offer(self, person: Person) -> Offer:
-        """What a person may choose.
-
-        Raises:
-            Forbidden: none of the person's groups is in the catalogue.
-        """
-        try:
-            return offer(self.catalogue, person, self.measure())
-        except Refused as e:
-            raise Forbidden(e.message, code=e.code) from e
-
-    def leads(self, name: str) -> frozenset[str]:
-        """The groups that somebody leads."""
-        return frozenset(g.slug for g in self.catalogue.groups.values() if name in g.leads)
 
 
 def services_of(connection: HTTPConnection) -> Services:

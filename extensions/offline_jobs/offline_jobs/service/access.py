@@ -1,0 +1,89 @@
+"""Who may do what with a job: the one place that says so.
+
+Seen by its owner, an administrator, a lead of its group; ended or deleted by owner and
+administrator; run again by the owner. To all others there is no such job.
+"""
+
+from dataclasses import dataclass
+
+from hub_config.catalogue import Catalogue
+from hub_config.people import Person
+from offline_jobs.contract.names import JOB_ID
+from offline_jobs.service.errors import Forbidden, NotFound
+from offline_jobs.service.model import Job
+from offline_jobs.service.store.store import Store
+
+
+@dataclass(frozen=True)
+class Access:
+    """Jobs, as far as a person may have to do with them."""
+
+    store: Store
+    catalogue: Catalogue
+
+    def may_see(self, person: Person, job: Job) -> bool:
+        """Whether the person may see a job."""
+        return job.owner == person.name or person.admin or self._leads(person, job.group)
+
+    def find_visible(self, person: Person, job_id: str) -> Job:
+        """A job that the person may see.
+
+        Raises:
+            NotFound: there is none.
+        """
+        job = self.store.job(job_id) if JOB_ID.fullmatch(job_id) else None
+        if job is None or not self.may_see(person, job):
+            raise NotFound
+        return job
+
+    def find_changeable(self, person: Person, job_id: str) -> Job:
+        """A job that the person may end or delete.
+
+        Raises:
+            NotFound: there is none that the person may see.
+            Forbidden: it is another's.
+        """
+        job = self.find_visible(person, job_id)
+        if job.owner != person.name and not person.admin:
+            raise Forbidden("Only its owner can change a job.", code="not-owner")
+        return job
+
+    def find_repeatable(self, person: Person, job_id: str) -> Job:
+        """A job that the person may run again.
+
+        Raises:
+            NotFound: there is none that the person may see.
+            Forbidden: it is another's.
+        """
+        job = self.find_visible(person, job_id)
+        if job.owner != person.name:
+            raise Forbidden("Only its owner can run a job again.", code="not-owner")
+        return job
+
+    def choose_owner(
+        self, person: Person, user: str | None, group: str | None = None
+    ) -> str | None:
+        """Whose jobs are listed or followed; ``None`` for everybody's.
+
+        Args:
+            person: who asks.
+            user: whose are asked for: ``*`` all, nothing one's own, or of a group all of it.
+            group: whose jobs alone are asked for, if any.
+
+        Raises:
+            Forbidden: another user's, and the person is no administrator; a group's, and the person
+                is neither that nor its lead, alike for groups that do not exist.
+        """
+        if group is not None:
+            if not person.admin and not self._leads(person, group):
+                raise Forbidden("Only its leads and an administrator can see the jobs of a group.")
+            return None if user in (None, "", "*") else user
+        if user in (None, "", person.name):
+            return person.name
+        if not person.admin:
+            raise Forbidden("Only an administrator can see the jobs of other users.")
+        return None if user == "*" else user
+
+    def _leads(self, person: Person, group: str) -> bool:
+        found = self.catalogue.groups.get(group)
+        return found is not None and person.name in found.leads

@@ -1,0 +1,162 @@
+"""The one way in: what a person asks for becomes a job, or is refused with a sentence.
+
+Submissions and reruns are its callers, by the routes of ``web``; whatever makes jobs later calls it
+as well. What may be chosen is asked of the catalogue each time. A job is durable when its maker
+returns, and a key that came before gives the job that it made then.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from hub_config.catalogue import Catalogue
+from hub_config.choices import Machine, Offer, offer
+from hub_config.errors import Refused
+from hub_config.people import Person
+from offline_jobs.service.errors import Forbidden, Unsound
+from offline_jobs.service.model import Job, NewJob
+from offline_jobs.service.notebooks import Inspected
+from offline_jobs.service.rules.submission import Asked, Notebook, Problem, Sound, examine
+from offline_jobs.service.store.store import Store
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent for a job.
+
+    Of its notebook there is what was found, or why it cannot be run. ``digest`` is the same for
+    equal submissions, empty where the notebook cannot be run.
+    """
+
+    asked: Asked
+    notebook: Inspected | Unsound
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Makes jobs.
+
+    ``measure`` tells what this machine can give now, ``None`` on a cluster; of one person's jobs at
+    most ``open_limit`` have not ended.
+    """
+
+    store: Store
+    catalogue: Catalogue
+    measure: Callable[[], Machine | None]
+    open_limit: int = 200
+    wake: Callable[[], None] = lambda: None
+
+    def offer(self, person: Person) -> Offer:
+        """What a person may choose.
+
+        Raises:
+            Forbidden: none of the person's groups is in the catalogue.
+        """
+        try:
+            return offer(self.catalogue, person, self.measure())
+        except Refused as e:
+            raise Forbidden(e.message, code=e.code) from e
+
+    def accept(self, person: Person, offered: Offer, sent: Sent, key: str) -> tuple[Job, bool]:
+        """Make a job of what was sent.
+
+        Args:
+            person: who asks, and will own it.
+            offered: what the person may choose.
+            sent: what was sent, looked through.
+            key: the same for each repetition of one submission.
+
+        Returns:
+            The job and whether it is new: what was accepted once is answered alike, whatever may be
+            chosen by now.
+
+        Raises:
+            Unsound: the first problem of what was sent.
+            IdempotencyConflict, Departing, TooManyJobs: as the store says.
+        """
+        if isinstance(sent.notebook, Unsound):
+            raise sent.notebook
+        if (earlier := self.store.job_of_key(person.name, key, sent.digest)) is not None:
+            return earlier, False
+        sound = look_through(sent, offered)
+        new = _build(person, sent.asked, sound, key, sent.digest, sent.notebook.text)
+        return self._create(new)
+
+    def repeat(self, person: Person, job: Job, key: str) -> tuple[Job, bool]:
+        """Run a job's snapshot again, as a new job; what the person may use is checked anew.
+
+        Returns:
+            As :meth:`accept`.
+
+        Raises:
+            Unsound, IdempotencyConflict, Departing, TooManyJobs: as :meth:`accept`.
+            Forbidden: none of the person's groups is in the catalogue any more.
+        """
+        digest = hashlib.sha256(f"rerun {job.id}".encode()).hexdigest()
+        if (earlier := self.store.job_of_key(person.name, key, digest)) is not None:
+            return earlier, False
+        asked = Asked(
+            name=job.name,
+            path=job.path,
+            options={"group": job.group, "image": job.image, "class": job.machine_class},
+            kernel=job.kernel,
+            parameters=job.parameters,
+            time_limit_seconds=job.time_limit_seconds,
+            interruptible=job.interruptible,
+        )
+        # The parameters were sound for this snapshot, and still are.
+        sound = examine(replace(asked, parameters={}), self.offer(person), None)
+        new = _build(person, asked, sound, key, digest, self.store.snapshot(job.id))
+        return self._create(replace(new, rerun_of=job.id))
+
+    def _create(self, new: NewJob) -> tuple[Job, bool]:
+        made = self.store.create_job(new, open_limit=self.open_limit)
+        self.wake()
+        return made
+
+
+def look_through(sent: Sent, offered: Offer) -> Sound:
+    """Find every problem of what was sent, the notebook's own first."""
+    notebook = sent.notebook
+    if isinstance(notebook, Unsound):
+        found = Problem(
+            notebook.field or "notebook", notebook.code, notebook.message, notebook.allowed
+        )
+        sound = examine(sent.asked, offered, None)
+        return replace(sound, problems=(found, *sound.problems))
+    names = notebook.parameters
+    known = Notebook(
+        language=notebook.language,
+        kernel=notebook.kernel,
+        parameters=None if names is None else frozenset(p.name for p in names),
+    )
+    return examine(sent.asked, offered, known)
+
+
+def _build(
+    person: Person, asked: Asked, sound: Sound, key: str, digest: str, notebook: str
+) -> NewJob:
+    """What is to be stored of a submission.
+
+    Raises:
+        Unsound: its first problem.
+    """
+    if sound.problems or sound.choice is None:
+        first = sound.problems[0]
+        raise Unsound(first.message, code=first.code, field=first.field, allowed=first.allowed)
+    return NewJob(
+        owner=person.name,
+        name=sound.name,
+        path=asked.path,
+        group=sound.choice.group.slug,
+        image=sound.choice.image.slug,
+        machine_class=sound.choice.instance_class.slug,
+        kernel=sound.kernel,
+        parameters=asked.parameters,
+        time_limit_seconds=sound.time_limit_seconds,
+        interruptible=asked.interruptible,
+        notebook=notebook,
+        idempotency_key=key,
+        digest=digest,
+    )
