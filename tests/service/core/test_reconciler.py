@@ -12,8 +12,8 @@ from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull
-from offline_jobs.service.model import Evidence, Job, Observation
+from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, Unavailable
+from offline_jobs.service.model import Attempt, Evidence, Job, Observation
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.sentences import describe
 from offline_jobs.service.store.store import Store
@@ -117,6 +117,7 @@ def world(store: Store, changes: Changes) -> World:
     return World(store, changes)
 
 
+AWAY = Unavailable("The jobs' database is locked by another program: try again.")
 NO_ROOM = BackendError("/state/jobs/job-x could not be started: no room", "No space left")
 
 
@@ -304,6 +305,77 @@ def test_trouble_with_one_job_is_not_the_others(
     assert world.job(late).state is State.STARTING
     assert not world.job(bad).state.is_terminal
     assert caplog.text.count("the others go on") == 1
+
+
+def test_a_job_that_cannot_even_be_given_up_is_not_the_others_trouble(world: World) -> None:
+    bad = world.submit()
+    world.place.launch_errors[name_of(bad)] = NO_ROOM
+    world.place.stop_errors[name_of(bad)] = TypeError("a stop")
+    for _ in range(2 * 340):
+        world.reconcile(0.5)
+    assert world.place.stops
+    good = world.submit()
+    world.reconcile()
+    assert name_of(good) in world.place.launches
+
+
+@pytest.fixture
+def locked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is away when it is read next, and not again."""
+    read = world.store.open_attempts
+    failures = iter([AWAY])
+
+    def open_attempts() -> list[tuple[Job, Attempt]]:
+        for failure in failures:
+            raise failure
+        return read()
+
+    monkeypatch.setattr(world.store, "open_attempts", open_attempts)
+
+
+@pytest.mark.usefixtures("locked_once")
+def test_a_pass_that_failed_is_followed_by_the_next(world: World) -> None:
+    job = world.submit()
+
+    async def run_until_launched() -> None:
+        launched = asyncio.Event()
+        world.place.on_launch = launched.set
+        running = asyncio.create_task(world.reconciler.run())
+        waiting = asyncio.create_task(launched.wait())
+        await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (running, waiting):
+            task.cancel()
+
+    asyncio.run(run_until_launched())
+    assert world.place.launches == [name_of(job)]
+
+
+def test_a_round_of_the_ending_that_failed_is_followed_by_the_next(
+    world: World, request: pytest.FixtureRequest
+) -> None:
+    job = world.submit()
+    world.reconcile()
+    request.getfixturevalue("locked_once")
+    asyncio.run(world.reconciler.end_jobs(20))
+    assert world.place.stops == [(name_of(job), False)]
+
+
+def test_while_the_store_is_away_no_other_job_is_tried(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.place.slots = None
+    world.submit()
+    world.submit()
+    asked: list[str] = []
+
+    def snapshot(job_id: str) -> str:
+        asked.append(job_id)
+        raise AWAY
+
+    monkeypatch.setattr(world.store, "snapshot", snapshot)
+    with pytest.raises(Unavailable):
+        world.reconcile()
+    assert len(asked) == 1
 
 
 def test_trouble_with_one_job_does_not_keep_the_others_from_being_ended(world: World) -> None:

@@ -10,7 +10,8 @@ with a killed service. Whatever is wrong with one job, the others go on. ``app.p
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,6 +50,15 @@ _HINDRANCES: Mapping[type[NotNow], Standing] = {
     ClusterAway: Standing(State.QUEUED, Reason.CLUSTER_UNREACHABLE),
     ClusterFull: Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"asking": True}),
 }
+
+
+@contextmanager
+def _next_one_follows(what: str) -> Iterator[None]:
+    """The loop goes on, whatever was wrong with one round of it."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001  (what runs must be seen to its end)
+        _log.exception("%s failed; the next one follows", what)
 
 
 class Reconciler:
@@ -97,10 +107,8 @@ class Reconciler:
         while True:
             self._news.clear()
             pause = _ALIVE_SECONDS
-            try:
+            with _next_one_follows("a pass"):
                 pause = await self.reconcile()
-            except Exception:  # noqa: BLE001  (the loop must go on)
-                _log.exception("a pass failed; the next one follows")
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
                 await asyncio.wait_for(self._news.wait(), pause)
@@ -124,11 +132,9 @@ class Reconciler:
         force = False
         while (passed := loop.time() - begin) < seconds or not force:
             force = passed >= seconds * 2 / 3
-            try:
+            alive = True
+            with _next_one_follows("a round of the ending"):
                 alive = await self._end_round(force=force)
-            except Exception:  # noqa: BLE001  (what still runs must be ended)
-                _log.exception("a round of the ending failed; the next one follows")
-                alive = True
             if not alive:
                 return
             await asyncio.sleep(_ENDING_SECONDS)
@@ -139,10 +145,8 @@ class Reconciler:
             views = await self._look()
             alive = [v for v in views if v.seen.phase in ("waiting", "running")]
             for view in alive:
-                try:
+                with self._others_go_on(view.attempt.object_name, "could not be stopped"):
                     await self._backend.stop(view.attempt.object_name, force=force)
-                except Exception:  # noqa: BLE001  (the others must be stopped, too)
-                    self._complain(view.attempt.object_name, "could not be stopped")
             await self._take(views)
         return bool(alive)
 
@@ -184,13 +188,10 @@ class Reconciler:
             return await self._backend.observe(names)
         except Exception:  # noqa: BLE001  (the one at fault is found below)
             _log.debug("a look at all failed", exc_info=True)
-        seen: dict[str, Observation] = {}
+        seen = dict.fromkeys(names, Observation("unknown"))
         for name in names:
-            try:
+            with self._others_go_on(name, "could not be looked at"):
                 seen |= await self._backend.observe([name])
-            except Exception:  # noqa: BLE001  (the others must go on)
-                self._complain(name, "could not be looked at")
-                seen[name] = Observation("unknown")
         return seen
 
     async def _take(self, views: Sequence[View]) -> None:
@@ -203,12 +204,8 @@ class Reconciler:
                 continue
             if isinstance(step, steps.Stand | steps.Stop) and step.standing is not None:
                 standings[view.job.id, view.attempt.number] = step.standing
-            try:
+            with self._others_go_on(view.attempt.object_name, "its step failed"):
                 await self._do(view, step)
-            except Unavailable:
-                raise
-            except Exception:  # noqa: BLE001  (the others must go on)
-                self._complain(view.attempt.object_name, "its step failed")
         await self._store_standings(standings)
         await self._launch_all([view for view, step in planned if isinstance(step, steps.Launch)])
 
@@ -223,31 +220,26 @@ class Reconciler:
         for done, view in enumerate(views):
             if self._monotonic() - begin > _LAUNCHING_SECONDS:
                 return
-            try:
-                await self._try_launch(view)
-            except Unavailable:
-                raise
-            except NotNow as e:
-                standing = _HINDRANCES[type(e)]
-                await self._store_standings(
-                    {
-                        (each.job.id, each.attempt.number): standing
-                        for each in views[done:]
-                        if steps.is_new(each.job, standing)
-                    }
-                )
-                return
-            except Exception:  # noqa: BLE001  (the others must go on)
-                self._complain(view.attempt.object_name, "its launch failed")
+            with self._others_go_on(view.attempt.object_name, "its launch failed"):
+                try:
+                    await self._try_launch(view)
+                except NotNow as e:
+                    standing = _HINDRANCES[type(e)]
+                    await self._store_standings(
+                        {
+                            (each.job.id, each.attempt.number): standing
+                            for each in views[done:]
+                            if steps.is_new(each.job, standing)
+                        }
+                    )
+                    return
 
     def _plan(self, views: Sequence[View]) -> list[tuple[View, Step]]:
         now = self._clock()
         decided: dict[str, Step | None] = {}
         for view in views:
-            try:
+            with self._others_go_on(view.attempt.object_name, "no step could be found"):
                 decided[view.attempt.object_name] = decide(view, now, self._patience)
-            except Exception:  # noqa: BLE001  (the others must go on)
-                self._complain(view.attempt.object_name, "no step could be found")
         held = Held(self._tries.failed, self._tries.resting(self._monotonic()))
         return arrange(views, decided, self._backend.slots, held)
 
@@ -268,6 +260,16 @@ class Reconciler:
         self._tries.keep(names)
         self._stopped = {k: v for k, v in self._stopped.items() if k in names}
         self._complained = {k: v for k, v in self._complained.items() if k in names}
+
+    @contextmanager
+    def _others_go_on(self, name: str, what: str) -> Iterator[None]:
+        """Whatever is wrong with one attempt is complained of; a store that is away is of all."""
+        try:
+            yield
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001  (the others must go on)
+            self._complain(name, what)
 
     def _complain(self, name: str, what: str) -> None:
         """Log the error that is being handled, for each attempt once a minute at most."""
