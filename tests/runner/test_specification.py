@@ -77,10 +77,10 @@ def test_runner_isolates_itself(make_attempt: MakeAttempt) -> None:
 
 @pytest.mark.parametrize("source", ["image", "home"])
 def test_unknown_kernel(make_attempt: MakeAttempt, source: str) -> None:
-    attempt = make_attempt("1", kernel={"name": "ir", "source": source})
+    attempt = make_attempt("1", kernel={"name": "nobodys", "source": source})
     assert attempt.run() == 20
     assert attempt.record["outcome"] == "refused"
-    assert "'ir'" in attempt.record["message"]
+    assert "'nobodys'" in attempt.record["message"]
     assert ("python3" in attempt.record["message"]) == (source == "image")
     assert attempt.cells[0].outputs == []
 
@@ -88,7 +88,7 @@ def test_unknown_kernel(make_attempt: MakeAttempt, source: str) -> None:
 def test_attempt_that_is_refused_puts_the_earlier_one_aside(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt("print('precious')")
     assert attempt.run() == 0
-    attempt.specification |= {"attempt": 2, "kernel": {"name": "ir", "source": "home"}}
+    attempt.specification |= {"attempt": 2, "kernel": {"name": "nobodys", "source": "home"}}
     assert attempt.run() == 20
     assert "precious" in (attempt.output / "attempt-1" / "markers.ipynb").read_text()
 
