@@ -50,17 +50,13 @@ class ExpectedSkip:
 
 
 def lacks_chromium() -> bool:
-    """Tell whether there is no browser and none can be had: it comes with Debian, for root."""
-    if any(shutil.which(name) for name in BROWSERS):
-        return False
-    return os.geteuid() != 0 or shutil.which("apt-get") is None or FAILED_INSTALLATION.exists()
+    """Tell whether there is no browser and none can be had."""
+    return not any(shutil.which(name) for name in BROWSERS) and _lacks_debian()
 
 
 def lacks_r() -> bool:
-    """Tell whether there is no R with its kernel, and none can be had: as for Chromium."""
-    if R_KERNEL.is_dir():
-        return False
-    return os.geteuid() != 0 or shutil.which("apt-get") is None or FAILED_INSTALLATION.exists()
+    """Tell whether there is no R with its kernel: an R without one is left as it is."""
+    return not R_KERNEL.is_dir() and (shutil.which("Rscript") is not None or _lacks_debian())
 
 
 def lacks_linux() -> bool:
@@ -91,6 +87,11 @@ def lacks_image_builder() -> bool:
 def lacks_shared() -> bool:
     """Tell whether the folder beside this checkout is away: it is not part of the project."""
     return not (ROOT.parent / "shared").is_dir()
+
+
+def _lacks_debian() -> bool:
+    """Tell whether what comes with Debian, for root, cannot be had."""
+    return os.geteuid() != 0 or shutil.which("apt-get") is None or FAILED_INSTALLATION.exists()
 
 
 def _is_in_ci() -> bool:

@@ -92,13 +92,17 @@ def test_a_run_that_does_not_ask_only_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", skips.BROWSERS)
 def test_any_known_browser_is_enough(tmp_path: Path, name: str) -> None:
-    run_installer(tmp_path, {name: "exit 0", "apt-get": "exit 1", "id": "echo 0"})
+    run_installer(
+        tmp_path, {name: "exit 0", "Rscript": "exit 0", "apt-get": "exit 1", "id": "echo 0"}
+    )
 
     assert not (tmp_path / "build").exists()
 
 
 def test_an_installation_that_fails_says_so_and_does_not_end_the_run(tmp_path: Path) -> None:
-    said = run_installer(tmp_path, {"apt-get": "echo no mirror; exit 100", "id": "echo 0"})
+    said = run_installer(
+        tmp_path, {"Rscript": "exit 0", "apt-get": "echo no mirror; exit 100", "id": "echo 0"}
+    )
 
     assert said.splitlines()[-1].startswith("Chromium could not be installed")
     assert (tmp_path / "build" / skips.FAILED_INSTALLATION.name).read_text() == "no mirror\n"

@@ -15,7 +15,8 @@ TOOLS = ("sh", "dirname", "mkdir", "rm", "tail")
 # Says what it was asked to install.
 WORKING = 'echo "$@" >> "$0.said"'
 NODES = ("containerd", "runc", "nft", "ip", "unshare")
-PLAIN = {"uname": "echo Linux", "id": "echo 0", "apt-get": WORKING, "chromium": "exit 0"}
+THERE = {"chromium": "exit 0", "Rscript": "exit 0"}
+PLAIN = {"uname": "echo Linux", "id": "echo 0", "apt-get": WORKING, **THERE}
 BUILDERS = {"buildah": "exit 0", "debootstrap": "exit 0"}
 
 
@@ -78,6 +79,15 @@ def test_a_browser_does_not_wait_for_the_packages_of_nodes(tmp_path: Path) -> No
     assert machine.installed == {"chromium", "fonts-dejavu-core", *BUILDERS}
     assert "What real nodes need could not be installed; the node ring will skip" in done.stdout
     assert "no such package" in machine.log.read_text()
+
+
+def test_an_r_is_installed_with_its_kernel(tmp_path: Path) -> None:
+    there = PLAIN | BUILDERS | dict.fromkeys(NODES, "exit 0")
+    del there["Rscript"]
+    machine = Machine(tmp_path, there)
+
+    assert machine.run().returncode == 0
+    assert machine.installed - {"containernetworking-plugins"} == {"r-cran-irkernel"}
 
 
 def test_in_the_gate_a_failed_installation_is_a_fault(tmp_path: Path) -> None:
