@@ -20,18 +20,7 @@ from typing import Any
 
 import httpx
 
-from tests.bed.client import (
-    COMMAND,
-    JOB,
-    POD,
-    POD_GROUP,
-    SERVICE,
-    Client,
-    Kind,
-    Object,
-    TooLate,
-    wait,
-)
+from tests.bed.client import COMMAND, JOB, POD, POD_GROUP, SERVICE, Client, Kind, Object, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
 from tests.bed.hub.stand_in import PATIENCE, Hub
 from tests.browser.people import JOBS, Visitor, build_notebook
@@ -182,16 +171,15 @@ class Service:
 
     def wait_for_crash(self) -> None:
         """Wait until the container has killed itself and was started anew."""
-        wait(
+        seen = wait(
             "the jobs service to kill itself",
             lambda: get_container(self.find()),
             PATIENCE,
-            until=lambda found: found.get("restartCount"),
+            # The count comes before the news of what ended.
+            until=lambda found: found.get("restartCount") and "terminated" in found["lastState"],
         )
-        # The count comes before the news of what ended, which the kubelet may lose.
-        with suppress(TooLate):
-            end = wait("its end", lambda: get_container(self.find())["lastState"].get("terminated"))
-            assert end["exitCode"] == 128 + signal.SIGKILL, end
+        end = seen["lastState"]["terminated"]
+        assert end["exitCode"] == 128 + signal.SIGKILL, end
 
     def _wait_for_successor(self, before: Object) -> None:
         """Wait until another container than that of this pod answers."""

@@ -166,6 +166,7 @@ def test_a_head_that_never_ends_ends_its_connection(
                 piece = second.recv(10_000)
                 assert piece, answer
                 answer += piece
+            assert answer.startswith(b"HTTP/1.1 200")
             second.sendall(head)
             assert second.recv(100) == b""
         # Whose head was whole is not hurried.

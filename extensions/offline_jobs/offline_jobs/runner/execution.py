@@ -247,15 +247,15 @@ class Execution:
             write_file(self.local, nbformat.writes(notebook).encode(errors="replace"))
         except (DeadKernelError, CellTimeoutError) as error:
             raise RunFailedError(self._kernel_died(kernel)) from error
-        except NotImplementedError as error:
-            # papermill's word for a list or an object that it cannot write in that language.
-            said = explain_refusal(kernel.language, specification.parameters)
-            raise ending.refused(said) from error
-        except (PapermillException, ValueError) as error:
+        except (PapermillException, ValueError, NotImplementedError) as error:
             if self.reporter.cell:
                 raise
-            # A language without a translator of parameters, for example.
-            raise ending.refused(f"The notebook cannot be prepared: {error}") from error
+            # A language without a translator of parameters, for example, or with one that has no
+            # word for a list or an object.
+            said = f"The notebook cannot be prepared: {error}"
+            if isinstance(error, NotImplementedError):
+                said = explain_refusal(kernel.language, specification.parameters)
+            raise ending.refused(said) from error
 
     def _cell_started(self, number: int, total: int) -> None:
         memory, _, limit = self.watchdog.memory()

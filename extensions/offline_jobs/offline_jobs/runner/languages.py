@@ -33,11 +33,20 @@ def explain_refusal(language: str, parameters: Mapping[str, Any]) -> str:
     )
 
 
+def _write_float(value: float) -> str:
+    """Both languages call what is no number, and what has no bound, alike."""
+    if math.isnan(value):
+        return "NaN"
+    return repr(value) if math.isfinite(value) else "-Inf" if value < 0 else "Inf"
+
+
 class R(RTranslator):  # type: ignore[misc]
     """R: a list is a ``list``, an object a named one, null is ``NULL``, each number a double.
 
     A refusal is a ValueError with the sentence for it.
     """
+
+    translate_float = staticmethod(_write_float)
 
     @classmethod
     def translate_str(cls, val: str) -> str:
@@ -54,11 +63,6 @@ class R(RTranslator):  # type: ignore[misc]
         return str(val)
 
     @classmethod
-    def translate_float(cls, val: float) -> str:
-        """A double; ``NaN`` and ``Inf`` by R's names."""
-        return _write_float(val)
-
-    @classmethod
     def translate_dict(cls, val: dict[str, Any]) -> str:
         """A named list; where a name is empty, or there is none, R wants them apart."""
         values = [cls.translate(each) for each in val.values()]
@@ -72,15 +76,12 @@ class R(RTranslator):  # type: ignore[misc]
 class Julia(JuliaTranslator):  # type: ignore[misc]
     """Julia: null is ``nothing``, an object a ``Dict``; a list keeps the type of each element."""
 
+    translate_float = staticmethod(_write_float)
+
     @classmethod
     def translate_str(cls, val: str) -> str:
         """Text in which nothing is a variable."""
         return f'"{"".join(_escape(each, more="$") for each in _check(val))}"'
-
-    @classmethod
-    def translate_float(cls, val: float) -> str:
-        """A ``Float64``; ``NaN`` and ``Inf`` by Julia's names."""
-        return _write_float(val)
 
     @classmethod
     def translate_list(cls, val: list[Any]) -> str:
@@ -113,9 +114,3 @@ def _escape(character: str, *, more: str = "") -> str:
         return character
     digits = f"{ord(character):04x}"
     return f"\\u{digits}" if len(digits) == len("XXXX") else f"\\U{digits:0>8}"
-
-
-def _write_float(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return repr(value) if math.isfinite(value) else "-Inf" if value < 0 else "Inf"
