@@ -20,6 +20,7 @@ from hub_config.sentences import describe_start
 from hub_config.waiting import Stage, Waiting
 from hub_config.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification, Termination
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.kubernetes.client import JOBS, PODS, Client, Resource
@@ -108,7 +109,7 @@ def make_launch(catalogue: Catalogue, group: str, instance_class: str, job: str 
     return Launch(
         object_name=object_name(job, 1),
         specification=Specification(
-            job=job, attempt=1, name="", notebook={}, path="a.ipynb", output="", kernel={}
+            job=job, attempt=1, request=Request(path="a.ipynb"), notebook={}, output=""
         ),
         workspace=workspace,
         url=f"http://offline-jobs:8081/internal/v1/runs/{job}/1",

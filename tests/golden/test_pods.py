@@ -34,6 +34,7 @@ from hub_config.spawners.kubernetes import KubernetesSpawner
 from hub_config.values import VALUES, parse_values
 from hub_config.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.volcano.build import build_job
@@ -168,11 +169,13 @@ def make_launch(name: str, *, interruptible: bool = False) -> Launch:
         specification=Specification(
             job=job,
             attempt=attempt,
-            name="Markers",
+            request=Request(
+                name="Markers",
+                path="project/markers.ipynb",
+                kernel={"name": "python3", "source": "image"},
+            ),
             notebook={"nbformat": 4, "cells": []},
-            path="project/markers.ipynb",
             output="offline-jobs/markers/2026-11-24T061500-a1b2c3d4e5f6",
-            kernel={"name": "python3", "source": "image"},
         ),
         workspace=workspace,
         url=f"http://offline-jobs:8081/internal/v1/runs/{job}/{attempt}",

@@ -21,10 +21,23 @@ export interface IKernelChoice {
   source: string;
 }
 
-/** A job as its owner sees it. Times are ISO 8601 in UTC. */
-export interface IJob {
-  id: string;
+/** What was asked for; of a job all of it is said. */
+export interface IRequest {
   name: string;
+  /** The notebook, relative to the home. */
+  path: string;
+  group: string;
+  image: string;
+  class: string;
+  kernel: IKernelChoice;
+  parameters: Record<string, ReadonlyJSONValue>;
+  time_limit_seconds: number;
+  interruptible: boolean;
+}
+
+/** A job as its owner sees it. Times are ISO 8601 in UTC. */
+export interface IJob extends IRequest {
+  id: string;
   owner: string;
   state: JobState;
   reason: string | null;
@@ -37,18 +50,9 @@ export interface IJob {
   cell: { number: number; total: number };
   cell_seconds: number[];
   memory: { bytes: number; peak_bytes: number; limit_bytes: number };
-  group: string;
-  image: string;
-  class: string;
-  kernel: IKernelChoice;
-  parameters: Record<string, ReadonlyJSONValue>;
-  time_limit_seconds: number;
-  interruptible: boolean;
   created: string;
   started: string | null;
   ended: string | null;
-  /** The notebook, relative to the home. */
-  path: string;
   /** The executed notebook, relative to the home. */
   output_path: string;
   has_result: boolean;
@@ -128,19 +132,14 @@ export interface ISession {
   home_in_root: string | null;
 }
 
-/** Body of a check or a submission; the server extension adds the notebook itself. */
-export interface ISubmission {
-  path: string;
-  name: string;
-  group: string;
-  image: string;
-  class: string;
-  kernel?: IKernelChoice;
-  /** Only those that differ from the notebook's defaults. */
-  parameters: Record<string, ReadonlyJSONValue>;
-  time_limit_seconds?: number;
-  interruptible: boolean;
-}
+type Unsaid = 'kernel' | 'time_limit_seconds';
+
+/**
+ * Body of a check or a submission; the server extension adds the notebook itself. Of the parameters
+ * only those that differ from the notebook's defaults.
+ */
+export type ISubmission = Omit<IRequest, Unsaid> &
+  Partial<Pick<IRequest, Unsaid>>;
 
 /** Something that stands in the way of a submission, and the field it belongs to. */
 export interface IProblem {

@@ -4,7 +4,7 @@ import itertools
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from hub_config.catalogue import (
     GIB,
@@ -16,10 +16,21 @@ from hub_config.catalogue import (
     Placement,
     Queue,
 )
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord
 from offline_jobs.contract.states import Reason, State
 from offline_jobs.service.model import Attempt, Job, NewJob
 
+REQUEST = Request(
+    name="markers",
+    path="markers.ipynb",
+    group="spatial-lab",
+    image="notebook",
+    machine_class="small",
+    kernel={"name": "python3", "source": "image"},
+    time_limit_seconds=600,
+)
+_OfRequest = TypeVar("_OfRequest", NewJob, Job)
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _numbers = itertools.count()
 
@@ -52,20 +63,12 @@ def make_new_job(*sources: str, **changes: Any) -> NewJob:
     number = next(_numbers)
     new = NewJob(
         owner="ada",
-        name="markers",
-        path="markers.ipynb",
-        group="spatial-lab",
-        image="notebook",
-        machine_class="small",
-        kernel={"name": "python3", "source": "image"},
-        parameters={},
-        time_limit_seconds=600,
-        interruptible=False,
+        request=REQUEST,
         notebook=json.dumps(make_notebook(*sources)),
         idempotency_key=f"key-{number:08}",
         digest=f"{number:064x}",
     )
-    return replace(new, **changes)
+    return _change(new, changes)
 
 
 def make_job(**changes: Any) -> Job:
@@ -73,15 +76,7 @@ def make_job(**changes: Any) -> Job:
     job = Job(
         id="k3j9x0a1b2c3",
         owner="ada",
-        name="markers",
-        path="markers.ipynb",
-        group="spatial-lab",
-        image="notebook",
-        machine_class="small",
-        kernel={"name": "python3", "source": "image"},
-        parameters={},
-        time_limit_seconds=600,
-        interruptible=False,
+        request=REQUEST,
         state=State.QUEUED,
         reason=Reason.SERVICE,
         cause=None,
@@ -102,7 +97,13 @@ def make_job(**changes: Any) -> Job:
         rerun_of=None,
         digest="0" * 64,
     )
-    return replace(job, **changes)
+    return _change(job, changes)
+
+
+def _change(made: _OfRequest, changes: dict[str, Any]) -> _OfRequest:
+    """The same with other fields, of its own or of its request."""
+    asked = {name: changes.pop(name) for name in vars(REQUEST) if name in changes}
+    return replace(made, request=replace(made.request, **asked), **changes)
 
 
 def make_attempt(**changes: Any) -> Attempt:

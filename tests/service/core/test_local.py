@@ -255,7 +255,7 @@ def test_a_record_of_endless_texts_is_shortened_and_one_of_endless_depth_none(pl
     assert evidence is not None
     assert evidence.result is not None
     assert len(evidence.result.message) == 10_000
-    whole = place.make_record(parameters={"deep": 0}).dumps()
+    whole = place.make_record(git={"deep": 0}).dumps()
     for value in ("[" * 100_000 + "]" * 100_000, "9" * 5000, "NaN"):
         record.write_text(whole.replace('{"deep":0}', f'{{"deep":{value}}}'))
         evidence = place.see().evidence
@@ -501,9 +501,10 @@ def test_force_kills_the_runner_and_its_kernel_of_another_session(place: Place) 
 
 
 def test_a_kernel_left_behind_by_its_runner_is_ended_before_the_attempt(place: Place) -> None:
-    place.behave(f"{KERNEL}os.kill(os.getpid(), signal.SIGKILL)")
+    place.behave(f"{KERNEL}hold()\nos.kill(os.getpid(), signal.SIGKILL)")
     place.launch()
     kernel = _kernel(place)
+    (place.home / "go").touch()
     place.wait_for_end()
     assert _is_gone(kernel)
 

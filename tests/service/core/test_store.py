@@ -1,10 +1,12 @@
 """The store on real SQLite: what it keeps, what it refuses, and what it tells."""
 
+import json
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -40,6 +42,7 @@ from tests.service.core.conftest import Clock
 from tests.service.core.factories import make_new_job, make_record
 
 LIMIT = 1000
+RECORDED = Path(__file__).parents[2] / "recorded"
 DONE = Ending(State.SUCCEEDED)
 FAILED = Ending(State.FAILED, Cause.INTERRUPTED)
 
@@ -377,6 +380,37 @@ def test_migrated_tables_are_the_tables(store: Store, database_url: str) -> None
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     engine.dispose()
+
+
+def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path: Path) -> None:
+    """Its text was written by that version: a job in every state, and one deleted."""
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
+        database.executescript((RECORDED / "jobs-0001.sql").read_text(encoding="utf-8"))
+        database.row_factory = sqlite3.Row
+        before = {row["id"]: dict(row) for row in database.execute("SELECT * FROM jobs")}
+    store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes())
+    store.migrate()
+    jobs, _ = store.jobs(None, None, 99, None)
+    assert {job.state for job in jobs} == set(State)
+    assert len(jobs) == len(before) == len(State)
+    for job in jobs:
+        old = before[job.id]
+        old |= {key: json.loads(old[key]) for key in ("kernel", "parameters")}
+        asked = job.request.to_json()
+        assert asked == {key: old[key] for key in asked}
+        assert (job.state, job.digest, job.output) == (old["state"], old["digest"], old["output"])
+        assert store.attempt(job.id, job.attempt) is not None
+        assert "Pecam1" in store.snapshot(job.id)
+    queued = jobs[-1].request
+    assert queued.parameters == {"gene": "Kdr", "n": [1, 2.5, None, True], "é": {"a": "“x”"}}
+    assert queued.interruptible is True
+    assert store.jobs(None, None, 99, None, group="imaging-core")[0][0].request.image == "stomics"
+    assert store.states.removals() == [("t0a1b2c3d4e5", 1)]
+    for old in before.values():
+        earlier = store.job_of_key(old["owner"], old["idempotency_key"], old["digest"])
+        assert earlier is not None
+        assert earlier.id == old["id"]
+    store.close()
 
 
 def test_migrating_twice_keeps_everything(store: Store, database_url: str) -> None:

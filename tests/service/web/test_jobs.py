@@ -50,7 +50,7 @@ def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client)
     assert (job["state"], job["owner"]) == ("queued", "ada")
     stored = service.store.job(job["id"])
     assert stored is not None
-    assert stored.path == "stereo/markers.ipynb"
+    assert stored.request.path == "stereo/markers.ipynb"
     assert service.wakes
     snapshot = json.loads(service.store.snapshot(job["id"]))
     assert snapshot["cells"][0]["outputs"] == []

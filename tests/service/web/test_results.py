@@ -34,14 +34,19 @@ def test_a_result_before_there_is_one(service: Service, ada: Client) -> None:
 
 
 def test_the_record_is_there_once_the_job_has_ended(service: Service, ada: Client) -> None:
-    job = ada.submit().json()["id"]
+    """What was asked for is the service's own word, the rest is the runner's."""
+    notebook = make_notebook("print(k)", parameters="k = 1")
+    job = ada.submit(notebook=notebook, parameters={"k": 2}).json()["id"]
     said = {"job": job, "attempt": 1, "outcome": "succeeded", "exit_code": 0, "cell": 1, "total": 1}
-    service.runner(job).post("/result", json={**said, "parameters": {"k": 2}, "path": "x.ipynb"})
+    told = {**said, "parameters": {"k": 3}, "path": "x.ipynb", "git": {"commit": "0123abc"}}
+    assert service.runner(job).post("/result", json=told).is_success
     early = ada.get(f"jobs/{job}/record")
     assert (early.status_code, early.json()["code"]) == (409, "no-result")
     service.finish(job)
     answer = ada.get(f"jobs/{job}/record").json()
     assert answer["record"]["parameters"] == {"k": 2}
+    assert answer["record"]["path"] == ada.get(f"jobs/{job}").json()["path"]
+    assert answer["record"]["git"] == {"commit": "0123abc"}
     assert answer["methods"].splitlines()[1] == "Parameters: k = 2 (given)."
     assert len(answer["methods"].splitlines()) == 5
     assert service.client("ben").get(f"jobs/{job}/record").status_code == 404

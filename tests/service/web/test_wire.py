@@ -155,5 +155,6 @@ def test_a_larger_class_is_named_only_where_the_machine_has_it(service: Service)
     intake = replace(service.services.intake, measure=lambda: None)
     cluster = replace(service.services, intake=intake)
     assert answer_job(job, cluster)["next_step"].endswith("Large has 16 GiB.")
-    last = answer_job(replace(job, machine_class="large"), service.services)["next_step"]
+    largest = replace(job.request, machine_class="large")
+    last = answer_job(replace(job, request=largest), service.services)["next_step"]
     assert last.endswith("no class with more memory is to be had for this job.")

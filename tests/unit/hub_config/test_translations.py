@@ -11,6 +11,7 @@ from hub_config.processes import build_process
 from hub_config.quantities import quantity
 from hub_config.workspace import Kind, Workspace
 from offline_jobs.contract import run as wire
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.kubernetes.pod import build_template
@@ -121,11 +122,9 @@ def test_both_tell_a_runner_the_same() -> None:
         specification=Specification(
             job="k3j9x0a1b2c3",
             attempt=2,
-            name="Markers",
+            request=Request(name="Markers", path="markers.ipynb"),
             notebook={},
-            path="markers.ipynb",
             output="offline-jobs/markers/1",
-            kernel={},
         ),
         workspace=workspace,
         url="http://service/internal/v1/runs/k3j9x0a1b2c3/2",

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord
 from offline_jobs.service.rules.methods import describe_methods
 
@@ -17,7 +18,12 @@ WHOLE = ResultRecord(
     started="2026-11-24T07:15:00.000+01:00",
     ended="2026-11-24T07:45:30.000+01:00",
     memory_peak_bytes=3 * 1024**3,
-    path="stereo/markers.ipynb",
+    request=Request(
+        path="stereo/markers.ipynb",
+        parameters={"seed": 5, "tissue": "E14 é"},
+        image="stomics",
+        machine_class="large",
+    ),
     kernel={
         "name": "python3",
         "source": "image",
@@ -25,10 +31,7 @@ WHOLE = ResultRecord(
         "language": "python",
         "version": "3.11.7",
     },
-    parameters={"seed": 5, "tissue": "E14 é"},
     notebook_parameters={"bin_size": "50", "root": "Path.home()", "declared": ""},
-    image="stomics",
-    machine_class="large",
     git={"commit": "0123abc", "clean": False},
     versions={"python": "3.11.7", "papermill": "2.7.0", "offline-jobs": "0.1.0"},
     snapshot_sha256="a" * 64,

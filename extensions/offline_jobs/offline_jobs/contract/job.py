@@ -4,24 +4,15 @@ The service's pydantic models and the Lab's TypeScript types are held equal to t
 golden wire files under ``tests/golden``. Standard library only; anybody may import it.
 """
 
-#: Body of ``POST jobs`` and ``POST jobs/check``.
-SUBMISSION_FIELDS = (
-    "name",
-    "notebook",
-    "path",
-    "group",
-    "image",
-    "class",
-    "kernel",
-    "parameters",
-    "time_limit_seconds",
-    "interruptible",
-)
+from offline_jobs.contract.request import REST_FIELDS
 
-#: A job in an answer.
+#: Body of ``POST jobs`` and ``POST jobs/check``.
+SUBMISSION_FIELDS = (*REST_FIELDS, "notebook")
+
+#: A job in an answer: what was asked for, and what became of it.
 JOB_FIELDS = (
+    *REST_FIELDS,
     "id",
-    "name",
     "owner",
     "state",
     "reason",
@@ -33,17 +24,9 @@ JOB_FIELDS = (
     "cell",
     "cell_seconds",
     "memory",
-    "group",
-    "image",
-    "class",
-    "kernel",
-    "parameters",
-    "time_limit_seconds",
-    "interruptible",
     "created",
     "started",
     "ended",
-    "path",
     "output_path",
     "has_result",
     "rerun_of",

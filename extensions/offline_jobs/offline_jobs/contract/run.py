@@ -7,10 +7,11 @@ ignores keys it does not know and every later field has a default.
 Standard library only; anybody may import it.
 """
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from dataclasses import dataclass, field
+from typing import Any
+
+from offline_jobs.contract.message import Message
+from offline_jobs.contract.request import OfRequest, Request
 
 # Environment of the runner.
 ENV_JOB = "OFFLINE_JOB_ID"
@@ -43,48 +44,20 @@ MAX_LOG_TAIL_CHARACTERS = 16_000
 MAX_TERMINATION_BYTES = 4096
 
 
-class Message:
-    """Base of the wire's dataclasses: to and from a JSON mapping."""
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Build from a mapping, ignoring unknown keys.
-
-        Raises:
-            TypeError: a required field is missing.
-        """
-        known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-        return cls(**{key: value for key, value in data.items() if key in known})
-
-    def to_json(self) -> dict[str, Any]:
-        """A mapping of JSON types."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
-
-    def dumps(self) -> str:
-        """Compact JSON text."""
-        return json.dumps(self.to_json(), separators=(",", ":"))
-
-
 @dataclass(frozen=True)
-class Specification(Message):
-    """What to run. ``notebook`` is a whole nbformat 4 mapping without outputs.
+class Specification(OfRequest):
+    """What to run, and what was asked for.
 
-    ``path`` and ``output`` are relative to the user's home; the working directory is ``path``'s
-    folder. ``kernel`` is ``{"name": str, "source": "image" | "home"}``.
+    ``notebook`` is a whole nbformat 4 mapping without outputs.
+    ``output`` is relative to the user's home; the working directory is the folder of the request's
+    ``path``.
     """
 
     job: str
     attempt: int
-    name: str
+    request: Request
     notebook: dict[str, Any]
-    path: str
     output: str
-    kernel: dict[str, str]
-    parameters: dict[str, Any] = field(default_factory=dict)
-    time_limit_seconds: int = 0
-    group: str = ""
-    image: str = ""
-    machine_class: str = ""
     #: ``repository:tag@digest`` of the image, where the platform knows it.
     image_reference: str = ""
 
@@ -115,7 +88,7 @@ class ProgressAnswer(Message):
 
 
 @dataclass(frozen=True)
-class ResultRecord(Message):
+class ResultRecord(OfRequest):
     """How an attempt ended: sent to the service, and kept as ``run.json`` beside the notebook.
 
     ``outcome`` is ``succeeded``, ``cancelled`` or a :class:`~offline_jobs.contract.states.Cause`.
@@ -124,18 +97,19 @@ class ResultRecord(Message):
     with offset.
     ``git`` is ``{"commit", "clean"}`` of the working directory, when it is a repository.
 
-    What was run: ``parameters`` that were given and, as their source stands in the notebook,
-    ``notebook_parameters`` that were not; ``snapshot_sha256`` of the notebook without outputs
-    (canonical JSON: sorted keys, no spaces). With what: ``kernel`` with ``language`` and
-    ``version``; ``image_reference``, or ``lock_sha256`` of a local image; ``packages_sha256`` of
-    the file with the kernel's packages, empty where there is none. On what: ``machine`` with
-    ``cores``, ``memory_bytes``, ``architecture`` and ``processor``.
+    What was run: the ``request`` and, as their source stands in the notebook, its
+    ``notebook_parameters`` that were not given; ``snapshot_sha256`` of the notebook without outputs
+    (canonical JSON: sorted keys, no spaces). With what: the ``kernel`` that was asked for, with
+    ``language`` and ``version``; ``image_reference``, or ``lock_sha256`` of a local image;
+    ``packages_sha256`` of the file with the kernel's packages, empty where there is none. On what:
+    ``machine`` with ``cores``, ``memory_bytes``, ``architecture`` and ``processor``.
     """
 
     job: str
     attempt: int
     outcome: str
     exit_code: int
+    request: Request = field(default_factory=Request)
     cell: int = 0
     total: int = 0
     cell_seconds: list[float] = field(default_factory=list)
@@ -145,15 +119,8 @@ class ResultRecord(Message):
     ended: str = ""
     memory_peak_bytes: int = 0
     memory_limit_bytes: int = 0
-    time_limit_seconds: int = 0
-    name: str = ""
-    path: str = ""
     output: str = ""
     kernel: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    group: str = ""
-    image: str = ""
-    machine_class: str = ""
     git: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     notebook_parameters: dict[str, str] = field(default_factory=dict)

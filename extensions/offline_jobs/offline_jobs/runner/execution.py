@@ -91,7 +91,7 @@ class Execution:
     packages: bytes = b""
 
     def __post_init__(self) -> None:
-        limit = self.specification.time_limit_seconds
+        limit = self.specification.request.time_limit_seconds
         self.kernel: Kernel | None = None
         self._looking: threading.Thread | None = None
         self.transcript = Transcript(self.folder)
@@ -179,8 +179,8 @@ class Execution:
         self.copier.start(self._copied)
 
     def _find_kernel(self) -> Kernel:
-        name = self.specification.kernel["name"]
-        source = self.specification.kernel.get("source", "image")
+        name = self.specification.request.kernel["name"]
+        source = self.specification.request.kernel.get("source", "image")
         specs = find_kernels(source, self.surroundings.home)
         try:
             return Kernel(name, specs, self.folder, owns_process=True)
@@ -223,7 +223,7 @@ class Execution:
             on_cell_start=self._cell_started,
             on_cell_end=self.reporter.cell_ended,
             on_text=self._printed,
-            input_name=specification.path,
+            input_name=specification.request.path,
             output_name=f"{specification.output}/{spec.output_name(specification)}",
             notebook_parameters=self._read_own_parameters(),
         )
@@ -231,9 +231,9 @@ class Execution:
             papermill.execute.execute_notebook(
                 _escape(source),
                 _escape(self.local),
-                parameters=specification.parameters,
+                parameters=specification.request.parameters,
                 engine_name=ENGINE_NAME,
-                kernel_name=specification.kernel["name"],
+                kernel_name=specification.request.kernel["name"],
                 language=kernel.language,
                 progress_bar=False,
                 start_timeout=_KERNEL_START_SECONDS,
@@ -254,7 +254,7 @@ class Execution:
             # word for a list or an object.
             said = f"The notebook cannot be prepared: {error}"
             if isinstance(error, NotImplementedError):
-                said = explain_refusal(kernel.language, specification.parameters)
+                said = explain_refusal(kernel.language, specification.request.parameters)
             raise ending.refused(said) from error
 
     def _cell_started(self, number: int, total: int) -> None:
@@ -337,6 +337,7 @@ class Execution:
             attempt=specification.attempt,
             outcome=end.outcome,
             exit_code=int(end.exit_code),
+            request=specification.request,
             cell=reporter.cell,
             total=reporter.total,
             cell_seconds=list(reporter.cell_seconds),
@@ -346,21 +347,17 @@ class Execution:
             ended=ended,
             memory_peak_bytes=peak,
             memory_limit_bytes=limit,
-            time_limit_seconds=specification.time_limit_seconds,
-            name=specification.name,
-            path=specification.path,
             output=specification.output,
-            kernel={**specification.kernel, **(self.kernel.describe() if self.kernel else {})},
-            parameters=specification.parameters,
+            kernel={
+                **specification.request.kernel,
+                **(self.kernel.describe() if self.kernel else {}),
+            },
             notebook_parameters=self._read_own_parameters(),
             snapshot_sha256=hash_snapshot(specification.notebook),
             image_reference="" if lock else specification.image_reference,
             lock_sha256=lock,
             packages_sha256=hashlib.sha256(packages).hexdigest() if packages else "",
             machine=describe_machine(),
-            group=specification.group,
-            image=specification.image,
-            machine_class=specification.machine_class,
             git=self.git,
             versions=find_versions(),
         )
@@ -369,7 +366,7 @@ class Execution:
         """The notebook's parameters that were not given, each as its source has it."""
         language = self.kernel.language.lower() if self.kernel else ""
         sources = read_sources(self.specification.notebook["cells"], language)
-        given = self.specification.parameters
+        given = self.specification.request.parameters
         return {name: source for name, source in sources.items() if name not in given}
 
 

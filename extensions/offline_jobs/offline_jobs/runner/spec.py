@@ -149,18 +149,18 @@ def parse_specification(data: Any) -> Specification:
 def _find_problem(specification: Specification) -> str:
     """The first thing that is wrong, in words; nothing of it can be trusted to have its type."""
     notebook: Any = specification.notebook
-    kernel: Any = specification.kernel
-    limit: Any = specification.time_limit_seconds
+    kernel: Any = specification.request.kernel
+    limit: Any = specification.request.time_limit_seconds
     if not isinstance(notebook, dict) or notebook.get("nbformat") != NBFORMAT:
         return f"notebook is not of nbformat {NBFORMAT}"
     checks = {
         "notebook has no list of cells": isinstance(notebook.get("cells"), list),
-        "path is not inside the home": is_inside_home(specification.path),
+        "path is not inside the home": is_inside_home(specification.request.path),
         "output is not inside the home": is_inside_home(specification.output),
         "kernel has no name or an unknown source": isinstance(kernel, dict)
         and bool(kernel.get("name"))
         and kernel.get("source", "image") in {"image", "home"},
-        "parameters is not an object": isinstance(specification.parameters, dict),
+        "parameters is not an object": isinstance(specification.request.parameters, dict),
         "time_limit_seconds is not a number of at least 0": isinstance(limit, int | float)
         and limit >= 0,
     }
@@ -202,9 +202,9 @@ def find_working_folder(home: Path, specification: Specification) -> Path:
     Raises:
         RunFailedError: it is not there any more.
     """
-    folder = (home / specification.path).parent
+    folder = (home / specification.request.path).parent
     if not folder.is_dir():
-        shown = PurePosixPath(specification.path).parent
+        shown = PurePosixPath(specification.request.path).parent
         raise ending.refused(
             f"The notebook's folder {shown} is not in your home any more,"
             " so the notebook has nowhere to run"
@@ -214,4 +214,4 @@ def find_working_folder(home: Path, specification: Specification) -> Path:
 
 def output_name(specification: Specification) -> str:
     """File name of the executed notebook."""
-    return f"{notebook_stem(specification.path)}.ipynb"
+    return f"{notebook_stem(specification.request.path)}.ipynb"

@@ -23,7 +23,7 @@ class Access:
 
     def may_see(self, person: Person, job: Job) -> bool:
         """Whether the person may see a job."""
-        return job.owner == person.name or person.admin or self._leads(person, job.group)
+        return job.owner == person.name or person.admin or self._leads(person, job.request.group)
 
     def find_visible(self, person: Person, job_id: str) -> Job:
         """A job that the person may see.

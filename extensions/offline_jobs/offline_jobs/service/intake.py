@@ -13,10 +13,11 @@ from hub_config.catalogue import Catalogue
 from hub_config.choices import Machine, Offer, offer
 from hub_config.errors import Refused
 from hub_config.people import Person
+from offline_jobs.contract.request import Request
 from offline_jobs.service.errors import Forbidden, Unsound
 from offline_jobs.service.model import Job, NewJob
 from offline_jobs.service.notebooks import Inspected
-from offline_jobs.service.rules.submission import Asked, Notebook, Problem, Sound, examine
+from offline_jobs.service.rules.submission import Findings, Notebook, Problem, examine
 from offline_jobs.service.store.store import Store
 
 
@@ -28,7 +29,7 @@ class Sent:
     equal submissions, empty where the notebook cannot be run.
     """
 
-    asked: Asked
+    asked: Request
     notebook: Inspected | Unsound
     digest: str = ""
 
@@ -79,9 +80,8 @@ class Intake:
             raise sent.notebook
         if (earlier := self.store.job_of_key(person.name, key, sent.digest)) is not None:
             return earlier, False
-        sound = look_through(sent, offered)
-        new = _build(person, sent.asked, sound, key, sent.digest, sent.notebook.text)
-        return self._create(new)
+        found = look_through(sent, offered)
+        return self._create(_build(person, found, key, sent.digest, sent.notebook.text))
 
     def repeat(self, person: Person, job: Job, key: str) -> tuple[Job, bool]:
         """Run a job's snapshot again, as a new job; what the person may use is checked anew.
@@ -96,18 +96,8 @@ class Intake:
         digest = hashlib.sha256(f"rerun {job.id}".encode()).hexdigest()
         if (earlier := self.store.job_of_key(person.name, key, digest)) is not None:
             return earlier, False
-        asked = Asked(
-            name=job.name,
-            path=job.path,
-            options={"group": job.group, "image": job.image, "class": job.machine_class},
-            kernel=job.kernel,
-            parameters=job.parameters,
-            time_limit_seconds=job.time_limit_seconds,
-            interruptible=job.interruptible,
-        )
-        # The parameters were sound for this snapshot, and still are.
-        sound = examine(replace(asked, parameters={}), self.offer(person), None)
-        new = _build(person, asked, sound, key, digest, self.store.snapshot(job.id))
+        found = examine(job.request, self.offer(person), None)
+        new = _build(person, found, key, digest, self.store.snapshot(job.id))
         return self._create(replace(new, rerun_of=job.id))
 
     def _create(self, new: NewJob) -> tuple[Job, bool]:
@@ -116,15 +106,15 @@ class Intake:
         return made
 
 
-def look_through(sent: Sent, offered: Offer) -> Sound:
+def look_through(sent: Sent, offered: Offer) -> Findings:
     """Find every problem of what was sent, the notebook's own first."""
     notebook = sent.notebook
     if isinstance(notebook, Unsound):
-        found = Problem(
+        problem = Problem(
             notebook.field or "notebook", notebook.code, notebook.message, notebook.allowed
         )
-        sound = examine(sent.asked, offered, None)
-        return replace(sound, problems=(found, *sound.problems))
+        found = examine(sent.asked, offered, None)
+        return replace(found, problems=(problem, *found.problems))
     names = notebook.parameters
     known = Notebook(
         language=notebook.language,
@@ -134,28 +124,17 @@ def look_through(sent: Sent, offered: Offer) -> Sound:
     return examine(sent.asked, offered, known)
 
 
-def _build(
-    person: Person, asked: Asked, sound: Sound, key: str, digest: str, notebook: str
-) -> NewJob:
+def _build(person: Person, found: Findings, key: str, digest: str, notebook: str) -> NewJob:
     """What is to be stored of a submission.
 
     Raises:
         Unsound: its first problem.
     """
-    if sound.problems or sound.choice is None:
-        first = sound.problems[0]
+    for first in found.problems:
         raise Unsound(first.message, code=first.code, field=first.field, allowed=first.allowed)
     return NewJob(
         owner=person.name,
-        name=sound.name,
-        path=asked.path,
-        group=sound.choice.group.slug,
-        image=sound.choice.image.slug,
-        machine_class=sound.choice.instance_class.slug,
-        kernel=sound.kernel,
-        parameters=asked.parameters,
-        time_limit_seconds=sound.time_limit_seconds,
-        interruptible=asked.interruptible,
+        request=found.request,
         notebook=notebook,
         idempotency_key=key,
         digest=digest,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, Reason, State
 
@@ -20,15 +21,7 @@ class NewJob:
     """A checked submission, ready to be stored. ``notebook`` is the snapshot as JSON text."""
 
     owner: str
-    name: str
-    path: str
-    group: str
-    image: str
-    machine_class: str
-    kernel: Mapping[str, str]
-    parameters: Mapping[str, Any]
-    time_limit_seconds: int
-    interruptible: bool
+    request: Request
     notebook: str
     idempotency_key: str
     #: SHA-256 over the canonical submission: same key with another digest is a conflict.
@@ -42,15 +35,7 @@ class Job:
 
     id: str
     owner: str
-    name: str
-    path: str
-    group: str
-    image: str
-    machine_class: str
-    kernel: Mapping[str, str]
-    parameters: Mapping[str, Any]
-    time_limit_seconds: int
-    interruptible: bool
+    request: Request
     state: State
     reason: Reason | None
     cause: Cause | None
@@ -171,15 +156,8 @@ def build_specification(
     return Specification(
         job=job.id,
         attempt=attempt,
-        name=job.name,
+        request=job.request,
         notebook=json.loads(notebook),
-        path=job.path,
         output=job.output,
-        kernel=dict(job.kernel),
-        parameters=dict(job.parameters),
-        time_limit_seconds=job.time_limit_seconds,
-        group=job.group,
-        image=job.image,
-        machine_class=job.machine_class,
         image_reference=image_reference,
     )

@@ -357,9 +357,9 @@ class Reconciler:
         """What the job names and the catalogue has no more, in words: ``group NAME``."""
         catalogue = self._catalogue
         asked = (
-            ("group", job.group, catalogue.groups),
-            ("image", job.image, catalogue.images),
-            ("class", job.machine_class, catalogue.classes),
+            ("group", job.request.group, catalogue.groups),
+            ("image", job.request.image, catalogue.images),
+            ("class", job.request.machine_class, catalogue.classes),
         )
         return [f"{kind} {slug}" for kind, slug, known in asked if slug not in known]
 
@@ -368,9 +368,11 @@ class Reconciler:
         if self._missing(job):
             return None
         choice = Choice(
-            group=catalogue.groups[job.group],
-            image=catalogue.images[job.image],
-            instance_class=catalogue.classes[job.machine_class],
+            group=catalogue.groups[job.request.group],
+            image=catalogue.images[job.request.image],
+            instance_class=catalogue.classes[job.request.machine_class],
         )
-        person = build_person(job.owner, [job.group])
-        return build_workspace(catalogue, person, choice, Kind.JOB, interruptible=job.interruptible)
+        person = build_person(job.owner, [job.request.group])
+        return build_workspace(
+            catalogue, person, choice, Kind.JOB, interruptible=job.request.interruptible
+        )

@@ -24,8 +24,8 @@ def describe_methods(record: ResultRecord, *, image: str = "", machine_class: st
     lines = (
         _describe_run(record),
         _describe_parameters(record),
-        _describe_software(record, image or record.image),
-        _describe_machine(record, machine_class or record.machine_class),
+        _describe_software(record, image or record.request.image),
+        _describe_machine(record, machine_class or record.request.machine_class),
         _describe_code(record),
     )
     return "".join(f"{line}\n" for line in lines)
@@ -40,7 +40,7 @@ def _describe_run(record: ResultRecord) -> str:
         how = f"was run up to cell {record.cell} of {record.total} ({record.outcome})"
     when = f"{_moment(record.started)} to {_moment(record.ended)}"
     hashed = f" (SHA-256 {record.snapshot_sha256})" if record.snapshot_sha256 else ""
-    return f"Notebook {record.path}{hashed} {how}, {when}, as offline job {record.job}."
+    return f"Notebook {record.request.path}{hashed} {how}, {when}, as offline job {record.job}."
 
 
 def _moment(text: str) -> str:
@@ -51,7 +51,7 @@ def _moment(text: str) -> str:
 
 
 def _describe_parameters(record: ResultRecord) -> str:
-    given = [f"{name} = {value!r}" for name, value in record.parameters.items()]
+    given = [f"{name} = {value!r}" for name, value in record.request.parameters.items()]
     own = [f"{name} = {source}" for name, source in record.notebook_parameters.items() if source]
     parts = []
     if given:

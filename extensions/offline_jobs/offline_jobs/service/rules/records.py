@@ -57,7 +57,10 @@ class ErrorBody(_Lenient):
 
 
 class ResultBody(_Lenient):
-    """:class:`offline_jobs.contract.run.ResultRecord`, bounded."""
+    """:class:`offline_jobs.contract.run.ResultRecord`, bounded.
+
+    What was asked for is not read from it: the service knows that itself.
+    """
 
     job: str = Field(max_length=_LONGEST_WORD)
     attempt: int = Field(ge=1, le=MOST_ATTEMPTS)
@@ -72,15 +75,8 @@ class ResultBody(_Lenient):
     ended: str = Field("", max_length=64)
     memory_peak_bytes: Amount = 0
     memory_limit_bytes: Amount = 0
-    time_limit_seconds: Amount = 0
-    name: Text = ""
-    path: Text = ""
     output: Text = ""
     kernel: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    group: Text = ""
-    image: Text = ""
-    machine_class: Text = ""
     git: dict[str, Any] | None = None
     versions: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
     notebook_parameters: Words = Field(default_factory=dict, max_length=_MOST_PARAMETERS)

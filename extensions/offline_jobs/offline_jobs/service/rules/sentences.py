@@ -65,7 +65,11 @@ def _describe_reason(job: Job) -> str:
             return "Accepted, about to be started"
         case Reason.CLUSTER_UNREACHABLE:
             return "The cluster cannot be reached now; the job keeps its place"
-    names = {"class": job.machine_class, "group": job.group, "image": job.image}
+    names = {
+        "class": job.request.machine_class,
+        "group": job.request.group,
+        "image": job.request.image,
+    }
     return describe_start(Waiting(Stage(job.reason.value), {**job.facts, **names}))
 
 
@@ -124,7 +128,7 @@ def _out_of_memory(job: Job, larger: InstanceClass | None) -> Words:
 
 
 def _time_limit(job: Job) -> Words:
-    limit = amounts.duration(job.time_limit_seconds)
+    limit = amounts.duration(job.request.time_limit_seconds)
     step = "Submit it again with a longer time limit."
     return Words(f"Time limit of {limit} reached{_in_cell(job)}", _join(_kept(job), step))
 
@@ -142,14 +146,14 @@ def _no_capacity(job: Job) -> Words:
     waited = job.facts.get("waited_seconds")
     so_long = f" for {amounts.duration(waited)}" if isinstance(waited, int | float) else ""
     return Words(
-        f"No machine of class {job.machine_class} could be had{so_long}",
+        f"No machine of class {job.request.machine_class} could be had{so_long}",
         "Run it again later, or choose another class.",
     )
 
 
 def _image_pull(job: Job) -> Words:
     return Words(
-        f"The image {job.image} could not be pulled",
+        f"The image {job.request.image} could not be pulled",
         "Tell an administrator; the notebook is not at fault.",
     )
 

@@ -208,12 +208,12 @@ def is_overtime(view: View, now: datetime, patience: Patience) -> bool:
     if since is None and view.seen.phase == "running":
         # What waits for its turn or its machine may have been launched long before.
         since = view.seen.begun or attempt.launched
-    if since is None or not job.time_limit_seconds:
+    if since is None or not job.request.time_limit_seconds:
         return False
     silent_since = max(filter(None, (since, attempt.last_contact, view.listening)))
-    return _passed(since, job.time_limit_seconds + patience.overtime_seconds, now) and _passed(
-        silent_since, patience.silent_seconds, now
-    )
+    return _passed(
+        since, job.request.time_limit_seconds + patience.overtime_seconds, now
+    ) and _passed(silent_since, patience.silent_seconds, now)
 
 
 def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:

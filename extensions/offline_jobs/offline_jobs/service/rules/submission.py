@@ -11,13 +11,14 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hub_config.choices import Choice, Offer, choose
 from hub_config.errors import Refused
 from offline_jobs.contract.executed import LARGEST_INTEGER
 from offline_jobs.contract.names import notebook_stem
+from offline_jobs.contract.request import Request
 from offline_jobs.service.rules import amounts
 
 LONGEST_NAME = 200
@@ -47,22 +48,6 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A submission as it was sent; empty and ``None`` mean: not said.
-
-    ``options`` holds the said ones of ``group``, ``image`` and ``class``.
-    """
-
-    name: str
-    path: str
-    options: Mapping[str, str]
-    kernel: Mapping[str, str] | None
-    parameters: Mapping[str, Any]
-    time_limit_seconds: int | None
-    interruptible: bool
-
-
-@dataclass(frozen=True)
 class Notebook:
     """What of a notebook matters here; ``parameters`` is ``None`` where they cannot be read."""
 
@@ -72,17 +57,15 @@ class Notebook:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """The outcome: with no problems, everything is filled in."""
+class Findings:
+    """The outcome: with no problems, everything that was left unsaid is filled in."""
 
-    problems: tuple[Problem, ...]
-    name: str
+    request: Request
     choice: Choice | None
-    kernel: Mapping[str, str]
-    time_limit_seconds: int
+    problems: tuple[Problem, ...]
 
 
-def examine(asked: Asked, offer: Offer, notebook: Notebook | None) -> Sound:
+def examine(asked: Request, offer: Offer, notebook: Notebook | None) -> Findings:
     """Find every problem of a submission.
 
     Args:
@@ -95,7 +78,7 @@ def examine(asked: Asked, offer: Offer, notebook: Notebook | None) -> Sound:
     problems += _name_problems(name)
     choice: Choice | None = None
     try:
-        choice = choose(offer, asked.options)
+        choice = choose(offer, _said_options(asked))
     except Refused as e:
         problems.append(Problem(e.field or "class", e.code, e.message, e.allowed))
     kernel = _fill_kernel(asked.kernel, notebook, choice)
@@ -103,13 +86,21 @@ def examine(asked: Asked, offer: Offer, notebook: Notebook | None) -> Sound:
     problems += _parameter_problems(asked.parameters, notebook)
     limit = asked.time_limit_seconds or _usual_limit(choice)
     problems += _limit_problems(asked.time_limit_seconds, choice)
-    return Sound(tuple(problems), name, choice, kernel, limit)
+    filled = replace(asked, name=name, kernel=kernel, time_limit_seconds=limit)
+    if choice is not None:
+        filled = replace(
+            filled,
+            group=choice.group.slug,
+            image=choice.image.slug,
+            machine_class=choice.instance_class.slug,
+        )
+    return Findings(filled, choice, tuple(problems))
 
 
-def usual_kernel(asked: Asked, offer: Offer) -> str:
+def usual_kernel(asked: Request, offer: Offer) -> str:
     """The kernel where neither submission nor notebook names one; empty if no image is chosen."""
     try:
-        return choose(offer, asked.options).image.kernels[0]
+        return choose(offer, _said_options(asked)).image.kernels[0]
     except Refused:
         return ""
 
@@ -125,6 +116,11 @@ def foretell(choice: Choice, time_limit_seconds: int, note: str = "") -> str:
         f"Runs on {machine.name} ({', '.join(parts)}); "
         f"at most {amounts.duration(time_limit_seconds)}; you may close the browser.{remark}"
     )
+
+
+def _said_options(asked: Request) -> dict[str, str]:
+    options = {"group": asked.group, "image": asked.image, "class": asked.machine_class}
+    return {key: slug for key, slug in options.items() if slug}
 
 
 def _path_problems(path: str) -> list[Problem]:
@@ -173,11 +169,11 @@ def _has_control(text: str) -> bool:
 
 
 def _fill_kernel(
-    asked: Mapping[str, str] | None, notebook: Notebook | None, choice: Choice | None
+    asked: Mapping[str, str], notebook: Notebook | None, choice: Choice | None
 ) -> Mapping[str, str]:
     """The kernel asked for, else the one the notebook names, else the image's first."""
-    if asked is not None:
-        return {"name": asked["name"], "source": asked["source"]}
+    if asked:
+        return asked
     name = notebook.kernel if notebook else ""
     if not name and choice:
         name = choice.image.kernels[0]
@@ -291,11 +287,11 @@ def _usual_limit(choice: Choice | None) -> int:
     return min(USUAL_TIME_LIMIT_SECONDS, longest)
 
 
-def _limit_problems(seconds: int | None, choice: Choice | None) -> list[Problem]:
-    if seconds is None or choice is None:
+def _limit_problems(seconds: int, choice: Choice | None) -> list[Problem]:
+    if not seconds or choice is None:
         return []
     longest = choice.instance_class.longest_job_seconds
-    if 1 <= seconds <= longest:
+    if seconds <= longest:
         return []
     return [
         Problem(

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from offline_jobs.contract.names import JOB_ID
+from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.errors import Unsound
@@ -31,6 +32,7 @@ ATTEMPT_FIELDS = tuple(f.name for f in fields(Attempt))
 def build_job(row: Row[Any]) -> Job:
     """A job from a row that has all of :data:`JOB_FIELDS`."""
     values = {name: row._mapping[name] for name in JOB_FIELDS}
+    values["request"] = Request.from_json(values["request"])
     values["state"] = State(values["state"])
     values["reason"] = values["reason"] and Reason(values["reason"])
     values["cause"] = values["cause"] and Cause(values["cause"])

@@ -1,6 +1,7 @@
 """Tables of the jobs service.
 
-``jobs`` and ``attempts`` are the record, ``snapshots`` holds the notebooks as submitted,
+``jobs`` and ``attempts`` are the record; what was asked for is one column of a job, with beside it
+what jobs are looked up by; ``snapshots`` holds the notebooks as submitted,
 ``owners`` a version per owner (the base of ETags), ``removals`` what is still to be cleared away
 after an owner deleted a record. Words (states, reasons, causes) are plain strings, so that a new
 one needs no migration. Only :mod:`~offline_jobs.service.store.store` reads this module; the
@@ -66,15 +67,7 @@ jobs = Table(
     Column("owner", String(255), nullable=False),
     Column("idempotency_key", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("path", Text, nullable=False),
     Column("group", String(64), nullable=False),
-    Column("image", String(64), nullable=False),
-    Column("machine_class", String(64), nullable=False),
-    Column("kernel", JSON, nullable=False),
-    Column("parameters", JSON, nullable=False),
-    Column("time_limit_seconds", Integer, nullable=False),
-    Column("interruptible", Boolean(create_constraint=False), nullable=False),
     Column("output", Text, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
@@ -88,6 +81,7 @@ jobs = Table(
     Column("ended", Instant),
     Column("rerun_of", String(12)),
     Column("version", BigInteger, nullable=False),
+    Column("request", JSON, nullable=False, server_default="{}"),
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_owner_created_id", "owner", "created", "id"),
     Index("ix_jobs_created_id", "created", "id"),

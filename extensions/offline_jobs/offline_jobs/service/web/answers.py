@@ -19,8 +19,8 @@ def answer_job(job: Job, services: Services) -> dict[str, Any]:
     """The JSON of a job; keys are ``contract.job.JOB_FIELDS``."""
     words = describe(job, larger_class(job, services))
     return {
+        **job.request.to_rest(),
         "id": job.id,
-        "name": job.name,
         "owner": job.owner,
         "state": job.state.value,
         "reason": job.reason.value if job.reason else None,
@@ -36,17 +36,9 @@ def answer_job(job: Job, services: Services) -> dict[str, Any]:
             "peak_bytes": job.memory_peak_bytes,
             "limit_bytes": job.memory_limit_bytes,
         },
-        "group": job.group,
-        "image": job.image,
-        "class": job.machine_class,
-        "kernel": dict(job.kernel),
-        "parameters": dict(job.parameters),
-        "time_limit_seconds": job.time_limit_seconds,
-        "interruptible": job.interruptible,
         "created": _time(job.created),
         "started": _time(job.started),
         "ended": _time(job.ended),
-        "path": job.path,
         "output_path": output_path(job),
         "has_result": job.has_result,
         "rerun_of": job.rerun_of,
@@ -55,22 +47,22 @@ def answer_job(job: Job, services: Services) -> dict[str, Any]:
 
 def output_path(job: Job) -> str:
     """Path of the executed notebook, relative to the home."""
-    return f"{job.output}/{notebook_stem(job.path)}.ipynb"
+    return f"{job.output}/{notebook_stem(job.request.path)}.ipynb"
 
 
 def larger_class(job: Job, services: Services) -> InstanceClass | None:
     """The smallest class with more memory that a job without enough could have."""
     if job.cause is not Cause.OUT_OF_MEMORY:
         return None
-    own = services.catalogue.classes.get(job.machine_class)
-    if own is None or job.group not in services.catalogue.groups:
+    own = services.catalogue.classes.get(job.request.machine_class)
+    if own is None or job.request.group not in services.catalogue.groups:
         return None
-    charged = build_person(job.owner, [job.group])
+    charged = build_person(job.owner, [job.request.group])
     offered = services.intake.offer(charged)
     larger = [
         c.instance_class
         for c in offered.classes
-        if (job.image, c.instance_class.slug) in offered.pairs
+        if (job.request.image, c.instance_class.slug) in offered.pairs
         and c.instance_class.memory_bytes > own.memory_bytes
     ]
     return min(larger, key=lambda c: (c.gpus, c.memory_bytes), default=None)

@@ -157,16 +157,16 @@ def _answer_made(services: Services, job: Job, is_new: bool) -> Response:
 
 
 def _answer_check(sent: Sent, offered: Offer) -> dict[str, Any]:
-    sound = look_through(sent, offered)
+    found = look_through(sent, offered)
     inspected = None if isinstance(sent.notebook, Unsound) else sent.notebook
     sentence = ""
     # Said only of what would really run: with a problem left, its limit would be a guess.
-    if sound.choice and not sound.problems:
-        slug = sound.choice.instance_class.slug
+    if found.choice and not found.problems:
+        slug = found.choice.instance_class.slug
         note = next((c.note for c in offered.classes if c.instance_class.slug == slug), "")
-        sentence = foretell(sound.choice, sound.time_limit_seconds, note)
+        sentence = foretell(found.choice, found.request.time_limit_seconds, note)
     return {
-        "problems": [_answer_problem(p) for p in sound.problems],
+        "problems": [_answer_problem(p) for p in found.problems],
         "parameters": [
             {
                 "name": p.name,
@@ -178,7 +178,7 @@ def _answer_check(sent: Sent, offered: Offer) -> dict[str, Any]:
             }
             for p in ((inspected and inspected.parameters) or ())
         ],
-        "kernel": dict(sound.kernel),
+        "kernel": dict(found.request.kernel),
         "sentence": sentence,
         # With values to give the run has one more: the cell that they are injected in.
         "cells": inspected.cells + bool(sent.asked.parameters) if inspected else 0,

@@ -70,7 +70,7 @@ async def show_one(request: Request, job_id: str) -> Response:
         job = await run_in_threadpool(access.find_visible, caller.person, job_id)
     except ServiceError as e:
         return _turn_away(request, e)
-    return _render(request, caller, "job.html", title=job.name, job_id=job.id)
+    return _render(request, caller, "job.html", title=job.request.name, job_id=job.id)
 
 
 @router.get("/oauth_callback")

@@ -55,13 +55,13 @@ def read(body: bytes, offer: Offer) -> Sent:
     """
     check_values(body)
     submission = parse(Submission, body, SUBMISSION_FIELDS)
-    asked = submission.asked()
-    kernel = asked.kernel["name"] if asked.kernel else ""
+    asked = submission.request()
+    kernel = asked.kernel.get("name", "")
     try:
         inspected = notebooks.inspect(submission.notebook, kernel, usual_kernel(asked, offer))
     except Unsound as problem:
         return Sent(asked, problem)
-    asked = submission.asked(inspected.carried)
+    asked = submission.request(inspected.carried)
     digest = hashlib.sha256(submission.canonical(inspected.text, asked.parameters)).hexdigest()
     return Sent(asked, inspected, digest)
 

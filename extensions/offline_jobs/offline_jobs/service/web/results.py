@@ -6,6 +6,7 @@ rendered on the hub's origin.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import BinaryIO
 from urllib.parse import quote
 
@@ -58,7 +59,7 @@ def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Respon
     """The notebook as it was submitted, without outputs."""
     services = services_of(request)
     job = services.access.find_visible(caller.person, job_id)
-    headers = {"Content-Disposition": attachment(f"{notebook_stem(job.path)}.ipynb")}
+    headers = {"Content-Disposition": attachment(f"{notebook_stem(job.request.path)}.ipynb")}
     return Response(services.store.snapshot(job.id), media_type=NOTEBOOK_TYPE, headers=headers)
 
 
@@ -73,7 +74,7 @@ def download_result(request: Request, caller: CallerOf, job_id: str) -> Response
         ended = "It ended before there was one." if job.state.is_terminal else "Wait for its end."
         raise NoResult(f"There is no executed notebook of this job. {ended}")
     headers = {
-        "Content-Disposition": attachment(f"{notebook_stem(job.path)}-{job.id}.ipynb"),
+        "Content-Disposition": attachment(f"{notebook_stem(job.request.path)}-{job.id}.ipynb"),
         "Content-Length": str(size),
     }
     return StreamingResponse(_pieces(content), media_type=NOTEBOOK_TYPE, headers=headers)
@@ -88,8 +89,9 @@ def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
     record = attempt.result if attempt else None
     if record is None or not job.state.is_terminal:
         raise NoResult("There is no record of this job: its run has not ended, or could not tell.")
-    image = services.catalogue.images.get(job.image)
-    machine_class = services.catalogue.classes.get(job.machine_class)
+    image = services.catalogue.images.get(job.request.image)
+    machine_class = services.catalogue.classes.get(job.request.machine_class)
+    record = replace(record, request=job.request)
     methods = describe_methods(
         record,
         image=image.name if image else "",

@@ -79,7 +79,7 @@ def show_specification(request: Request, found: RunOf) -> Response:
     if found.attempt.first_cell is not None:
         raise AttemptClosed
     job, services = found.job, services_of(request)
-    image = services.catalogue.images.get(job.image)
+    image = services.catalogue.images.get(job.request.image)
     # A tag alone names another image tomorrow.
     reference = image.reference if image is not None and image.digest else ""
     snapshot = services.store.snapshot(job.id)

@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from offline_jobs.service.rules.submission import LONGEST_NAME, LONGEST_PATH, Asked
+from offline_jobs.contract.request import Request
+from offline_jobs.service.rules.submission import LONGEST_NAME, LONGEST_PATH
 from offline_jobs.service.web.errors import refusal_of_shape
 
 LONGEST_LIMIT_SECONDS = 10 * 365 * 24 * 3600
@@ -43,21 +44,13 @@ class Submission(_Strict):
     time_limit_seconds: int | None = Field(None, ge=1, le=LONGEST_LIMIT_SECONDS)
     interruptible: bool = False
 
-    def asked(self, carried: Mapping[str, Any] | None = None) -> Asked:
-        """The same for the rules, without the notebook.
+    def request(self, carried: Mapping[str, Any] | None = None) -> Request:
+        """What was asked for, without the notebook.
 
         ``carried`` values are those of the run whose result the notebook is; given ones outrank.
         """
-        options = {"group": self.group, "image": self.image, "class": self.machine_class}
-        return Asked(
-            name=self.name,
-            path=self.path,
-            options={key: value for key, value in options.items() if value},
-            kernel=self.kernel.model_dump() if self.kernel else None,
-            parameters={**(carried or {}), **self.parameters},
-            time_limit_seconds=self.time_limit_seconds,
-            interruptible=self.interruptible,
-        )
+        said = self.model_dump(exclude={"notebook"}, exclude_none=True)
+        return Request.from_json(said | {"parameters": {**(carried or {}), **self.parameters}})
 
     def canonical(self, notebook: str, parameters: Mapping[str, Any]) -> bytes:
         """One text for equal submissions, for the digest.
