@@ -54,6 +54,7 @@ def _describe_stage(waiting: Waiting) -> str:
         Stage.IMAGE_PULL: pulling,
         Stage.KERNEL_START: "Starting the kernel",
         Stage.CLUSTER_UNREACHABLE: "The cluster cannot be reached at the moment, still trying",
+        Stage.HUB_UNREACHABLE: "The hub cannot be reached at the moment, still trying",
         Stage.JUPYTER_START: "Starting JupyterLab",
     }
     return sentences[waiting.stage]

@@ -26,6 +26,7 @@ class Stage(StrEnum):
     IMAGE_PULL = "image-pull"
     KERNEL_START = "kernel-start"
     CLUSTER_UNREACHABLE = "cluster-unreachable"
+    HUB_UNREACHABLE = "hub-unreachable"
     JUPYTER_START = "jupyter-start"
 
 

@@ -84,6 +84,10 @@ def service(
     store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", changes, lambda: datetime.now(UTC))
     store.migrate()
     backend = VolcanoBackend(Client.from_kubeconfig(bed.kubeconfig), namespace)
+
+    async def find_groups(_: str) -> frozenset[str]:
+        return frozenset(catalogue.groups)
+
     reconciler = Reconciler(
         store,
         backend,
@@ -91,6 +95,7 @@ def service(
         catalogue,
         internal_url="http://offline-jobs:8081",
         changes=changes,
+        find_groups=find_groups,
         count_kept=lambda *_: 0,
         patience=PATIENCE,
     )

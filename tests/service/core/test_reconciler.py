@@ -76,6 +76,9 @@ class World:
         self.store, self.place, self.clock, self.seconds = store, Place(), Clock(), 0.0
         self.changes = changes
         self.kept = 0
+        self.groups = {"ada": frozenset({"spatial-lab"}), "ben": frozenset({"spatial-lab"})}
+        self.hub_is_away = False
+        self.asked: list[str] = []
         self.reconciler = self.make_reconciler()
 
     def make_reconciler(self) -> Reconciler:
@@ -86,10 +89,17 @@ class World:
             make_catalogue(),
             internal_url="http://127.0.0.1:9",
             changes=self.changes,
+            find_groups=self.find_groups,
             count_kept=lambda *_: self.kept,
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
+
+    async def find_groups(self, name: str) -> frozenset[str]:
+        self.asked.append(name)
+        if self.hub_is_away:
+            raise Unavailable("The hub cannot be asked.")
+        return self.groups[name]
 
     def submit(self, **changes: Any) -> str:
         return self.store.create_job(make_new_job("1", **changes), open_limit=99)[0].id
@@ -233,6 +243,46 @@ def test_what_cannot_be_launched_now_keeps_its_place_however_long_it_takes(
     for _ in range(12):
         world.reconcile(5)
     assert world.job(first).state is State.STARTING
+
+
+def test_who_left_the_group_meanwhile_runs_nothing_for_it(world: World) -> None:
+    world.place.slots = None
+    mine, other = world.submit(), world.submit(owner="ben")
+    world.groups["ada"] = frozenset({"another-lab"})
+    world.reconcile()
+    assert world.place.launches == [name_of(other)]
+    job = world.job(mine)
+    assert (job.state, job.cause) == (State.FAILED, Cause.REFUSED)
+    assert describe(job).sentence == "Refused: ada is no longer in group spatial-lab"
+
+
+def test_membership_is_asked_again_at_the_next_attempt(world: World) -> None:
+    job = world.submit()
+    world.reconcile()
+    world.place.seen[name_of(job)] = Observation("ended", evidence=Evidence(exit_code=-9))
+    world.groups["ada"] = frozenset()
+    for _ in range(3):
+        world.reconcile(60)
+    assert (world.job(job).attempt, world.job(job).cause) == (2, Cause.REFUSED)
+    assert world.place.launches == [name_of(job)]
+
+
+def test_while_the_hub_is_away_jobs_keep_their_place_and_it_is_asked_once(world: World) -> None:
+    world.place.slots = None
+    world.hub_is_away = True
+    jobs = [world.submit() for _ in range(3)]
+    world.reconcile()
+    assert world.asked == ["ada"]
+    for _ in range(120):
+        world.reconcile(5)
+    for each in map(world.job, jobs):
+        assert (each.state, each.reason) == (State.QUEUED, Reason.HUB_UNREACHABLE)
+    world.hub_is_away = False
+    world.asked.clear()
+    world.reconcile(60)
+    assert world.asked == ["ada"]
+    world.reconcile()
+    assert {world.job(each).state for each in jobs} == {State.STARTING}
 
 
 def test_one_launch_in_vain_is_enough_for_a_pass_and_all_say_why(world: World) -> None:

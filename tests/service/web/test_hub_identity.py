@@ -1,5 +1,6 @@
 """Who calls, by a real hub behind its real proxy: tokens, the page's login, logout, revocation."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 
@@ -7,6 +8,8 @@ import httpx
 import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.service.errors import Unavailable
+from offline_jobs.service.hub import Hub
 from offline_jobs.service.web.login import SESSION_COOKIE
 from tests.plain import NO_TLS
 from tests.platform_fixture import Platform
@@ -51,6 +54,33 @@ def test_the_hub_says_who_calls_and_what_groups_there_are(platform: Platform) ->
     assert seen["user"] == {"name": "ada", "admin": False}
     assert {g["slug"] for g in seen["groups"]} == {"spatial-lab", "gpu-users"}
     assert admin.api.get(f"{API}catalogue").json()["user"] == {"name": "admin", "admin": True}
+
+
+def test_the_hub_says_who_is_in_which_group_now(platform: Platform) -> None:
+    """With the service's own token, for each attempt of a job."""
+    token = (platform.state / "secrets" / "service-token").read_text().strip()
+
+    async def find(name: str, token: str = token) -> frozenset[str]:
+        hub = Hub(f"{platform.url}/hub/api", token)
+        try:
+            return await hub.fetch_groups(name)
+        finally:
+            await hub.close()
+
+    platform.sign_in("ada")
+    admin = platform.sign_in("admin")
+    groups = frozenset({"spatial-lab", "gpu-users"})
+    assert asyncio.run(find("ada")) == groups
+    gone = admin.api.request("DELETE", "/hub/api/groups/gpu-users/users", json={"users": ["ada"]})
+    assert gone.is_success
+    try:
+        assert asyncio.run(find("ada")) == groups - {"gpu-users"}
+    finally:
+        back = admin.api.post("/hub/api/groups/gpu-users/users", json={"users": ["ada"]})
+        assert back.is_success
+    assert asyncio.run(find("no such/user")) == frozenset()
+    with pytest.raises(Unavailable):
+        asyncio.run(find("ada", "x"))
 
 
 @pytest.mark.parametrize("token", ["x", "0" * 32, "x" * 2000])

@@ -54,6 +54,11 @@ REASONS: list[tuple[Reason | None, dict[str, Any], str]] = [
         {},
         "The cluster cannot be reached now; the job keeps its place",
     ),
+    (
+        Reason.HUB_UNREACHABLE,
+        {},
+        "The hub cannot be asked now who may run it; the job keeps its place",
+    ),
 ]
 
 CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
@@ -117,6 +122,12 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
         {"not_in_catalogue": ["class gpu"]},
         "Refused: class gpu can no longer be chosen",
         "Choose another group, image or class, or ask an administrator.",
+    ),
+    (
+        Cause.REFUSED,
+        {"not_member": "spatial-lab"},
+        "Refused: ada is no longer in group spatial-lab",
+        "Submit it for another group, or ask an administrator.",
     ),
     (Cause.REFUSED, {}, "Refused", "The log may say why; else ask an administrator."),
     (

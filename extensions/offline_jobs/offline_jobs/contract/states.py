@@ -38,6 +38,7 @@ class Reason(StrEnum):
     IMAGE_PULL = "image-pull"
     KERNEL_START = "kernel-start"
     CLUSTER_UNREACHABLE = "cluster-unreachable"
+    HUB_UNREACHABLE = "hub-unreachable"
 
 
 class Cause(StrEnum):

@@ -70,6 +70,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         stack.callback(store.close)
         objects = ObjectStore(settings.state / "objects")
         tokens = Tokens(ground.run_token_key.encode())
+        hub, sessions = Hub(settings.hub_api_url, ground.hub_token), Sessions()
         backend, measure = _build_backend(settings, catalogue)
         stack.callback(backend.close)
         host, port = ground.runs.getsockname()[:2]
@@ -80,6 +81,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             catalogue,
             internal_url=settings.internal_url or f"http://{host}:{port}",
             changes=changes,
+            find_groups=hub.fetch_groups,
             count_kept=partial(count_kept, objects),
             patience=Patience(
                 cancel_seconds=settings.cancel_patience_seconds,
@@ -98,7 +100,6 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             site=Site(settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri),
             wake=reconciler.wake,
         )
-        hub, sessions = Hub(settings.hub_api_url, ground.hub_token), Sessions()
         public = build_public_app(
             services, HubIdentity(TokenOwners(hub), sessions), sessions=sessions, hub=hub
         )

@@ -21,6 +21,7 @@ Drawn::
     └── StateInUse                another service works on the same state folder
     BackendError                  a backend could not do what the reconciler asked; for the log
     ├── NotNow                    nobody's fault, it can be done later: never given up
+    │   ├── HubAway               the hub cannot be asked who is in which group
     │   ├── ClusterAway           the API server gave no answer, or cannot now
     │   └── ClusterFull           as many objects are there as its quota admits
     └── ClusterRefused            it said no: not allowed, not of our shape, not there, too late
@@ -229,6 +230,10 @@ class BackendError(Exception):
 
 class NotNow(BackendError):
     """What was asked for will be possible later; it is tried until it is."""
+
+
+class HubAway(NotNow):
+    """The hub cannot be asked which groups somebody is in."""
 
 
 class ClusterAway(NotNow):

@@ -1,7 +1,7 @@
-"""The hub's API, as far as the service asks it: whose token is this, and the end of a login.
+"""The hub's API, as far as the service asks it: whose token is this, the end of a login, groups.
 
-Called by ``web/identity.py`` and ``web/login.py``. Tokens go into headers and form bodies only,
-never into an address or the log.
+Called by ``web/identity.py``, ``web/login.py`` and the reconciler. Tokens go into headers and form
+bodies only, never into an address or the log.
 """
 
 import hmac
@@ -70,6 +70,19 @@ class Hub:
             scopes=frozenset(map(str, answer.get("scopes") or ())),
         )
 
+    async def fetch_groups(self, name: str) -> frozenset[str]:
+        """The groups that a user is in; none of a user whom the hub does not know.
+
+        Raises:
+            Unavailable: the hub cannot be asked now, or may not tell.
+        """
+        path = f"users/{quote(name, safe='')}"
+        answer = await self._get(path, self._token, refusals=frozenset({404}))
+        groups = [] if answer is None else answer.get("groups")
+        if not isinstance(groups, list):
+            raise _away()
+        return frozenset(map(str, groups))
+
     async def exchange_code(self, code: str, *, client_id: str, redirect_uri: str) -> str | None:
         """The user's token for an authorization code; ``None`` when the hub refuses the code.
 
@@ -94,14 +107,17 @@ class Hub:
         token = _mapping(response).get("access_token")
         return token if isinstance(token, str) else None
 
-    async def _get(self, path: str, token: str) -> Mapping[str, Any] | None:
+    async def _get(
+        self, path: str, token: str, refusals: frozenset[int] = frozenset({401, 403, 404})
+    ) -> Mapping[str, Any] | None:
+        """An answer, or ``None`` for one of the ``refusals``."""
         try:
             response = await self._client.get(
                 f"{self._api_url}/{path}", headers={"Authorization": f"token {token}"}
             )
         except httpx.HTTPError as e:
             raise _away() from e
-        if response.status_code in (401, 403, 404):
+        if response.status_code in refusals:
             return None
         if not response.is_success:
             raise _away()

@@ -10,7 +10,7 @@ with a killed service. Whatever is wrong with one job, the others go on. ``app.p
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,11 +25,18 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Backend, Launch
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.crash import crash_at
-from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, NotNow, Unavailable
+from offline_jobs.service.errors import (
+    BackendError,
+    ClusterAway,
+    ClusterFull,
+    HubAway,
+    NotNow,
+    Unavailable,
+)
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
 from offline_jobs.service.rules.causes import KEPT_CELLS
-from offline_jobs.service.rules.sentences import COULD_NOT_BE_STARTED
+from offline_jobs.service.rules.sentences import COULD_NOT_BE_STARTED, NOT_IN_CATALOGUE, NOT_MEMBER
 from offline_jobs.service.rules.steps import Held, Patience, Step, View, arrange, decide
 from offline_jobs.service.rules.tries import Tries
 from offline_jobs.service.store.store import Store
@@ -47,6 +54,7 @@ _COMPLAINING_SECONDS = 60.0
 _LAUNCHING_SECONDS = 5.0
 #: Where a job stands whose launch has to wait through nobody's fault.
 _HINDRANCES: Mapping[type[NotNow], Standing] = {
+    HubAway: Standing(State.QUEUED, Reason.HUB_UNREACHABLE),
     ClusterAway: Standing(State.QUEUED, Reason.CLUSTER_UNREACHABLE),
     ClusterFull: Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"asking": True}),
 }
@@ -65,6 +73,7 @@ class Reconciler:
     """Makes attempts run, and keeps what becomes of them.
 
     ``internal_url`` is the base of the runner's side of the service, ``http://host:port``.
+    ``find_groups`` asks the hub which groups a user is in, by name, at each attempt.
     ``count_kept`` says how many cells are finished in the notebook that is kept of an attempt.
     """
 
@@ -77,6 +86,7 @@ class Reconciler:
         *,
         internal_url: str,
         changes: Changes,
+        find_groups: Callable[[str], Awaitable[frozenset[str]]],
         count_kept: Callable[[str, int], int],
         patience: Patience | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -87,11 +97,13 @@ class Reconciler:
         self._tokens = tokens
         self._catalogue = catalogue
         self._internal_url = internal_url
+        self._find_groups = find_groups
         self._count_kept = count_kept
         self._patience = patience or Patience()
         self._clock = clock
         self._monotonic = monotonic
         self._tries = Tries()
+        self._groups: dict[str, frozenset[str]] = {}
         self._stopped: dict[str, datetime] = {}
         self._listening = self._looked = clock()
         self._complained: dict[str, float] = {}
@@ -217,6 +229,7 @@ class Reconciler:
     async def _launch_all(self, views: Sequence[View]) -> None:
         """Launch these, oldest first; what takes too long for one pass is left for the next."""
         begin = self._monotonic()
+        self._groups.clear()
         for done, view in enumerate(views):
             if self._monotonic() - begin > _LAUNCHING_SECONDS:
                 return
@@ -338,8 +351,10 @@ class Reconciler:
         job, attempt = view.job, view.attempt
         workspace = self._workspace(job)
         if workspace is None:
-            facts = {"not_in_catalogue": self._missing(job)}
-            await self._end(view, steps.Finish(Ending(State.FAILED, Cause.REFUSED, facts)))
+            await self._refuse(view, {NOT_IN_CATALOGUE: self._missing(job)})
+            return
+        if job.request.group not in await self._ask_groups(job.owner):
+            await self._refuse(view, {NOT_MEMBER: job.request.group})
             return
         notebook = await asyncio.to_thread(self._store.snapshot, job.id)
         launch = Launch(
@@ -352,6 +367,18 @@ class Reconciler:
         handle = await self._backend.launch(launch)
         await self._mark_launched(view, handle)
         crash_at("after-launched-recorded")
+
+    async def _ask_groups(self, owner: str) -> frozenset[str]:
+        """The groups that a user is in now, for one round of launches."""
+        if owner not in self._groups:
+            try:
+                self._groups[owner] = await self._find_groups(owner)
+            except Unavailable as e:
+                raise HubAway(e.message) from e
+        return self._groups[owner]
+
+    async def _refuse(self, view: View, facts: Mapping[str, Any]) -> None:
+        await self._end(view, steps.Finish(Ending(State.FAILED, Cause.REFUSED, facts)))
 
     def _missing(self, job: Job) -> list[str]:
         """What the job names and the catalogue has no more, in words: ``group NAME``."""

@@ -19,6 +19,9 @@ from offline_jobs.service.rules.causes import ENDED_ITSELF, ERROR_CELL, FILLED_S
 
 #: How the message of a job begins that no backend could launch.
 COULD_NOT_BE_STARTED = "could not be started"
+#: Facts of a job that was refused: what the catalogue has no more, the group its owner is not in.
+NOT_IN_CATALOGUE = "not_in_catalogue"
+NOT_MEMBER = "not_member"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def _describe_reason(job: Job) -> str:
             return "Accepted, about to be started"
         case Reason.CLUSTER_UNREACHABLE:
             return "The cluster cannot be reached now; the job keeps its place"
+        case Reason.HUB_UNREACHABLE:
+            return "The hub cannot be asked now who may run it; the job keeps its place"
     names = {
         "class": job.request.machine_class,
         "group": job.request.group,
@@ -159,11 +164,16 @@ def _image_pull(job: Job) -> Words:
 
 
 def _refused(job: Job) -> Words:
-    gone = job.facts.get("not_in_catalogue")
+    gone = job.facts.get(NOT_IN_CATALOGUE)
     if isinstance(gone, list) and gone:
         return Words(
             f"Refused: {quote(' and '.join(map(str, gone)))} can no longer be chosen",
             "Choose another group, image or class, or ask an administrator.",
+        )
+    if group := job.facts.get(NOT_MEMBER):
+        return Words(
+            f"Refused: {job.owner} is no longer in group {group}",
+            "Submit it for another group, or ask an administrator.",
         )
     if because := _because(job):
         return Words(f"Refused{because}", "Mend that, then submit the notebook again.")
