@@ -13,6 +13,8 @@ from sqlalchemy import event
 
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.changes import Change, Changes
+from offline_jobs.service.errors import Unsound
+from offline_jobs.service.intake import Sent
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.web import reading
 from offline_jobs.service.web.identity import Caller
@@ -55,6 +57,25 @@ def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client)
     snapshot = json.loads(service.store.snapshot(job["id"]))
     assert snapshot["cells"][0]["outputs"] == []
     assert snapshot["cells"][0]["execution_count"] is None
+
+
+def test_several_are_accepted_together_or_not_at_all(own: Service) -> None:
+    intake = own.services.intake
+    ada = make_person("ada")
+    offered = intake.offer(ada)
+
+    def send(**changes: Any) -> Sent:
+        return reading.read(json.dumps(make_submission(**changes)).encode(), offered)
+
+    wrong = send(parameters={"colour": 1})
+    with pytest.raises(Unsound, match="does not name this parameter"):
+        intake.accept_all(ada, offered, [(send(name="one"), "key-00001"), (wrong, "key-00002")])
+    assert own.store.jobs("ada", None, 9, None)[0] == []
+    one, _ = intake.accept(ada, offered, send(name="one"), "key-00001")
+    pair = [(send(name="two"), "key-00002"), (send(name="one"), "key-00001")]
+    (two, is_new), again = intake.accept_all(ada, offered, pair)
+    assert (two.request.name, is_new, again) == ("two", True, (one, False))
+    assert intake.accept_all(ada, offered, pair) == [(two, False), (one, False)]
 
 
 def test_202_comes_once_another_connection_sees_the_job(own: Service, elsewhere: Store) -> None:

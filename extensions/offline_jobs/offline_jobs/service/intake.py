@@ -6,7 +6,7 @@ returns, and a key that came before gives the job that it made then.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hub_config.catalogue import Catalogue
@@ -60,28 +60,39 @@ class Intake:
             raise Forbidden(e.message, code=e.code) from e
 
     def accept(self, person: Person, offered: Offer, sent: Sent, key: str) -> tuple[Job, bool]:
-        """Make a job of what was sent.
+        """Make one job, as :meth:`accept_all` does."""
+        return self.accept_all(person, offered, [(sent, key)])[0]
+
+    def accept_all(
+        self, person: Person, offered: Offer, submissions: Sequence[tuple[Sent, str]]
+    ) -> list[tuple[Job, bool]]:
+        """Make jobs of what was sent: all of them or, where one is refused, none.
 
         Args:
-            person: who asks, and will own it.
+            person: who asks, and will own them.
             offered: what the person may choose.
-            sent: what was sent, looked through.
-            key: the same for each repetition of one submission.
+            submissions: of each what was sent, and a key that is the same for each repetition.
 
         Returns:
-            The job and whether it is new: what was accepted once is answered alike, whatever may be
-            chosen by now.
+            Of each the job and whether it is new: what was accepted once is answered alike,
+            whatever may be chosen by now.
 
         Raises:
             Unsound: the first problem of what was sent.
             IdempotencyConflict, Departing, TooManyJobs: as the store says.
         """
-        if isinstance(sent.notebook, Unsound):
-            raise sent.notebook
-        if (earlier := self.store.job_of_key(person.name, key, sent.digest)) is not None:
-            return earlier, False
-        found = look_through(sent, offered)
-        return self._create(_build(person, found, key, sent.digest, sent.notebook.text))
+        earlier: dict[str, Job] = {}
+        news: list[NewJob] = []
+        for sent, key in submissions:
+            if isinstance(sent.notebook, Unsound):
+                raise sent.notebook
+            if (job := self.store.job_of_key(person.name, key, sent.digest)) is not None:
+                earlier[key] = job
+                continue
+            found = look_through(sent, offered)
+            news.append(_build(person, found, key, sent.digest, sent.notebook.text))
+        made = iter(self._create(news)) if news else iter(())
+        return [(earlier[key], False) if key in earlier else next(made) for _, key in submissions]
 
     def repeat(self, person: Person, job: Job, key: str) -> tuple[Job, bool]:
         """Run a job's snapshot again, as a new job; what the person may use is checked anew.
@@ -98,10 +109,10 @@ class Intake:
             return earlier, False
         found = examine(job.request, self.offer(person), None)
         new = _build(person, found, key, digest, self.store.snapshot(job.id))
-        return self._create(replace(new, rerun_of=job.id))
+        return self._create([replace(new, rerun_of=job.id)])[0]
 
-    def _create(self, new: NewJob) -> tuple[Job, bool]:
-        made = self.store.create_job(new, open_limit=self.open_limit)
+    def _create(self, news: Sequence[NewJob]) -> list[tuple[Job, bool]]:
+        made = self.store.create_jobs(news, open_limit=self.open_limit)
         self.wake()
         return made
 

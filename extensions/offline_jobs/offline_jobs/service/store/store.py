@@ -9,7 +9,7 @@ All methods are short, synchronous and callable from any thread.
 
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -95,28 +95,29 @@ class Store:
     # Submission.
 
     def create_job(self, new: NewJob, *, open_limit: int) -> tuple[Job, bool]:
-        """Store a submission: job, snapshot and first attempt, durable on return.
+        """Store one submission, as :meth:`create_jobs` does."""
+        return self.create_jobs([new], open_limit=open_limit)[0]
+
+    def create_jobs(self, news: Sequence[NewJob], *, open_limit: int) -> list[tuple[Job, bool]]:
+        """Store submissions, all or none: job, snapshot and first attempt, durable on return.
 
         Returns:
-            The job and whether it is new; the same key with the same digest gives the first job.
+            Of each the job and whether it is new; the same key with the same digest gives the first
+            job.
 
         Raises:
-            IdempotencyConflict: the owner used the key for another submission.
+            IdempotencyConflict: the owner used a key for another submission.
             Departing: the hub deletes the owner.
             TooManyJobs: the owner has ``open_limit`` jobs that have not ended.
         """
         with self._database.write() as connection:
-            earlier = queries.read_job_of_key(connection, new.owner, new.idempotency_key)
-            if earlier is not None:
-                return _same(earlier, new.digest), False
-            self.departures.check(new.owner)
-            if len(queries.find_open(connection, new.owner)) >= open_limit:
-                raise TooManyJobs(open_limit)
-            job = self._insert_job(connection, new)
+            made = [self._find_or_insert(connection, new, open_limit) for new in news]
             crash_at("before-commit")
         crash_at("after-commit")
-        self._publish(job)
-        return job, True
+        for job, is_new in made:
+            if is_new:
+                self._publish(job)
+        return made
 
     def job_of_key(self, owner: str, key: str, digest: str) -> Job | None:
         """The job that an earlier submission with this key made, if there is one.
@@ -127,6 +128,17 @@ class Store:
         with self._database.read() as connection:
             earlier = queries.read_job_of_key(connection, owner, key)
         return None if earlier is None else _same(earlier, digest)
+
+    def _find_or_insert(
+        self, connection: Connection, new: NewJob, open_limit: int
+    ) -> tuple[Job, bool]:
+        earlier = queries.read_job_of_key(connection, new.owner, new.idempotency_key)
+        if earlier is not None:
+            return _same(earlier, new.digest), False
+        self.departures.check(new.owner)
+        if len(queries.find_open(connection, new.owner)) >= open_limit:
+            raise TooManyJobs(open_limit)
+        return self._insert_job(connection, new), True
 
     def _insert_job(self, connection: Connection, new: NewJob) -> Job:
         now = self._clock()
