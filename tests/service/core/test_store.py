@@ -17,6 +17,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import create_engine
+from sqlalchemy.exc import IntegrityError
 
 from offline_jobs.contract.names import JOB_ID
 from offline_jobs.contract.run import Progress
@@ -47,6 +48,15 @@ FIRST_REQUEST = (
     *("name", "path", "group", "image", "machine_class", "kernel", "parameters"),
     *("time_limit_seconds", "interruptible"),
 )
+#: What the records of the first version tell of their jobs' past.
+FIRST_TURNS = {
+    State.QUEUED: [State.QUEUED],
+    State.STARTING: [State.QUEUED],
+    State.RUNNING: [State.QUEUED, State.RUNNING],
+    State.SUCCEEDED: [State.QUEUED, State.RUNNING, State.SUCCEEDED],
+    State.FAILED: [State.QUEUED, State.RUNNING, State.FAILED],
+    State.CANCELLED: [State.QUEUED, State.CANCELLED],
+}
 RECORDED = Path(__file__).parents[2] / "recorded"
 DONE = Ending(State.SUCCEEDED)
 FAILED = Ending(State.FAILED, Cause.INTERRUPTED)
@@ -68,6 +78,7 @@ def test_a_submission_is_job_snapshot_and_first_attempt(store: Store) -> None:
     assert attempt is not None
     assert attempt.object_name == f"job-{job.id}-1"
     assert store.open_attempts() == [(job, attempt)]
+    assert store.open_names() == [attempt.object_name]
 
 
 def test_the_same_key_and_body_give_the_same_job(store: Store) -> None:
@@ -100,6 +111,74 @@ def test_several_submissions_are_stored_together_or_not_at_all(
         store.create_jobs([more, replace(news[0], digest="f" * 64)], open_limit=LIMIT)
     assert len(store.jobs("ada", None, LIMIT, None)[0]) == 3
     assert store.job_of_key("ada", more.idempotency_key, more.digest) is None
+
+
+def list_turns(store: Store, job: str) -> list[tuple[object, ...]]:
+    turns = store.turns(job)
+    assert [turn.at for turn in turns] == sorted(turn.at for turn in turns)
+    assert {turn.job for turn in turns} <= {job}
+    return [(t.attempt, t.previous, t.state, t.reason or t.cause) for t in turns]
+
+
+def test_each_change_of_a_job_is_one_turn_of_the_ledger(store: Store) -> None:
+    job = submit(store)
+    for ahead in (2, 1):
+        line = Standing(State.QUEUED, Reason.LOCAL_SLOTS, {"ahead": ahead})
+        store.states.set_standings({(job, 1): line})
+    store.states.mark_launched(job, 1, {})
+    store.states.set_standings({(job, 1): Standing(State.STARTING, Reason.KERNEL_START)})
+    store.states.add_attempt(job, 1, Ending(State.FAILED, Cause.INTERRUPTED, {"message": "gone"}))
+    store.states.set_standings({(job, 2): Standing(State.RUNNING)})
+    store.record_progress(job, 2, Progress("running", 1, 2))
+    store.states.finish(job, 2, Ending(State.FAILED, Cause.CELL_ERROR, {"error_name": "E"}))
+    assert list_turns(store, job) == [
+        (1, None, State.QUEUED, Reason.SERVICE),
+        (1, State.QUEUED, State.QUEUED, Reason.LOCAL_SLOTS),
+        (1, State.QUEUED, State.STARTING, Reason.KERNEL_START),
+        (2, State.STARTING, State.QUEUED, Reason.SERVICE),
+        (2, State.QUEUED, State.RUNNING, None),
+        (2, State.RUNNING, State.FAILED, Cause.CELL_ERROR),
+    ]
+    turns = store.turns(job)
+    assert (turns[3].cause, turns[3].facts) == (Cause.INTERRUPTED, {"message": "gone"})
+    assert turns[-1].facts == {"error_name": "E"}
+    ended = store.job(job)
+    assert ended is not None
+    assert (turns[0].at, turns[-1].at) == (ended.created, ended.ended)
+    whose = (turns[0].owner, turns[0].group, turns[0].image, turns[0].machine_class)
+    assert whose == ("ada", "spatial-lab", "notebook", "small")
+
+
+def test_the_ledger_stays_when_a_record_is_deleted(store: Store) -> None:
+    job = submit(store)
+    store.states.finish(job, 1, DONE)
+    before = store.turns(job)
+    store.delete_job(job)
+    assert store.turns(job) == before
+    assert [turn.state for turn in before] == [State.QUEUED, State.SUCCEEDED]
+
+
+def test_the_ledger_of_a_departed_user_is_the_retired_ones(store: Store) -> None:
+    job, other = submit(store), submit(store, owner="ben")
+    store.states.finish(job, 1, DONE)
+    store.departures.begin("ada")
+    store.departures.complete("ada", ".retired/ada-1")
+    assert {turn.owner for turn in store.turns(job)} == {".retired/ada-1"}
+    assert {turn.owner for turn in store.turns(other)} == {"ben"}
+
+
+def test_what_is_not_committed_is_not_in_the_ledger(store: Store, database_url: str) -> None:
+    job = submit(store)
+    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    with pytest.raises(IntegrityError):
+        store.states.finish(job, 1, DONE)
+    stored = store.job(job)
+    assert stored is not None
+    assert stored.state is State.QUEUED
+    assert len(store.turns(job)) == 1
 
 
 def test_a_name_stays_closed_for_longer_than_an_old_token_counts(
@@ -431,6 +510,19 @@ def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path:
     assert queued.interruptible is True
     assert store.jobs(None, None, 99, None, group="imaging-core")[0][0].request.image == "stomics"
     assert store.states.removals() == [("t0a1b2c3d4e5", 1)]
+    by_state = {job.state: job for job in jobs}
+    for state, turns in FIRST_TURNS.items():
+        job = by_state[state]
+        assert [turn.state for turn in store.turns(job.id)] == turns
+        assert store.turns(job.id)[0].at == job.created
+        assert store.turns(job.id)[0].owner == job.owner
+    failed = store.turns(by_state[State.FAILED].id)[-1]
+    assert (failed.attempt, failed.cause, failed.facts["error_name"]) == (
+        2,
+        Cause.CELL_ERROR,
+        "ValueError",
+    )
+    assert failed.at == by_state[State.FAILED].ended
     for old in before.values():
         earlier = store.job_of_key(old["owner"], old["idempotency_key"], old["digest"])
         assert earlier is not None

@@ -11,10 +11,11 @@ import pytest
 from fastapi import Request
 from sqlalchemy import event
 
-from offline_jobs.contract.states import Cause, State
+from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.changes import Change, Changes
 from offline_jobs.service.errors import Unsound
 from offline_jobs.service.intake import Sent
+from offline_jobs.service.model import Ending, Standing
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.web import reading
 from offline_jobs.service.web.identity import Caller
@@ -76,6 +77,29 @@ def test_several_are_accepted_together_or_not_at_all(own: Service) -> None:
     (two, is_new), again = intake.accept_all(ada, offered, pair)
     assert (two.request.name, is_new, again) == ("two", True, (one, False))
     assert intake.accept_all(ada, offered, pair) == [(two, False), (one, False)]
+
+
+def test_the_history_of_a_job_in_words(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    line = Standing(State.QUEUED, Reason.LOCAL_SLOTS, {"ahead": 2})
+    service.store.states.set_standings({(job, 1): line})
+    service.store.states.add_attempt(job, 1, Ending(State.FAILED, Cause.INTERRUPTED))
+    service.store.states.set_standings({(job, 2): Standing(State.RUNNING)})
+    service.store.states.finish(job, 2, Ending(State.CANCELLED))
+    answer = ada.get(f"jobs/{job}/history").json()
+    assert set(answer) == {"turns"}
+    told = [(t["attempt"], t["state"], t["reason"], t["sentence"]) for t in answer["turns"]]
+    assert told == [
+        (1, "queued", "service", "Accepted, about to be started"),
+        (1, "queued", "local-slots", "Waiting for a free slot, 2 jobs ahead"),
+        (2, "queued", "service", "Interrupted; tried again"),
+        (2, "running", None, "Running"),
+        (2, "cancelled", None, "Cancelled before it began"),
+    ]
+    assert answer["turns"][2]["cause"] == "interrupted"
+    assert answer["turns"][0]["at"] == ada.get(f"jobs/{job}").json()["created"]
+    assert service.client("ben").get(f"jobs/{job}/history").status_code == 404
+    assert service.client("lea").get(f"jobs/{job}/history").status_code == 200
 
 
 def test_202_comes_once_another_connection_sees_the_job(own: Service, elsewhere: Store) -> None:

@@ -60,6 +60,32 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A change of a job's state, or of what it waits for, as the ledger keeps it.
+
+    It stays when the job's record is deleted, so it says itself who is charged for what.
+
+    Attributes:
+        previous: the state that it was in; ``None`` where the job was made.
+        attempt: the one that it was at from then on.
+        cause: of a failure; with ``queued`` why there is another attempt.
+    """
+
+    at: datetime
+    job: str
+    attempt: int
+    owner: str
+    group: str
+    image: str
+    machine_class: str
+    previous: State | None
+    state: State
+    reason: Reason | None
+    cause: Cause | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One try of a job, one backend object."""
 

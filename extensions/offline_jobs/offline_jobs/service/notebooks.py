@@ -1,9 +1,9 @@
 """Notebooks: are they sound, what are their parameters, and their text without outputs.
 
-Reads the foreign formats nbformat and papermill's inspection; called by ``web/jobs.py`` (check and
-submission) and for nothing else, in a thread. What comes out is plain data; bounds come before any
-parsing that could be slow. Both libraries are imported by the first notebook that needs them: they
-take as long as all else that the service imports.
+Reads the foreign formats nbformat and papermill's inspection; called by ``web/reading.py`` and for
+nothing else, in a thread or a process of its own. What comes out is plain data; bounds come before
+any parsing that could be slow. Both libraries are imported by the first notebook that needs them:
+they take as long as all else that the service imports.
 """
 
 import ast

@@ -176,7 +176,7 @@ class Reconciler:
 
         The store is read after the look: what a runner said before its end is then known.
         """
-        names = [a.object_name for _, a in await asyncio.to_thread(self._store.open_attempts)]
+        names = await asyncio.to_thread(self._store.open_names)
         seen = await self._observe(names)
         now = self._clock()
         if now - self._looked > timedelta(seconds=_ABSENT_SECONDS):

@@ -7,13 +7,13 @@ states, reasons and causes. Pure.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hub_config.catalogue import InstanceClass
 from hub_config.sentences import describe_start
 from hub_config.waiting import Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
-from offline_jobs.service.model import Job
+from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules import amounts
 from offline_jobs.service.rules.causes import ENDED_ITSELF, ERROR_CELL, FILLED_SCRATCH, KEPT_CELLS
 
@@ -53,6 +53,19 @@ def describe(job: Job, larger: InstanceClass | None = None) -> Words:
             return Words(_done(job))
         case State.FAILED:
             return _failed(job, larger)
+
+
+def describe_turn(job: Job, turn: Turn) -> str:
+    """What is said of a change of the job's state, once it is past."""
+    then = replace(job, state=turn.state, reason=turn.reason, cause=turn.cause, facts=turn.facts)
+    if turn.state.is_terminal:
+        return describe(then).sentence
+    if turn.state is State.RUNNING:
+        return "Running"
+    if turn.cause is not None:
+        ended = replace(then, state=State.FAILED, attempt=turn.attempt - 1, cell=0)
+        return f"{describe(ended).sentence}; tried again"
+    return describe(replace(then, attempt=1)).sentence
 
 
 def _waiting(job: Job) -> str:

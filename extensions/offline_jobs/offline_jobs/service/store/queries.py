@@ -83,6 +83,17 @@ def read_attempt(connection: Connection, job_id: str, number: int) -> Attempt | 
     return None if row is None else build_attempt(row)
 
 
+def read_open_names(connection: Connection) -> list[str]:
+    """Object names of the current attempts of jobs that have not ended, oldest first."""
+    statement = (
+        select(attempts.c.object_name)
+        .select_from(jobs.join(attempts, _CURRENT))
+        .where(_NOT_TERMINAL)
+        .order_by(jobs.c.created, jobs.c.id)
+    )
+    return list(connection.scalars(statement))
+
+
 def read_open(connection: Connection) -> list[tuple[Job, Attempt]]:
     """Jobs that have not ended with their current attempts, oldest first."""
     prefix = "attempt_"

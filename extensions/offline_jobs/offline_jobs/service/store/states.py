@@ -5,6 +5,7 @@ believes: a job that has ended stays ended, and an attempt whose first cell bega
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from offline_jobs.contract.states import Reason, State
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.crash import crash_at
 from offline_jobs.service.model import Attempt, Ending, Job, Standing
-from offline_jobs.service.store import queries
+from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.tables import attempts, jobs, removals
 from offline_jobs.service.store.versions import touch
@@ -61,9 +62,9 @@ class States:
                 job = queries.read_job(connection, job_id)
                 if job is None or job.state.is_terminal or job.attempt != number:
                     continue
-                self._update_job(
+                self._change(
                     connection,
-                    job_id,
+                    job,
                     state=standing.state,
                     reason=standing.reason,
                     facts=dict(standing.facts),
@@ -98,9 +99,9 @@ class States:
                 return False
             now = self._clock()
             self._close_attempt(connection, attempt, ending, now)
-            self._update_job(
+            self._change(
                 connection,
-                job_id,
+                job,
                 state=ending.state,
                 reason=None,
                 cause=ending.cause,
@@ -126,9 +127,10 @@ class States:
             now = self._clock()
             self._close_attempt(connection, attempt, ending, now)
             connection.execute(insert(attempts).values(new_attempt_row(job_id, number + 1, now)))
-            self._update_job(
+            self._change(
                 connection,
-                job_id,
+                job,
+                because=ending,
                 state=State.QUEUED,
                 reason=Reason.SERVICE,
                 facts={},
@@ -189,8 +191,24 @@ class States:
             .values(values)
         )
 
-    def _update_job(self, connection: Connection, job_id: str, **values: Any) -> None:
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+    def _change(
+        self, connection: Connection, job: Job, because: Ending | None = None, **values: Any
+    ) -> None:
+        """Change a job's columns, and enter it into the ledger where it is a turn.
+
+        ``because`` is how the attempt before ended, where there is another.
+        """
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
+        now = replace(job, **values)
+        if (now.state, now.reason, now.attempt) != (job.state, job.reason, job.attempt):
+            ledger.enter(
+                connection,
+                now,
+                now.ended or self._clock(),
+                previous=job.state,
+                cause=because.cause if because else None,
+                facts=because.facts if because else None,
+            )
 
 
 def _parse_started(ending: Ending, job: Job, now: datetime) -> datetime | None:

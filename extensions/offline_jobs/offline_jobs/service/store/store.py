@@ -29,8 +29,8 @@ from offline_jobs.service.errors import (
     TooManyJobs,
     Unavailable,
 )
-from offline_jobs.service.model import Attempt, Job, NewJob
-from offline_jobs.service.store import queries
+from offline_jobs.service.model import Attempt, Job, NewJob, Turn
+from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.departures import Departures
 from offline_jobs.service.store.rows import make_cursor, parse_cursor
@@ -163,7 +163,9 @@ class Store:
         connection.execute(insert(jobs).values(row))
         connection.execute(insert(snapshots).values(job=job_id, notebook=new.notebook))
         connection.execute(insert(attempts).values(new_attempt_row(job_id, 1, now)))
-        return _known(queries.read_job(connection, job_id))
+        job = _known(queries.read_job(connection, job_id))
+        ledger.enter(connection, job, now, previous=None)
+        return job
 
     def request_cancel(self, job_id: str) -> Job:
         """Note that the owner wants an end; a job that has ended stays as it is.
@@ -239,6 +241,11 @@ class Store:
         with self._database.read() as connection:
             return queries.read_attempt(connection, job_id, number)
 
+    def turns(self, job_id: str) -> list[Turn]:
+        """Every change of a job's state, in order; also of one whose record is deleted."""
+        with self._database.read() as connection:
+            return ledger.read_turns(connection, job_id)
+
     def snapshot(self, job_id: str) -> str:
         """The notebook as submitted, JSON text.
 
@@ -251,6 +258,11 @@ class Store:
         if notebook is None:
             raise NotFound
         return str(notebook)
+
+    def open_names(self) -> list[str]:
+        """Object names of the current attempts of jobs that have not ended, oldest first."""
+        with self._database.read() as connection:
+            return queries.read_open_names(connection)
 
     def open_attempts(self) -> list[tuple[Job, Attempt]]:
         """Jobs that have not ended with their current attempts, oldest first."""

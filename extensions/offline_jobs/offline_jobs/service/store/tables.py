@@ -2,7 +2,8 @@
 
 ``jobs`` and ``attempts`` are the record; what was asked for is one column of a job, with beside it
 what jobs are looked up by; ``snapshots`` holds the notebooks as submitted,
-``owners`` a version per owner (the base of ETags), ``removals`` what is still to be cleared away
+``owners`` a version per owner (the base of ETags), ``ledger`` each change of a job's state, also of
+jobs whose record is deleted, ``removals`` what is still to be cleared away
 after an owner deleted a record. Words (states, reasons, causes) are plain strings, so that a new
 one needs no migration. Only :mod:`~offline_jobs.service.store.store` reads this module; the
 migrations repeat it, and a test holds the two equal.
@@ -127,6 +128,26 @@ owners = Table(
     Column("name", String(255), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Index("ix_owners_version", "version"),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("job", String(12), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("group", String(64), nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("machine_class", String(64), nullable=False),
+    Column("previous", String(16)),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("cause", String(32)),
+    Column("facts", JSON, nullable=False),
+    Index("ix_ledger_job_number", "job", "number"),
+    Index("ix_ledger_owner", "owner"),
 )
 
 removals = Table(

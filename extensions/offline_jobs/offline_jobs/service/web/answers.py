@@ -8,8 +8,8 @@ from hub_config.catalogue import InstanceClass
 from hub_config.people import build_person
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.states import Cause
-from offline_jobs.service.model import Job
-from offline_jobs.service.rules.sentences import describe
+from offline_jobs.service.model import Job, Turn
+from offline_jobs.service.rules.sentences import describe, describe_turn
 from offline_jobs.service.web.services import Services
 
 _LONGEST_FACT = 2_000
@@ -42,6 +42,19 @@ def answer_job(job: Job, services: Services) -> dict[str, Any]:
         "output_path": output_path(job),
         "has_result": job.has_result,
         "rerun_of": job.rerun_of,
+    }
+
+
+def answer_turn(job: Job, turn: Turn) -> dict[str, Any]:
+    """The JSON of a change of the job's state."""
+    return {
+        "at": _time(turn.at),
+        "attempt": turn.attempt,
+        "state": turn.state.value,
+        "reason": turn.reason.value if turn.reason else None,
+        "cause": turn.cause.value if turn.cause else None,
+        "facts": _bounded(turn.facts),
+        "sentence": describe_turn(job, turn),
     }
 
 

@@ -21,11 +21,13 @@ from offline_jobs.service.web import (
     page,
     results,
     runs,
+    submissions,
 )
 from offline_jobs.service.web.errors import install_handlers
 from offline_jobs.service.web.events import Streams
 from offline_jobs.service.web.identity import CallerOf, Identify, identify_caller
-from offline_jobs.service.web.limits import AccessLog, AnswerHeaders, BodyLimit, LimitOf
+from offline_jobs.service.web.layers import AccessLog, AnswerHeaders
+from offline_jobs.service.web.limits import BodyLimit, LimitOf
 from offline_jobs.service.web.login import Sessions
 from offline_jobs.service.web.queries import check_query
 from offline_jobs.service.web.reading import Reader
@@ -73,7 +75,7 @@ def build_public_app(
     app.state.streams = Streams()
     app.state.reader = Reader()
     guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller), Depends(check_query)])
-    for part in (catalogue, jobs, results, events):
+    for part in (catalogue, submissions, jobs, results, events):
         guarded.include_router(part.router)
     guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)
     app.include_router(guarded)

@@ -1,18 +1,16 @@
-"""Bounds of every request and headers of every answer, as plain ASGI layers.
+"""Bounds of every request's body, as a plain ASGI layer around both applications.
 
-``app.py`` wraps both applications in them. A body over its limit is refused before anything parses
+A body over its limit is refused before anything parses
 it; what is left of it is read and dropped for a while, so that the sender can read the answer.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub_config.waiting import quote
 from offline_jobs.service.errors import ServiceError, TooLarge
 from offline_jobs.service.rules import amounts
 from offline_jobs.service.web.errors import answer_error
@@ -22,7 +20,6 @@ _DROPPED_BYTES = 200 * 1024**2
 _DROPPING_SECONDS = 10.0
 
 LimitOf = Callable[[str, str], int]
-log = logging.getLogger("offline_jobs.service.access")
 
 
 class BodyLimit:
@@ -101,60 +98,3 @@ def _too_large(limit: int) -> TooLarge:
         f"The body is over {amounts.size(limit)}. Clear the notebook's outputs and attachments, "
         "or move large data into files."
     )
-
-
-class AnswerHeaders:
-    """Sets headers on every answer, unless the route has set its own."""
-
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
-        self._app = app
-        self._headers = headers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the headers."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-class AccessLog:
-    """One line of log for each request: no header, no query (a login's code is in one)."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer and log."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.monotonic()
-        status = 0
-
-        async def send_and_note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_and_note)
-        finally:
-            level = logging.DEBUG if scope["path"] == "/health" else logging.INFO
-            log.log(
-                level,
-                "request",
-                extra={
-                    "method": scope["method"],
-                    "path": quote(scope["path"]),
-                    "status": status,
-                    "milliseconds": round(1000 * (time.monotonic() - began)),
-                    "user": quote(scope.get("state", {}).get("user", "")),
-                },
-            )

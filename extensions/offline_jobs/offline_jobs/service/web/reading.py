@@ -2,7 +2,7 @@
 
 A large body is read in a process of its own, for parsing one holds up every thread of a Python
 process; memory that it took goes with that process. Only so many large ones are taken in at a time,
-of one user and of all; the others wait at the door. The routes of ``web/jobs.py`` call this.
+of one user and of all; the others wait at the door. The routes of ``web/submissions.py`` call this.
 """
 
 import asyncio

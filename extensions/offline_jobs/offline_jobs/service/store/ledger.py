@@ -1,0 +1,68 @@
+"""The ledger: each change of a job's state, or of what it waits for, is one row that stays.
+
+Written in the transaction of the change itself. For the rooms of the store alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service.model import Job, Turn
+from offline_jobs.service.store.tables import ledger
+
+_COLUMNS = [ledger.c[field.name] for field in fields(Turn)]
+
+
+def enter(
+    connection: Connection,
+    job: Job,
+    at: datetime,
+    *,
+    previous: State | None,
+    cause: Cause | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Write that a job came to be where it is now.
+
+    Args:
+        connection: of the transaction that changes it.
+        job: as it is from now on.
+        at: when.
+        previous: the state that it was in; ``None`` where it was made.
+        cause: where it is not the job's: why there is another attempt.
+        facts: of that cause.
+    """
+    request = job.request
+    turn = Turn(
+        at=at,
+        job=job.id,
+        attempt=job.attempt,
+        owner=job.owner,
+        group=request.group,
+        image=request.image,
+        machine_class=request.machine_class,
+        previous=previous,
+        state=job.state,
+        reason=job.reason,
+        cause=cause or job.cause,
+        facts=dict(job.facts if facts is None else facts),
+    )
+    connection.execute(insert(ledger).values(asdict(turn)))
+
+
+def read_turns(connection: Connection, job_id: str) -> list[Turn]:
+    """All changes of a job, in order."""
+    statement = select(*_COLUMNS).where(ledger.c.job == job_id).order_by(ledger.c.number)
+    return [_build(dict(row._mapping)) for row in connection.execute(statement)]
+
+
+def _build(values: dict[str, Any]) -> Turn:
+    values["previous"] = values["previous"] and State(values["previous"])
+    values["state"] = State(values["state"])
+    values["reason"] = values["reason"] and Reason(values["reason"])
+    values["cause"] = values["cause"] and Cause(values["cause"])
+    return Turn(**values)
