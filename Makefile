@@ -138,7 +138,7 @@ screenshots: setup system-packages ## take the documents' pictures anew, with th
 
 clean: ## remove all that was made, but not the state of `make run`
 	@rm -rf .venv build/environments build/hub6 build/wheels build/stamps build/bench
-	@rm -rf $(LAB)/node_modules $(LAB)/lib $(LAB)/offline_jobs/labextension $(LAB)/.yarn
+	@rm -rf $(LAB)/node_modules $(LAB)/lib $(LAB)/offline_jobs/labextension $(LAB)/offline_jobs/service/web/built $(LAB)/.yarn
 	@rm -rf .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(LAB)/tsconfig.tsbuildinfo
 
 clean-state: ## remove the state of `make run`: homes, jobs, everything, STATE=build/state

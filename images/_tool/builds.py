@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from images._tool.stamps import hash_inputs, hash_tree, read_stamp, write_stamp
@@ -32,6 +33,8 @@ WHEEL_SOURCES = (
     "jupyter-config/**/*",
     "offline_jobs/**/*",
 )
+#: What is built of these, in the package that carries it: Lab's extension, the page's script.
+LAB_BUILT = {"lab": "labextension", "page": "service/web/built"}
 #: A checkout's build is small; several checkouts use the cache in turn.
 KEPT_LABS = 8
 PROXY_FILES = ("package.json", "yarn.lock", ".yarnrc.yml")
@@ -132,9 +135,9 @@ class Builds:
         return Step("proxy", ("tools",), is_done, make)
 
     def make_lab_step(self) -> Step:
-        """Have the Lab extension built into the package that carries it."""
+        """Have the Lab extension and the page's script built into the package that carries them."""
         extension = self._places.extension
-        built = extension / "offline_jobs" / "labextension"
+        built = {name: extension / "offline_jobs" / place for name, place in LAB_BUILT.items()}
         stamp = self._places.build / "stamps" / "lab"
 
         def compute_key() -> str:
@@ -146,17 +149,19 @@ class Builds:
             # The extension's tests and linters are in node_modules.
             if not (extension / "node_modules").is_dir():
                 return False
-            return (built / "package.json").is_file() and read_stamp(stamp) == compute_key()
+            is_built = all(any(folder.glob("*")) for folder in built.values())
+            return is_built and read_stamp(stamp) == compute_key()
 
         def make() -> None:
             key = compute_key()
-            kept = self._places.cache / f"lab-{hash_inputs(key)[:12]}"
+            kept = self._places.cache / f"lab-{hash_inputs(key, *LAB_BUILT.values())[:12]}"
             stamp.unlink(missing_ok=True)
             self._run_jlpm(extension, "install", "--immutable")
             with self._extension_busy:
-                if (kept / "package.json").is_file():
-                    shutil.rmtree(built, ignore_errors=True)
-                    shutil.copytree(kept, built)
+                if kept.is_dir():
+                    for name, folder in built.items():
+                        shutil.rmtree(folder, ignore_errors=True)
+                        shutil.copytree(kept / name, folder)
                 else:
                     self._run_jlpm(extension, "run", "build:prod")
                     self._keep_lab(built, kept)
@@ -164,12 +169,13 @@ class Builds:
 
         return Step("Lab extension", ("tools",), is_done, make)
 
-    def _keep_lab(self, built: Path, kept: Path) -> None:
-        """Keep the built extension for the next checkout, and those of a few states before it."""
+    def _keep_lab(self, built: Mapping[str, Path], kept: Path) -> None:
+        """Keep what was built for the next checkout, and that of a few states before it."""
         with tempfile.TemporaryDirectory(dir=kept.parent, prefix="new-") as fresh:
-            shutil.copytree(built, Path(fresh) / "lab")
+            for name, folder in built.items():
+                shutil.copytree(folder, Path(fresh) / "all" / name)
             shutil.rmtree(kept, ignore_errors=True)
-            (Path(fresh) / "lab").rename(kept)
+            (Path(fresh) / "all").rename(kept)
         states = sorted(kept.parent.glob("lab-*"), key=lambda path: path.stat().st_mtime)
         for old in states[:-KEPT_LABS]:
             shutil.rmtree(old, ignore_errors=True)

@@ -10,7 +10,8 @@ import { IJobActions, JobActions } from './jobActions';
 import { JobProgress, JobState } from './jobParts';
 import type { JobsModel } from './model';
 import type { IJob, IRunRecord } from './types';
-import { duration, elapsed, isActive, moment, size, valueText } from './words';
+import { cellBars, describeCells, describeScale, details } from './view';
+import { elapsed, isActive } from './words';
 
 interface IProps {
   job: IJob;
@@ -92,41 +93,22 @@ function useRecord(job: IJob, model: JobsModel): IRunRecord | null {
 
 /** One bar for each cell, as high as it took long. */
 function Cells({ job, trans }: Pick<IProps, 'job' | 'trans'>): JSX.Element {
-  const { number, total } = job.cell;
-  const longest = Math.max(...job.cell_seconds, 0.001);
-  const done = job.cell_seconds.length;
-  const count = Math.max(total, done);
-  const kind = (cell: number): string => {
-    if (cell === number && job.state !== 'succeeded') {
-      return job.state;
-    }
-    return cell <= number ? 'done' : 'none';
-  };
+  const words = describeCells(job);
   return (
     <section>
       <h3>{trans.__('Cells')}</h3>
-      <div
-        className="jp-OfflineJobs-cells"
-        role="img"
-        aria-label={trans.__('Cell %1 of %2', number, total)}
-      >
-        {Array.from({ length: count }, (_, index) => (
+      <div className="jp-OfflineJobs-cells" role="img" aria-label={words}>
+        {cellBars(job).map(({ kind, height, title }, index) => (
           <i
             key={index}
-            data-kind={kind(index + 1)}
-            title={
-              index < done
-                ? `${index + 1}: ${duration(job.cell_seconds[index])}`
-                : `${index + 1}`
-            }
-            style={{
-              height: `${Math.max(8, (100 * (job.cell_seconds[index] ?? 0)) / longest)}%`
-            }}
+            data-kind={kind}
+            title={title}
+            style={{ height: `${height}%` }}
           />
         ))}
       </div>
       <p className="jp-OfflineJobs-quiet">
-        {trans.__('height: time per cell (longest %1)', duration(longest))}
+        {[words, describeScale(job)].filter(Boolean).join('; ')}
       </p>
     </section>
   );
@@ -201,60 +183,22 @@ function Run(
   props: Pick<IProps, 'job' | 'model' | 'trans'> & { record: IRunRecord | null }
 ): JSX.Element {
   const { job, model, trans, record } = props;
-  const now = new Date();
-  const { peak_bytes, limit_bytes } = job.memory;
-  const parameters = Object.entries(job.parameters)
-    .map(([name, value]) => `${name} = ${valueText(value)}`)
-    .join(', ');
-  const own = Object.entries(record?.record.notebook_parameters ?? {})
-    .filter(([, source]) => source)
-    .map(([name, source]) => `${name} = ${source}`)
-    .join(', ');
-  const waited =
-    job.started &&
-    duration((Date.parse(job.started) - Date.parse(job.created)) / 1000);
-  const rows: [string, string | null | false][] = [
-    [
-      trans.__('Parameters'),
-      parameters || (!own && trans.__('as in the notebook'))
-    ],
-    [
-      parameters
-        ? trans.__('As in the notebook')
-        : trans.__('Parameters, as in the notebook'),
-      own
-    ],
-    [trans.__('Notebook'), job.path],
-    [trans.__('Executed notebook'), job.has_result && job.output_path],
-    [trans.__('Image'), model.nameOf('images', job.image)],
-    [trans.__('Machine'), model.nameOf('classes', job.class)],
-    [trans.__('Kernel'), job.kernel.name],
-    [trans.__('Charged group'), model.nameOf('groups', job.group)],
-    [
-      trans.__('Memory'),
-      peak_bytes > 0 &&
-        (limit_bytes > 0
-          ? trans.__('%1 of %2', size(peak_bytes), size(limit_bytes))
-          : size(peak_bytes))
-    ],
-    [trans.__('Time limit'), duration(job.time_limit_seconds)],
-    [trans.__('Submitted'), moment(job.created, now)],
-    [trans.__('Waited'), waited],
-    [trans.__('Attempt'), job.attempt > 1 && String(job.attempt)],
-    [trans.__('Job'), job.id]
-  ];
+  const lines = details(
+    job,
+    record?.record ?? null,
+    (kind, slug) => model.nameOf(kind, slug),
+    new Date()
+  );
   return (
     <section>
       <h3>{trans.__('Run')}</h3>
       <dl>
-        {rows
-          .filter(([, value]) => value)
-          .map(([label, value]) => (
-            <React.Fragment key={label}>
-              <dt>{label}</dt>
-              <dd>{value}</dd>
-            </React.Fragment>
-          ))}
+        {lines.map(({ key, term, text }) => (
+          <React.Fragment key={key}>
+            <dt>{trans.__(term)}</dt>
+            <dd>{text}</dd>
+          </React.Fragment>
+        ))}
       </dl>
     </section>
   );

@@ -5,6 +5,7 @@
 import React from 'react';
 
 import type { IJob } from './types';
+import { progress } from './view';
 import { stateWord } from './words';
 
 /** The state by word and colour. */
@@ -21,11 +22,11 @@ export function JobState({ job }: { job: IJob }): JSX.Element {
  * cells are counted.
  */
 export function JobProgress({ job }: { job: IJob }): JSX.Element | null {
-  const { number, total } = job.cell;
-  if (total === 0) {
+  const percent = progress(job);
+  if (percent === null) {
     return null;
   }
-  const done = job.state === 'running' ? number - 0.5 : number;
+  const { number, total } = job.cell;
   return (
     <div
       className="jp-OfflineJobs-bar"
@@ -36,7 +37,7 @@ export function JobProgress({ job }: { job: IJob }): JSX.Element | null {
       aria-valuemax={total}
       aria-valuenow={number}
     >
-      <i style={{ width: `${(100 * done) / total}%` }} />
+      <i style={{ width: `${percent}%` }} />
     </div>
   );
 }

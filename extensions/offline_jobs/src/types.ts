@@ -66,6 +66,17 @@ export interface IRunRecord {
   methods: string;
 }
 
+/** A change of a job's state, or of what it waits for. */
+export interface ITurn {
+  at: string;
+  attempt: number;
+  state: JobState;
+  reason: string | null;
+  cause: string | null;
+  facts: JSONObject;
+  sentence: string;
+}
+
 export interface IJobPage {
   jobs: IJob[];
   next_cursor: string | null;

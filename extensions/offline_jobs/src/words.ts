@@ -6,6 +6,7 @@ import type { ReadonlyJSONValue } from '@lumino/coreutils';
 
 import type { IJob, ISession, JobState } from './types';
 
+/** All states, with their word. */
 const STATE_WORDS: Readonly<Record<JobState, string>> = {
   queued: 'Waiting',
   starting: 'Starting',
@@ -22,6 +23,9 @@ const ENDED: ReadonlySet<JobState> = new Set([
   'cancelled'
 ]);
 
+/** The states that there are. */
+export const STATES = Object.keys(STATE_WORDS) as readonly JobState[];
+
 /** The state in one word; one that a newer service has is shown as it is. */
 export function stateWord(state: JobState): string {
   return STATE_WORDS[state] ?? state;
@@ -32,38 +36,66 @@ export function isActive(job: IJob): boolean {
   return !ENDED.has(job.state);
 }
 
-/** Seconds in words: "25 s", "4 min", "1 h 5 min". */
+/**
+ * Seconds with two units at most: "25 s", "4 min", "1 h 5 min", "2 d 4 h"; alike the service's
+ * `rules/amounts.py`.
+ */
 export function duration(seconds: number): string {
   if (seconds > 0 && seconds < 0.95) {
     return seconds < 0.05 ? 'under 0.1 s' : `${seconds.toFixed(1)} s`;
   }
   const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) {
+  const minutes = Math.floor(whole / 60);
+  const hours = Math.floor(minutes / 60);
+  if (minutes < 1) {
     return `${whole} s`;
   }
-  const minutes = Math.floor(whole / 60);
-  if (minutes < 60) {
-    return minutes < 10 && whole % 60
-      ? `${minutes} min ${whole % 60} s`
-      : `${minutes} min`;
+  if (hours < 1) {
+    return pair(minutes, 'min', minutes < 10 ? whole % 60 : 0, 's');
   }
-  const rest = minutes % 60;
-  return rest
-    ? `${Math.floor(minutes / 60)} h ${rest} min`
-    : `${minutes / 60} h`;
+  if (hours < 48) {
+    return pair(hours, 'h', minutes % 60, 'min');
+  }
+  return pair(Math.floor(hours / 24), 'd', hours % 24, 'h');
 }
 
-/** A size in binary units: "3.9 GiB". */
+function pair(
+  large: number,
+  largeUnit: string,
+  small: number,
+  smallUnit: string
+): string {
+  return `${large} ${largeUnit}${small ? ` ${small} ${smallUnit}` : ''}`;
+}
+
+const UNITS: readonly (readonly [string, number])[] = [
+  ['TiB', 2 ** 40],
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10]
+];
+
+/** A size in binary units: "3.9 GiB"; alike the service's `rules/amounts.py`. */
 export function size(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit += 1;
+  const [unit, factor] = unitOf(bytes);
+  return `${decimal(bytes / factor)} ${unit}`;
+}
+
+/** A part of a whole in the whole's unit: "15.8 of 16 GiB"; without a whole, the part. */
+export function sizeOf(part: number, whole: number): string {
+  if (!whole) {
+    return size(part);
   }
-  const digits = value < 10 && unit > 0 ? 1 : 0;
-  return `${Number(value.toFixed(digits))} ${units[unit]}`;
+  const [unit, factor] = unitOf(whole);
+  return `${decimal(part / factor)} of ${decimal(whole / factor)} ${unit}`;
+}
+
+function unitOf(bytes: number): readonly [string, number] {
+  return UNITS.find(([, factor]) => bytes >= factor) ?? ['bytes', 1];
+}
+
+function decimal(value: number): string {
+  return value.toFixed(1).replace(/\.0$/, '');
 }
 
 /** An amount of money: "$0.10"; without a known currency the number alone. */
@@ -84,17 +116,32 @@ export function elapsed(job: IJob, now: Date): string {
   return duration((to - from) / 1000);
 }
 
-/** When, short: the time today, else the day too. */
+/** When, short: the time today, with the day of the week within six days, else with the date. */
 export function moment(time: string, now: Date): string {
   const date = new Date(time);
-  const clock = date.toLocaleTimeString([], {
+  const clock: Intl.DateTimeFormatOptions = {
     hour: '2-digit',
     minute: '2-digit',
     hourCycle: 'h23'
+  };
+  if (date.toDateString() === now.toDateString()) {
+    return date.toLocaleTimeString([], clock);
+  }
+  const day: Intl.DateTimeFormatOptions =
+    now.getTime() - date.getTime() < 6 * 86_400_000
+      ? { weekday: 'short' }
+      : { year: 'numeric', month: 'short', day: 'numeric' };
+  return date.toLocaleString([], { ...day, ...clock });
+}
+
+/** The time of day, to the second. */
+export function clockTime(time: string): string {
+  return new Date(time).toLocaleTimeString([], {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hourCycle: 'h23'
   });
-  return date.toDateString() === now.toDateString()
-    ? clock
-    : `${date.toLocaleDateString([], { day: 'numeric', month: 'short' })} ${clock}`;
 }
 
 /** A parameter's value on one line. */

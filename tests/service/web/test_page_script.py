@@ -1,15 +1,16 @@
 """The page's script in a real browser: what a page that nobody sees leaves alone."""
 
-import shutil
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
+from offline_jobs.service.model import Standing
+from tests.browser.chromium import running_chromium
 from tests.service.web.factories import Client, Service
-from tests.skips import BROWSERS
 
 # Counts the streams that are open, and lets a test hide the tab: a headless browser shows all.
 PREPARE = """
@@ -29,13 +30,8 @@ window.hide = (hidden) => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("needs Chromium: it is not on the path")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -73,3 +69,18 @@ def test_a_tab_opened_out_of_sight_holds_no_stream_until_it_is_seen(
     assert page.evaluate("window.streams.size") == 0
     page.evaluate("window.hide(false)")
     page.wait_for_function("window.open_streams() === 1")
+
+
+def test_a_jobs_page_tells_its_history_as_it_goes_on(
+    service: Service, ada: Client, page: Page
+) -> None:
+    job = ada.submit().json()["id"]
+    page.goto(f"{service.public}{SERVICE_PREFIX}jobs/{job}")
+    history = page.locator("#history > li > span")
+    accepted = "Accepted, about to be started"
+    expect(history).to_have_text([accepted])
+    service.store.states.set_standings({(job, 1): Standing(State.RUNNING)})
+    expect(history).to_have_text([re.compile(f"^{accepted}"), "Running"])
+    service.finish(job, State.CANCELLED)
+    expect(history.nth(2)).to_have_text("Cancelled before it began")
+    assert page.locator("#history time").first.get_attribute("datetime")

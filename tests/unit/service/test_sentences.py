@@ -1,6 +1,8 @@
 """A job in words: every state, reason and cause, amounts with their units."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -251,29 +253,19 @@ def test_foreign_text_fits_one_line() -> None:
     assert len(describe(job).sentence) < 300
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"), (-3, "0 s"), (0.01, "under 0.1 s"), (0.05, "0.1 s"), (0.94, "0.9 s"),
-        (0.95, "1 s"), (1.4, "1 s"), (59.6, "1 min"), (90, "1 min 30 s"), (750, "12 min"),
-        (4 * 3600, "4 h"), (5400, "1 h 30 min"), (47 * 3600, "47 h"), (187_200, "2 d 4 h"),
-    ],
-)  # fmt: skip
-def test_durations(seconds: float, words: str) -> None:
-    assert amounts.duration(seconds) == words
+AMOUNTS = json.loads((Path(__file__).parents[2] / "golden" / "amounts.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
-    [(17, "17 bytes"), (2048, "2 KiB"), (1536 * 1024**2, "1.5 GiB"), (4 * GIB, "4 GiB")],
+    ("kind", "example"), [(kind, each) for kind, table in AMOUNTS.items() for each in table]
 )
-def test_sizes(size: int, words: str) -> None:
-    assert amounts.size(size) == words
+def test_amounts_are_written_like_this(kind: str, example: list[Any]) -> None:
+    """The same table is read by the tests of panel and page."""
+    *given, words = example
+    assert getattr(amounts, kind)(*given) == words
 
 
-def test_a_part_has_the_wholes_unit() -> None:
-    assert amounts.size_of(512 * 1024**2, 4 * GIB) == "0.5 of 4 GiB"
-    assert amounts.size_of(17, 0) == "17 bytes"
+def test_cores_are_counted() -> None:
     assert (amounts.cores(1), amounts.cores(0.5), amounts.cores(16)) == (
         "1 core",
         "0.5 cores",

@@ -15,11 +15,16 @@ import type {
   ISubmission
 } from '../types';
 
-const WIRE = join(__dirname, '../../../../tests/golden/wire');
+const GOLDEN = join(__dirname, '../../../../tests/golden');
 
-/** A golden file: what the jobs service really answers. */
+/** A golden file, which the tests of the service read as well. */
+export function goldenFile<T>(name: string): T {
+  return JSON.parse(readFileSync(join(GOLDEN, `${name}.json`), 'utf-8')) as T;
+}
+
+/** What the jobs service really answers. */
 export function golden<T>(name: string): T {
-  return JSON.parse(readFileSync(join(WIRE, `${name}.json`), 'utf-8')) as T;
+  return goldenFile(`wire/${name}`);
 }
 
 export function makeCatalogue(change: Partial<ICatalogue> = {}): ICatalogue {

@@ -5,33 +5,28 @@ import {
   elapsed,
   isActive,
   size,
+  sizeOf,
   stateWord
 } from '../words';
-import { golden, makeJob } from './factories';
+import { golden, goldenFile, makeJob } from './factories';
 
 describe('words', () => {
-  it.each([
-    [0, '0 s'],
-    [0.01, 'under 0.1 s'],
-    [0.94, '0.9 s'],
-    [0.95, '1 s'],
-    [4.4, '4 s'],
-    [65, '1 min 5 s'],
-    [2280, '38 min'],
-    [3600, '1 h'],
-    [3900, '1 h 5 min']
-  ])('%d seconds are %s', (seconds, text) => {
+  const amounts = goldenFile<{
+    duration: [number, string][];
+    size: [number, string][];
+    size_of: [number, number, string][];
+  }>('amounts');
+
+  it.each(amounts.duration)('%d seconds are %s', (seconds, text) => {
     expect(duration(seconds)).toBe(text);
   });
 
-  it.each([
-    [0, '0 B'],
-    [1536, '1.5 KiB'],
-    [4294967296, '4 GiB'],
-    [4187593113, '3.9 GiB'],
-    [274877906944, '256 GiB']
-  ])('%d bytes are %s', (bytes, text) => {
+  it.each(amounts.size)('%d bytes are %s', (bytes, text) => {
     expect(size(bytes)).toBe(text);
+  });
+
+  it.each(amounts.size_of)('%d of %d bytes are %s', (part, whole, text) => {
+    expect(sizeOf(part, whole)).toBe(text);
   });
 
   it('count a waiting job from its submission, a running one from its start', () => {

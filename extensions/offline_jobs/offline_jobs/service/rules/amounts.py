@@ -1,20 +1,24 @@
 """Durations, sizes and counts in words, with units: ``4 h``, ``15.8 of 16 GiB``, ``3 cells``.
 
-Used by :mod:`~offline_jobs.service.rules.sentences` and the web layer. Pure.
+Used by :mod:`~offline_jobs.service.rules.sentences` and the web layer; panel and page write them
+alike (``src/words.ts``), which ``tests/golden/amounts.json`` holds. Pure.
 """
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _SECONDS_MATTER = 10 * _MINUTE
 #: Seconds from which a duration is rounded to whole ones; below the other one it is no figure.
 _WHOLE_SECONDS, _SHORTEST = 0.95, 0.05
-_UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
+_UNITS = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 
 
 def duration(seconds: float) -> str:
     """Two units at most: ``0.4 s``, ``35 s``, ``12 min``, ``4 h``, ``1 h 30 min``, ``2 d 4 h``."""
     if 0 < seconds < _WHOLE_SECONDS:
         return f"{seconds:.1f} s" if seconds >= _SHORTEST else "under 0.1 s"
-    whole = max(0, round(seconds))
+    whole = max(0, math.floor(seconds + 0.5))
     if whole < _MINUTE:
         return f"{whole} s"
     if whole < _HOUR:
@@ -56,5 +60,5 @@ def cores(number: float) -> str:
 
 
 def _number(value: float) -> str:
-    text = f"{value:.1f}"
-    return text.removesuffix(".0")
+    rounded = Decimal(value).quantize(Decimal("0.1"), ROUND_HALF_UP)
+    return str(rounded).removesuffix(".0")

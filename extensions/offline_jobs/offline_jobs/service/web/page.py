@@ -1,7 +1,7 @@
 """The Offline Jobs page: list, one job, the end of a login; works with no server running.
 
 Pages are shells: names, sentences and logs come as JSON from the same API that everybody uses and
-are put in as text by ``static/page.js``. No inline script or style, and none from elsewhere.
+are put in as text by the script (``src/page``). No inline script or style, and none from elsewhere.
 """
 
 from functools import cache
@@ -33,10 +33,11 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _HERE = Path(__file__).parent
+#: Name -> folder, media type. The script is built of `src/page`, with the Lab extension.
 _STATIC = {
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+    "page.css": ("static", "text/css; charset=utf-8"),
+    "page.js": ("built", "text/javascript; charset=utf-8"),
+    "icon.svg": ("static", "image/svg+xml"),
 }
 
 
@@ -102,9 +103,9 @@ def show_static(name: str) -> Response:
     """Style and script of the page: the same for everybody, so no login is asked."""
     if name not in _STATIC:
         raise NotFound("There is nothing at this address.")
-    content = (_HERE / "static" / name).read_bytes()
-    headers = {"Cache-Control": "no-cache"}
-    return Response(content, media_type=_STATIC[name], headers=headers)
+    folder, media_type = _STATIC[name]
+    content = (_HERE / folder / name).read_bytes()
+    return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
 
 def _turn_away(request: Request, error: ServiceError) -> Response:

@@ -1,0 +1,141 @@
+import type { IJob } from '../types';
+import {
+  cellBars,
+  describeCells,
+  describeScale,
+  details,
+  memoryShare,
+  progress
+} from '../view';
+import { golden } from './factories';
+
+const NOON = new Date('2026-11-24T12:10:00.000Z');
+const job = (name: string, change: Partial<IJob> = {}): IJob => ({
+  ...golden<IJob>(`job-${name}`),
+  ...change
+});
+const nameOf = (kind: string, slug: string): string => `${kind}/${slug}`;
+
+function lines(
+  shown: IJob,
+  own: Record<string, string> = {}
+): Record<string, string> {
+  const record = { notebook_parameters: own };
+  const found = details(shown, record, nameOf, NOON);
+  return Object.fromEntries(found.map(({ key, text }) => [key, text]));
+}
+
+describe('how a job was run', () => {
+  it('is told of a running one', () => {
+    const said = lines(job('running'));
+    expect(said).toMatchObject({
+      given: 'bin_size = 50, plot = true',
+      path: 'stereo/markers.ipynb',
+      image: 'images/notebook',
+      kernel: 'python3',
+      class: 'classes/standard',
+      memory: '3 of 4 GiB, peak 3.5 GiB',
+      waited: '12 s',
+      limit: '10 min',
+      group: 'groups/lab'
+    });
+    expect(said.output).toMatch(/^offline-jobs\/.*\.ipynb$/);
+    expect(Object.keys(said)).not.toContain('try');
+    expect(Object.keys(said)).not.toContain('rerun');
+    expect(Object.keys(said)).not.toContain('own');
+  });
+
+  it('says of an ended one its peak, of another try and of a rerun so', () => {
+    const said = lines(job('out-of-memory'));
+    expect(said).toMatchObject({
+      memory: '3.9 of 4 GiB',
+      try: '2',
+      rerun: 'a00000000001'
+    });
+  });
+
+  it('names values of the notebook apart, and leaves out empty ones', () => {
+    const given = details(
+      job('running'),
+      { notebook_parameters: { root: 'Path.home()', declared: '' } },
+      nameOf,
+      NOON
+    );
+    const terms = given.map(({ term, text }) => `${term}: ${text}`);
+    expect(terms).toContain('As in the notebook: root = Path.home()');
+    const without = details(
+      job('running', { parameters: {} }),
+      { notebook_parameters: { root: '1' } },
+      nameOf,
+      NOON
+    );
+    expect(without[0].term).toBe('Parameters, as in the notebook');
+  });
+
+  it('promises no file of a job that left none', () => {
+    expect(lines(job('cancelled', { has_result: false })).output).toBe(
+      undefined
+    );
+    expect(lines(job('queued')).output).toBeTruthy();
+  });
+
+  it('tells a kernel of the home', () => {
+    const kernel = { name: 'mine', source: 'home' };
+    expect(lines(job('queued', { kernel })).kernel).toBe(
+      'mine (from the home)'
+    );
+  });
+});
+
+describe('the cells', () => {
+  it('have bars as high as they took long', () => {
+    const bars = cellBars(job('running'));
+    expect(bars).toHaveLength(30);
+    expect(bars[0]).toEqual({
+      kind: 'done',
+      height: (100 * 0.5) / 2.25,
+      title: 'cell 1: 0.5 s'
+    });
+    expect(bars[1].height).toBe(100);
+    expect(bars[11]).toEqual({ kind: 'now', height: 100, title: '' });
+    expect(bars[29].kind).toBe('none');
+  });
+
+  it('mark the one that failed, and none of a job that succeeded', () => {
+    expect(cellBars(job('cell-error'))[4].kind).toBe('bad');
+    const kinds = cellBars(job('succeeded')).map(bar => bar.kind);
+    expect(kinds).toEqual(['done', 'done']);
+  });
+
+  it.each([
+    ['running', '30 cells: 2 done, cell 12 is running, 27 not run'],
+    ['succeeded', '2 cells: 2 done'],
+    ['cell-error', '9 cells: 4 done, cell 5 failed, 4 not run'],
+    ['cancelled', '9 cells: 0 done, cell 4 was cancelled, 8 not run']
+  ])('of job-%s in words: %s', (name, words) => {
+    expect(describeCells(job(name))).toBe(words);
+  });
+
+  it('have a scale once one has ended', () => {
+    expect(describeScale(job('running'))).toBe(
+      'height: time per cell (longest 2 s)'
+    );
+    expect(describeScale(job('queued'))).toBe('');
+  });
+
+  it('count the running one half, and all of a job that succeeded', () => {
+    expect(progress(job('running'))).toBeCloseTo((100 * 11.5) / 30);
+    expect(progress(job('succeeded'))).toBe(100);
+    const early = job('succeeded', { cell: { number: 1, total: 9 } });
+    expect(progress(early)).toBe(100);
+    expect(progress(job('queued'))).toBeNull();
+  });
+});
+
+describe('the memory', () => {
+  it('is a share of the limit: now, and the peak of what has ended', () => {
+    expect(memoryShare(job('running'))).toBe(75);
+    expect(memoryShare(job('out-of-memory'))).toBeCloseTo(97.5, 1);
+    expect(memoryShare(job('queued'))).toBeNull();
+  });
+});

@@ -1,0 +1,17 @@
+/**
+ * The Offline Jobs page of the hub: the list of jobs, or one job.
+ *
+ * A page without a server behind it: it talks to the jobs service itself. What a job looks like is
+ * `../view.ts`, which the panel in Lab draws as well. Everything that a user or a notebook wrote is
+ * put in as text, never as markup.
+ */
+
+import { showJob } from './job';
+import { showList } from './list';
+
+const article = document.getElementById('job');
+if (article) {
+  showJob(article.dataset.job ?? '');
+} else {
+  showList();
+}

@@ -1,0 +1,336 @@
+/**
+ * One job: where it is and what to do next, its cells, its log, how it was run, its history.
+ */
+
+import type { IJob, IRunRecord, ITurn } from '../types';
+import {
+  cellBars,
+  describeCells,
+  describeScale,
+  details,
+  memoryShare
+} from '../view';
+import type { IDetail } from '../view';
+import { clockTime, duration, elapsed, isActive, moment } from '../words';
+import {
+  act,
+  byId,
+  make,
+  makeCancelButton,
+  makeDeleteButton,
+  makeDownloadLink,
+  makeRerunButton,
+  setBar,
+  setColour,
+  setState,
+  setText,
+  showTime,
+  trouble
+} from './parts';
+import {
+  API,
+  BASE,
+  follow,
+  HUB,
+  loadNames,
+  ME,
+  nameOf,
+  now,
+  Refusal,
+  request,
+  requestJob
+} from './service';
+
+const LONGEST_LOG = 200_000;
+const LOG_MILLISECONDS = 400;
+/** With more cells than these there is no room between their bars. */
+const MANY_CELLS = 150;
+/** So near to its end a log is followed. */
+const NEAR_PIXELS = 40;
+
+export function showJob(id: string): void {
+  let shown: IJob | null = null;
+  let logTimer: number | undefined;
+  /** What its runner recorded; undefined until it was asked for, null where there is none. */
+  let record: IRunRecord['record'] | null | undefined;
+  /** Of which state the history was asked for. */
+  let told = '';
+
+  function changed(job: IJob): void {
+    if (job.id !== id) {
+      return;
+    }
+    shown = job;
+    fill(job);
+    logTimer ??= window.setTimeout(() => {
+      logTimer = undefined;
+      void loadLog(job);
+    }, LOG_MILLISECONDS);
+  }
+
+  function fill(job: IJob): void {
+    setState(byId('state'), job);
+    showTime(byId('when'), job, describeWhen);
+    const said = byId('said');
+    said.hidden = false;
+    setColour(said, job);
+    setText(byId('sentence'), job.sentence);
+    setText(byId('next-step'), job.next_step ?? '');
+    fillButtons(job);
+    fillCells(job);
+    fillFacts(job);
+    if (!isActive(job) && record === undefined) {
+      void loadRecord();
+    }
+    const turn = `${job.state} ${job.reason} ${job.attempt}`;
+    if (turn !== told) {
+      told = turn;
+      void loadHistory();
+    }
+  }
+
+  async function loadRecord(): Promise<void> {
+    record = null;
+    try {
+      const answer = await request('GET', `jobs/${id}/record`);
+      const found = (await answer.json()) as IRunRecord;
+      record = found.record;
+      setText(byId('methods'), found.methods.trim());
+      byId('methods-part').hidden = false;
+      if (shown) {
+        fillFacts(shown);
+      }
+    } catch (error) {
+      // A job that ended before its runner could say a word has none.
+      if (error instanceof Refusal && [404, 409].includes(error.status)) {
+        return;
+      }
+      record = undefined;
+      trouble(error);
+    }
+  }
+
+  async function loadHistory(): Promise<void> {
+    try {
+      const answer = await request('GET', `jobs/${id}/history`);
+      const { turns } = (await answer.json()) as { turns: ITurn[] };
+      byId('history').replaceChildren(...turns.map(makeTurn));
+      byId('history-part').hidden = false;
+    } catch (error) {
+      told = '';
+      trouble(error);
+    }
+  }
+
+  function makeTurn(turn: ITurn, index: number, turns: ITurn[]): HTMLElement {
+    const next = turns[index + 1];
+    const seconds = next
+      ? (Date.parse(next.at) - Date.parse(turn.at)) / 1000
+      : 0;
+    const what = make('span', turn.sentence);
+    if (seconds >= 1) {
+      what.append(make('span', ` · ${duration(seconds)}`, { class: 'quiet' }));
+    }
+    const line = make('li');
+    const when = { datetime: turn.at, title: moment(turn.at, now()) };
+    line.append(make('time', clockTime(turn.at), when), what);
+    return line;
+  }
+
+  async function copyMethods(): Promise<void> {
+    const text = byId('methods');
+    getSelection()?.selectAllChildren(text);
+    // A page without TLS has no clipboard.
+    const clipboard = navigator.clipboard as Clipboard | undefined;
+    await clipboard?.writeText(text.textContent ?? '');
+    setText(byId('copy-methods'), clipboard ? 'Copied' : 'Selected');
+  }
+
+  function describeWhen(job: IJob): string {
+    const took = elapsed(job, now());
+    if (isActive(job)) {
+      return `${job.started ? 'for' : 'waiting for'} ${took} · ${job.path}`;
+    }
+    const how = !job.started
+      ? 'before it began'
+      : `${job.state === 'succeeded' ? 'in' : 'after'} ${took}`;
+    return `${how} · ${job.path} · ${moment(job.ended ?? job.created, now())}`;
+  }
+
+  function fillButtons(job: IJob): void {
+    const box = byId('do');
+    const kind = `${job.state} ${job.has_result}`;
+    // A focused button is left alone.
+    if (box.dataset.kind !== kind) {
+      box.dataset.kind = kind;
+      box.replaceChildren(...makeActions(job));
+    }
+  }
+
+  function makeActions(job: IJob): HTMLElement[] {
+    const isMine = job.owner === ME;
+    const isOver = !isActive(job);
+    const parts: HTMLElement[] = [];
+    if (job.has_result) {
+      const words = isOver ? 'Download result' : 'Download what is done so far';
+      parts.push(makeDownloadLink(job, words));
+    }
+    if (isOver && isMine && job.started) {
+      const place = job.output_path
+        .split('/')
+        .map(encodeURIComponent)
+        .join('/');
+      const href = `${HUB}user-redirect/lab/tree/${place}`;
+      parts.push(make('a', 'Open in JupyterLab', { class: 'button', href }));
+    }
+    if (isOver) {
+      parts.push(makeDeleteButton(job, () => location.assign(BASE)));
+    }
+    if (isOver && isMine) {
+      const again = makeRerunButton(job, fresh =>
+        location.assign(`${BASE}jobs/${fresh.id}`)
+      );
+      again.classList.add('primary');
+      parts.push(again);
+    }
+    if (!isOver && job.state !== 'cancelling') {
+      parts.push(makeCancelButton(job, changed));
+    }
+    return parts;
+  }
+
+  function fillCells(job: IJob): void {
+    const bars = cellBars(job);
+    byId('cells-part').hidden = !bars.length;
+    if (!bars.length) {
+      return;
+    }
+    setBar(byId('progress'), job);
+    const cells = byId('cells');
+    cells.classList.toggle('many', bars.length > MANY_CELLS);
+    cells.replaceChildren(
+      ...bars.map(({ kind, height, title }) => {
+        const bar = make('i', undefined, { class: kind });
+        bar.style.height = `${height}%`;
+        bar.title = title;
+        return bar;
+      })
+    );
+    const words = describeCells(job);
+    cells.setAttribute('aria-label', words);
+    const note = [words, describeScale(job)].filter(Boolean).join('; ');
+    setText(byId('cells-note'), note);
+  }
+
+  function fillFacts(job: IJob): void {
+    const owner = { key: 'owner', term: 'Owner', text: job.owner };
+    const lines = [
+      ...(job.owner === ME ? [] : [owner]),
+      ...details(job, record ?? null, nameOf, now())
+    ];
+    const facts = lines.flatMap(line => {
+      const what = make('dd');
+      what.append(...makeFact(line, job));
+      return [make('dt', line.term), what];
+    });
+    byId('facts').replaceChildren(...facts);
+  }
+
+  function makeFact(
+    { key, text }: IDetail,
+    job: IJob
+  ): (HTMLElement | string)[] {
+    if (key === 'rerun') {
+      return [make('a', text, { href: `${BASE}jobs/${text}` })];
+    }
+    if (key === 'created') {
+      const href = `${API}jobs/${id}/notebook`;
+      const link = make('a', 'the notebook as submitted', {
+        href,
+        download: ''
+      });
+      return [`${text} · `, link];
+    }
+    const share = key === 'memory' ? memoryShare(job) : null;
+    if (share === null) {
+      return [text];
+    }
+    const bar = make('div', undefined, {
+      class: share > 90 ? 'bar full' : 'bar'
+    });
+    const inner = make('i');
+    inner.style.width = `${share}%`;
+    bar.append(inner);
+    return [text, bar];
+  }
+
+  async function loadLog(job: IJob): Promise<void> {
+    try {
+      const text = await (await request('GET', `jobs/${id}/log`)).text();
+      const log = byId('log');
+      const left = log.scrollHeight - log.scrollTop - log.clientHeight;
+      const lines = toPlain(text.slice(-LONGEST_LOG));
+      setText(log, lines);
+      if (left < NEAR_PIXELS) {
+        log.scrollTop = log.scrollHeight;
+      }
+      setText(byId('log-note'), describeLog(job, text, lines));
+    } catch (error) {
+      trouble(error);
+    }
+  }
+
+  function describeLog(job: IJob, text: string, lines: string): string {
+    if (text.length > LONGEST_LOG) {
+      return 'This is the end of the log; download it to see all.';
+    }
+    if (lines.trim()) {
+      return '';
+    }
+    return isActive(job)
+      ? 'Nothing was printed so far.'
+      : 'The job printed nothing.';
+  }
+
+  async function refresh(): Promise<void> {
+    try {
+      changed(await requestJob('GET', `jobs/${id}`));
+      trouble(null);
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 404) {
+        removed(id);
+      } else {
+        trouble(error);
+      }
+    }
+  }
+
+  function removed(which: string): void {
+    if (which === id) {
+      stopFollowing();
+      trouble(new Error('The record of this job was deleted.'));
+      byId('do').replaceChildren();
+    }
+  }
+
+  const copy = byId<HTMLButtonElement>('copy-methods');
+  byId<HTMLAnchorElement>('log-link').href = `${API}jobs/${id}/log`;
+  copy.addEventListener('click', () => void act(copy, copyMethods));
+  void loadNames().then(() => shown && fillFacts(shown));
+  const stopFollowing = follow(`?job=${id}`, {
+    job: changed,
+    removed,
+    refresh: () => void refresh()
+  });
+  void refresh();
+}
+
+/** Colours and moving progress lines of a terminal are not for a page. */
+function toPlain(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  const bare = text.replace(/\x1b\[[0-?]*[ -/]*[@-~]/g, '');
+  return bare
+    .split('\n')
+    .map(line => line.replace(/\r+$/, '').split('\r').at(-1))
+    .join('\n');
+}

@@ -1,0 +1,171 @@
+/**
+ * The picture of a job: what is shown of it, by the panel in Lab and by the page of the hub alike.
+ *
+ * Pure: from a job as the service answers it to texts and bars. Who draws them decides where they
+ * stand and what they look like.
+ */
+
+import type { IJob, IRunRecord } from './types';
+import { duration, isActive, moment, size, sizeOf, valueText } from './words';
+
+/** The catalogue's name of an image, class or group; its slug where it is not known. */
+export type NameOf = (
+  kind: 'images' | 'classes' | 'groups',
+  slug: string
+) => string;
+
+/** A line about how a job was run. */
+export interface IDetail {
+  /** What the line is about, for who adds something to it. */
+  key: string;
+  term: string;
+  text: string;
+}
+
+/** One cell's bar; `height` is in percent of the longest. */
+export interface ICellBar {
+  kind: 'done' | 'now' | 'bad' | 'none';
+  height: number;
+  title: string;
+}
+
+/** Of more cells than these no bar could be seen. */
+const MOST_BARS = 2000;
+
+/** How the job was asked for and run, line by line. */
+export function details(
+  job: IJob,
+  record: IRunRecord['record'] | null,
+  nameOf: NameOf,
+  now: Date
+): IDetail[] {
+  const given = Object.entries(job.parameters).map(
+    ([name, value]) => `${name} = ${valueText(value)}`
+  );
+  const own = Object.entries(record?.notebook_parameters ?? {})
+    .filter(([, source]) => source)
+    .map(([name, source]) => `${name} = ${source}`);
+  const isOver = !isActive(job);
+  const fromHome = job.kernel.source === 'home' ? ' (from the home)' : '';
+  const lines: [string, string, string | false | null][] = [
+    ['given', 'Parameters', given.join(', ')],
+    [
+      'own',
+      given.length ? 'As in the notebook' : 'Parameters, as in the notebook',
+      own.join(', ')
+    ],
+    ['path', 'Notebook', job.path],
+    ['image', 'Image', nameOf('images', job.image)],
+    ['kernel', 'Kernel', `${job.kernel.name}${fromHome}`],
+    ['class', 'Machine', nameOf('classes', job.class)],
+    ['memory', 'Memory', memoryText(job)],
+    ['waited', 'Waited', job.started && waited(job, job.started)],
+    ['limit', 'Time limit', duration(job.time_limit_seconds)],
+    ['group', 'Charged to', nameOf('groups', job.group)],
+    ['try', 'Try', job.attempt > 1 && String(job.attempt)],
+    ['created', 'Submitted', moment(job.created, now)],
+    ['rerun', 'Runs again', job.rerun_of],
+    [
+      'output',
+      isOver ? 'In your home' : 'Will be in your home',
+      (!isOver || job.has_result) && job.output_path
+    ],
+    ['id', 'Job', job.id]
+  ];
+  return lines.flatMap(([key, term, text]) =>
+    text ? [{ key, term, text }] : []
+  );
+}
+
+function waited(job: IJob, started: string): string {
+  return duration((Date.parse(started) - Date.parse(job.created)) / 1000);
+}
+
+/** Memory in words: what it has, of the limit, and the peak; '' where it is not known. */
+function memoryText(job: IJob): string {
+  const { peak_bytes: peak, limit_bytes: limit } = job.memory;
+  const bytes = memoryBytes(job);
+  if (!bytes && !peak) {
+    return '';
+  }
+  const more = peak > bytes ? `, peak ${size(peak)}` : '';
+  return sizeOf(bytes, limit) + more;
+}
+
+function memoryBytes(job: IJob): number {
+  return isActive(job) ? job.memory.bytes : job.memory.peak_bytes;
+}
+
+/** Percent of the memory limit that is or was needed; null where it is not known. */
+export function memoryShare(job: IJob): number | null {
+  const limit = job.memory.limit_bytes;
+  return limit ? Math.min(100, (100 * memoryBytes(job)) / limit) : null;
+}
+
+/** Percent of the cells that are done, the running one counting half; null before they are counted. */
+export function progress(job: IJob): number | null {
+  const { number, total } = job.cell;
+  if (!total) {
+    return null;
+  }
+  const done =
+    job.state === 'succeeded'
+      ? total
+      : job.state === 'running'
+        ? number - 0.5
+        : number;
+  return Math.max(0, Math.min(100, (100 * done) / total));
+}
+
+/** A bar for each cell, as high as it took long. */
+export function cellBars(job: IJob): ICellBar[] {
+  const seconds = job.cell_seconds;
+  const longest = Math.max(...seconds, 0.001);
+  return Array.from(
+    { length: Math.min(job.cell.total, MOST_BARS) },
+    (_, index) => {
+      const isDone = index < seconds.length;
+      const mark = index + 1 === job.cell.number ? markOf(job) : null;
+      const share = isDone ? (100 * seconds[index]) / longest : 0;
+      return {
+        kind: mark ?? (isDone ? 'done' : 'none'),
+        height: isDone ? Math.max(8, share) : mark ? 100 : 8,
+        title: isDone ? `cell ${index + 1}: ${duration(seconds[index])}` : ''
+      };
+    }
+  );
+}
+
+function markOf(job: IJob): 'now' | 'bad' | null {
+  if (isActive(job)) {
+    return 'now';
+  }
+  return endedBadly(job) ? 'bad' : null;
+}
+
+function endedBadly(job: IJob): boolean {
+  return job.state === 'failed' || job.state === 'cancelled';
+}
+
+/** How many cells are done, at work and left, in words. */
+export function describeCells(job: IJob): string {
+  const { number: at, total } = job.cell;
+  const bad = endedBadly(job);
+  const timed = job.cell_seconds.length;
+  const finished = bad && timed >= at ? at - 1 : Math.min(timed, total);
+  const how = job.state === 'failed' ? 'failed' : 'was cancelled';
+  const open = bad
+    ? `, cell ${at} ${how}`
+    : at && isActive(job)
+      ? `, cell ${at} is running`
+      : '';
+  const left = total - finished - (open ? 1 : 0);
+  return `${total} cells: ${finished} done${open}${left > 0 ? `, ${left} not run` : ''}`;
+}
+
+/** What the bars' height means; '' before a cell has ended. */
+export function describeScale(job: IJob): string {
+  return job.cell_seconds.length
+    ? `height: time per cell (longest ${duration(Math.max(...job.cell_seconds))})`
+    : '';
+}
