@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.resources import files
 
 from images._inside.checks import COMMON, Wrong, check_absent, import_all, run_checks
 
@@ -22,6 +23,14 @@ def check_libraries() -> str:
     import_all(OURS)
     check_absent(NOT_OURS)
     return "the service can be imported; no notebook environment"
+
+
+def check_page() -> str:
+    """The page's script, which is built and not in the sources, came with the package."""
+    script = files("offline_jobs.service.web") / "built" / "page.js"
+    if not script.is_file():
+        raise Wrong(f"there is no {script}: the wheel was made before the script was built")
+    return "the page's script is there"
 
 
 def check_service() -> str:
@@ -41,4 +50,4 @@ def check_service() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_checks([*COMMON, check_libraries, check_service]))
+    sys.exit(run_checks([*COMMON, check_libraries, check_page, check_service]))

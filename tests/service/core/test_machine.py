@@ -175,7 +175,7 @@ class World(RuleBasedStateMachine):
     def take(self, view: View, step: steps.Step, recorded: bool) -> None:
         key, name = (view.job.id, view.attempt.number), view.attempt.object_name
         match step:
-            case steps.Launch():
+            case steps.Start():
                 assert name not in self.things, "started twice"
                 for number in range(1, view.attempt.number):
                     earlier = self.things[f"job-{view.job.id}-{number}"]

@@ -10,6 +10,7 @@ import pytest
 
 from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, Reason, State
+from offline_jobs.service import reconciler
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, Unavailable
@@ -77,7 +78,7 @@ class World:
         self.changes = changes
         self.kept = 0
         self.groups = {"ada": frozenset({"spatial-lab"}), "ben": frozenset({"spatial-lab"})}
-        self.hub_is_away = False
+        self.hub_is_away = self.hub_hangs = False
         self.asked: list[str] = []
         self.reconciler = self.make_reconciler()
 
@@ -97,6 +98,8 @@ class World:
 
     async def find_groups(self, name: str) -> frozenset[str]:
         self.asked.append(name)
+        if self.hub_hangs:
+            await asyncio.Event().wait()
         if self.hub_is_away:
             raise Unavailable("The hub cannot be asked.")
         return self.groups[name]
@@ -155,7 +158,7 @@ def test_it_is_tried_ever_more_rarely_said_each_time_and_given_up(
         world.reconcile(0.5)
     job = world.job(bad)
     assert (job.state, job.cause) == (State.FAILED, Cause.INTERNAL)
-    assert job.facts == {"message": "could not be started: No space left"}
+    assert job.facts == {"never_started": "No space left"}
     assert describe(job).sentence == "It could not be started: No space left"
 
 
@@ -283,6 +286,24 @@ def test_while_the_hub_is_away_jobs_keep_their_place_and_it_is_asked_once(world:
     assert world.asked == ["ada"]
     world.reconcile()
     assert {world.job(each).state for each in jobs} == {State.STARTING}
+
+
+def test_a_hub_that_does_not_answer_holds_up_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciler, "_ASKING_SECONDS", 0.01)
+    world.place.slots = None
+    world.hub_hangs = True
+    job = world.submit()
+    world.reconcile()
+    unwanted = world.submit(owner="ben")
+    world.store.request_cancel(unwanted)
+    world.reconcile(60)
+    assert world.job(unwanted).state is State.CANCELLED
+    assert (world.job(job).state, world.job(job).reason) == (
+        State.QUEUED,
+        Reason.HUB_UNREACHABLE,
+    )
 
 
 def test_one_launch_in_vain_is_enough_for_a_pass_and_all_say_why(world: World) -> None:

@@ -152,7 +152,7 @@ ENDS: dict[str, End] = {
     "real-folders-failed": End(
         State.FAILED,
         Cause.INTERNAL,
-        "It could not be run: the home folder could not be made",
+        "It could not be run: the folders of the home could not be prepared",
         is_tried_again=True,
     ),
     "pod-deleted": End(State.FAILED, Cause.REMOVED, "Removed in cell 3", is_pod_gone=True),

@@ -18,9 +18,9 @@ from offline_jobs.service.rules.steps import (
     Adopt,
     Finish,
     Held,
-    Launch,
     Patience,
     Stand,
+    Start,
     Step,
     Stop,
     TryAgain,
@@ -313,8 +313,8 @@ STANDING_CANCELLING = Standing(State.CANCELLING)
 
 STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], Observation, float, Step | None]] = {
     # name: (changes of the job, of the attempt, seen, seconds after noon, step)
-    "accepted": ({}, {}, ABSENT, 0, Launch()),
-    "claimed by a service that died": ({}, {}, WAITING, 0, Launch()),
+    "accepted": ({}, {}, ABSENT, 0, Start()),
+    "claimed by a service that died": ({}, {}, WAITING, 0, Start()),
     "started by a service that died": ({}, {}, RUNNING, 0, Adopt()),
     "process made": (
         {},
@@ -535,8 +535,8 @@ GIVEN_UP: dict[str, tuple[list[tuple[int, Observation]], int, Cause, int]] = {
 
 #: What is told of a job that was given up for no cause of its own.
 OBSTACLES = {
-    "a volume cannot be mounted": "a volume could not be mounted: timed out",
-    "the container cannot be started": "its container could not be started",
+    "a volume cannot be mounted": {"hindrance": "volume", "message": "timed out"},
+    "the container cannot be started": {"hindrance": "end"},
 }
 
 NOT_GIVEN_UP: dict[str, list[tuple[int, Observation]]] = {
@@ -588,7 +588,7 @@ def test_what_cannot_start_is_given_up_in_time(name: str) -> None:
         step = decide(View(job, attempt, last), after(10**6), PATIENCE)
         facts: dict[str, object] = {"waited_seconds": waited}
         if cause is Cause.INTERNAL:
-            facts["message"] = OBSTACLES[name]
+            facts |= OBSTACLES[name]
         assert step == Finish(Ending(State.FAILED, cause, facts))
 
 
@@ -692,14 +692,14 @@ def test_the_oldest_start_and_the_others_are_told_their_place() -> None:
         return Stand(Standing(State.QUEUED, Reason.LOCAL_SLOTS, {"ahead": ahead}))
 
     views = [make_view(name, ABSENT) for name in "abcd"]
-    assert planned(views, 2) == {"a": Launch(), "b": Launch(), "c": waits(0), "d": waits(1)}
+    assert planned(views, 2) == {"a": Start(), "b": Start(), "c": waits(0), "d": waits(1)}
 
 
 def test_a_claimed_object_holds_its_slot_and_is_not_in_the_line() -> None:
     views = [make_view("a", ABSENT), make_view("b", WAITING), make_view("c", RUNNING)]
     steps = planned(views, 2)
     assert isinstance(steps["a"], Stand)
-    assert (steps["b"], steps["c"]) == (Launch(), Adopt())
+    assert (steps["b"], steps["c"]) == (Start(), Adopt())
 
 
 def test_a_place_that_did_not_change_is_not_stored_again() -> None:
@@ -709,7 +709,7 @@ def test_a_place_that_did_not_change_is_not_stored_again() -> None:
 
 def test_a_cancelled_job_leaves_the_line() -> None:
     views = [make_view("a", ABSENT, cancel_requested=NOON), make_view("b", ABSENT)]
-    assert planned(views, 1) == {"a": Finish(Ending(State.CANCELLED)), "b": Launch()}
+    assert planned(views, 1) == {"a": Finish(Ending(State.CANCELLED)), "b": Start()}
 
 
 def test_what_cannot_be_launched_holds_no_slot() -> None:
@@ -721,9 +721,9 @@ def test_what_cannot_be_launched_holds_no_slot() -> None:
     def arranged(held: Held) -> dict[str, Step]:
         return {view.job.id: step for view, step in arrange(views, decided, 1, held)}
 
-    assert arranged(Held(failed, failed)) == {"c": Launch()}
+    assert arranged(Held(failed, failed)) == {"c": Start()}
     again = arranged(Held(failed, {"job-a-1"}))
-    assert again["b"] == Launch()
+    assert again["b"] == Start()
     assert isinstance(again["c"], Stand), "in its turn it is in the line like all others"
 
 
@@ -731,7 +731,7 @@ def test_what_cannot_be_looked_at_keeps_the_slot_that_it_has() -> None:
     lost = View(make_job(), make_attempt(**LAUNCHED), Observation("unknown"))
     assert isinstance(planned([lost, make_view("a", ABSENT)], 1)["a"], Stand)
     new = make_view("b", Observation("unknown"))
-    assert planned([new, make_view("a", ABSENT)], 1) == {"a": Launch()}
+    assert planned([new, make_view("a", ABSENT)], 1) == {"a": Start()}
 
 
 def test_a_launch_that_fails_is_tried_ever_more_rarely() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hub_config.catalogue import GIB
-from hub_config.waiting import quote
+from hub_config.waiting import Hindrance, quote
 from offline_jobs.contract.states import TERMINAL, Cause, Reason, State
 from offline_jobs.service.rules import amounts
 from offline_jobs.service.rules.sentences import describe
@@ -150,12 +150,37 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
         "It could not be run in cell 17",
         f"{KEPT}Run it again; if it fails the same way, tell an administrator.",
     ),
+    (
+        Cause.INTERNAL,
+        {"hindrance": "volume", "message": "timed out"},
+        "It could not be run in cell 17: a volume could not be mounted: timed out",
+        f"{KEPT}Run it again; if it fails the same way, tell an administrator.",
+    ),
+    (
+        Cause.INTERNAL,
+        {"hindrance": "folders"},
+        "It could not be run in cell 17: the folders of the home could not be prepared",
+        f"{KEPT}Run it again; if it fails the same way, tell an administrator.",
+    ),
+    (
+        Cause.INTERNAL,
+        {"hindrance": "end"},
+        "It could not be run in cell 17: its container could not be started",
+        f"{KEPT}Run it again; if it fails the same way, tell an administrator.",
+    ),
+    (
+        Cause.INTERNAL,
+        {"never_started": "No space left"},
+        "It could not be started: No space left",
+        "Run it again; if it fails the same way, tell an administrator.",
+    ),
 ]
 
 
 def test_the_tables_are_complete() -> None:
     assert {reason for reason, _, _ in REASONS} == {None, *Reason}
     assert {cause for cause, _, _, _ in CAUSES} == set(Cause)
+    assert {facts["hindrance"] for _, facts, _, _ in CAUSES if "hindrance" in facts} == {*Hindrance}
 
 
 @pytest.mark.parametrize(("reason", "facts", "sentence"), REASONS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hub_config.waiting import Hindrance
 from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, Reason, State
@@ -118,13 +119,15 @@ class Attempt:
 class Evidence:
     """How an attempt's object ended, in neutral words: the judge's material.
 
-    ``exit_code`` is the runner's (negative: the signal that killed it); ``killed_for_memory`` and
-    ``filled_scratch`` are the place's words; ``result`` the record found beside the object, if any.
+    ``exit_code`` is the runner's (negative: the signal that killed it); ``killed_for_memory``,
+    ``filled_scratch`` and ``hindrance`` (what kept it from starting) are the place's words;
+    ``result`` the record found beside the object, if any.
     """
 
     exit_code: int | None = None
     killed_for_memory: bool = False
     filled_scratch: bool = False
+    hindrance: Hindrance | None = None
     removed: bool = False
     message: str = ""
     termination: Termination | None = None

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from hub_config.catalogue import Catalogue
 from hub_config.choices import Choice
@@ -36,7 +36,7 @@ from offline_jobs.service.errors import (
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
 from offline_jobs.service.rules.causes import KEPT_CELLS
-from offline_jobs.service.rules.sentences import COULD_NOT_BE_STARTED, NOT_IN_CATALOGUE, NOT_MEMBER
+from offline_jobs.service.rules.sentences import NEVER_STARTED, NOT_IN_CATALOGUE, NOT_MEMBER
 from offline_jobs.service.rules.steps import Held, Patience, Step, View, arrange, decide
 from offline_jobs.service.rules.tries import Tries
 from offline_jobs.service.store.store import Store
@@ -52,6 +52,8 @@ _ABSENT_SECONDS = 30.0
 _COMPLAINING_SECONDS = 60.0
 #: So long one pass may launch; cancels and ends wait for its end.
 _LAUNCHING_SECONDS = 5.0
+#: So long the hub may take to say who is in a group; everything else waits for it.
+_ASKING_SECONDS = 3.0
 #: Where a job stands whose launch has to wait through nobody's fault.
 _HINDRANCES: Mapping[type[NotNow], Standing] = {
     HubAway: Standing(State.QUEUED, Reason.HUB_UNREACHABLE),
@@ -212,14 +214,12 @@ class Reconciler:
         planned = self._plan(views)
         standings: dict[tuple[str, int], Standing] = {}
         for view, step in planned:
-            if isinstance(step, steps.Launch):
-                continue
             if isinstance(step, steps.Stand | steps.Stop) and step.standing is not None:
                 standings[view.job.id, view.attempt.number] = step.standing
             with self._others_go_on(view.attempt.object_name, "its step failed"):
                 await self._do(view, step)
         await self._store_standings(standings)
-        await self._launch_all([view for view, step in planned if isinstance(step, steps.Launch)])
+        await self._launch_all([view for view, step in planned if isinstance(step, steps.Start)])
 
     async def _store_standings(self, standings: Mapping[tuple[str, int], Standing]) -> None:
         """In one transaction."""
@@ -266,6 +266,10 @@ class Reconciler:
                 await self._mark_launched(view, view.seen.handle)
             case steps.Finish() | steps.TryAgain():
                 await self._end(view, step)
+            case steps.Stand() | steps.Start():
+                return  # those of all attempts are taken together
+            case _:
+                assert_never(step)
 
     def _remember(self, views: Sequence[View]) -> None:
         """Forget what no open attempt needs."""
@@ -344,7 +348,7 @@ class Reconciler:
         seen = (await self._backend.observe([name]))[name]
         if seen.phase not in ("absent", "ended"):
             return
-        facts = {"message": f"{COULD_NOT_BE_STARTED}: {reason}"}
+        facts = {NEVER_STARTED: reason}
         await self._end(view, steps.Finish(Ending(State.FAILED, Cause.INTERNAL, facts)))
 
     async def _launch(self, view: View) -> None:
@@ -372,9 +376,12 @@ class Reconciler:
         """The groups that a user is in now, for one round of launches."""
         if owner not in self._groups:
             try:
-                self._groups[owner] = await self._find_groups(owner)
+                async with asyncio.timeout(_ASKING_SECONDS):
+                    self._groups[owner] = await self._find_groups(owner)
             except Unavailable as e:
                 raise HubAway(e.message) from e
+            except TimeoutError as e:
+                raise HubAway("The hub does not answer") from e
         return self._groups[owner]
 
     async def _refuse(self, view: View, facts: Mapping[str, Any]) -> None:

@@ -21,15 +21,13 @@ FILLED_SCRATCH = "filled_scratch"
 ERROR_CELL = "error_cell"
 #: The notebook succeeded before its last cell.
 ENDED_ITSELF = "ended_itself"
+#: What kept it from starting, a :class:`~hub_config.waiting.Hindrance`.
+HINDRANCE = "hindrance"
 #: How many cells are finished in the notebook that is kept, where its runner could not say its end.
 KEPT_CELLS = "kept_cells"
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
 _MESSAGE_CHARACTERS = 500
-_OBSTACLES: Mapping[str, str] = {
-    Hindrance.FOLDERS: "the folders of the home could not be prepared",
-    Hindrance.VOLUME: "a volume could not be mounted",
-}
 _SIGKILL = -9
 #: Exit codes of a runner that did not come to its end through the notebook.
 _ENDS_FROM_OUTSIDE = (Exit.INFRASTRUCTURE, Exit.INTERRUPTED)
@@ -81,7 +79,7 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
         state, cause = State.FAILED, given_up
         facts[WAITED_SECONDS] = job.facts[WAITED_SECONDS]
         if given_up is Cause.INTERNAL:
-            facts["message"] = _describe_obstacle(job.facts)
+            facts |= _find_obstacle(job.facts)
     else:
         # Cancelled without the owner's wish: somebody else ended it.
         state, cause = State.FAILED, _CAUSES.get(outcome, Cause.INTERRUPTED)
@@ -158,11 +156,13 @@ def _was_nearly_full(attempt: Attempt, evidence: Evidence) -> bool:
     return any(limit and used >= _NEARLY_FULL * limit for used, limit in words)
 
 
-def _describe_obstacle(facts: Mapping[str, Any]) -> str:
-    """What kept a job from starting until it was given up."""
-    words = _OBSTACLES.get(facts.get("hindrance", ""), "its container could not be started")
+def _find_obstacle(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What kept a job from starting until it was given up; without another word its container."""
     said = facts.get("said")
-    return (f"{words}: {said}" if said else words)[:_MESSAGE_CHARACTERS]
+    return {
+        HINDRANCE: facts.get(HINDRANCE, Hindrance.END),
+        **({"message": str(said)[:_MESSAGE_CHARACTERS]} if said else {}),
+    }
 
 
 def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
@@ -178,4 +178,6 @@ def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
         facts["message"] = message[:_MESSAGE_CHARACTERS]
     if evidence.filled_scratch:
         facts[FILLED_SCRATCH] = True
+    if evidence.hindrance:
+        facts[HINDRANCE] = evidence.hindrance
     return facts

@@ -11,14 +11,20 @@ from dataclasses import dataclass, replace
 
 from hub_config.catalogue import InstanceClass
 from hub_config.sentences import describe_start
-from hub_config.waiting import Stage, Waiting, quote
+from hub_config.waiting import Hindrance, Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.causes import ENDED_ITSELF, ERROR_CELL, FILLED_SCRATCH, KEPT_CELLS
+from offline_jobs.service.rules.causes import (
+    ENDED_ITSELF,
+    ERROR_CELL,
+    FILLED_SCRATCH,
+    HINDRANCE,
+    KEPT_CELLS,
+)
 
-#: How the message of a job begins that no backend could launch.
-COULD_NOT_BE_STARTED = "could not be started"
+#: Fact of a job that no backend could launch: why not.
+NEVER_STARTED = "never_started"
 #: Facts of a job that was refused: what the catalogue has no more, the group its owner is not in.
 NOT_IN_CATALOGUE = "not_in_catalogue"
 NOT_MEMBER = "not_member"
@@ -207,8 +213,8 @@ def _output_lost(job: Job) -> Words:
 
 def _internal(job: Job) -> Words:
     step = "Run it again; if it fails the same way, tell an administrator."
-    if str(job.facts.get("message")).startswith(COULD_NOT_BE_STARTED):
-        return Words(f"It {quote(job.facts['message'])}", step)
+    if reason := job.facts.get(NEVER_STARTED):
+        return Words(f"It could not be started: {quote(reason)}", step)
     tries = f" in {job.attempt} tries" if job.attempt > 1 else ""
     words = f"It could not be run{_in_cell(job)}{tries}{_because(job)}"
     return Words(words, _join(_kept(job), step))
@@ -225,6 +231,11 @@ _CAUSES: Mapping[Cause, Callable[[Job], Words]] = {
     Cause.REMOVED: _removed,
     Cause.OUTPUT_LOST: _output_lost,
     Cause.INTERNAL: _internal,
+}
+_HINDERED: Mapping[str, str] = {
+    Hindrance.FOLDERS: "the folders of the home could not be prepared",
+    Hindrance.VOLUME: "a volume could not be mounted",
+    Hindrance.END: "its container could not be started",
 }
 
 
@@ -245,8 +256,9 @@ def _kept(job: Job) -> str | None:
 
 
 def _because(job: Job) -> str:
+    words = _HINDERED.get(job.facts.get(HINDRANCE, ""), "")
     message = quote(job.facts.get("message") or "")
-    return f": {message}" if message else ""
+    return "".join(f": {part}" for part in (words, message) if part)
 
 
 def _join(*parts: str | None) -> str | None:

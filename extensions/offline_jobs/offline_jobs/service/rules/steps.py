@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
-from offline_jobs.service.rules.causes import judge, may_try_again
+from offline_jobs.service.rules.causes import HINDRANCE, judge, may_try_again
 from offline_jobs.service.rules.deadlines import measure, why_given_up
 from offline_jobs.service.rules.line import form_line
 
@@ -65,7 +65,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class Launch:
+class Start:
     """Make the attempt's object."""
 
 
@@ -107,7 +107,7 @@ class TryAgain:
     ending: Ending
 
 
-Step = Launch | Adopt | Stand | Stop | Finish | TryAgain
+Step = Start | Adopt | Stand | Stop | Finish | TryAgain
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def arrange(
     """
     seen = {view.attempt.object_name: view.seen.phase for view in views}
     waiting = [
-        name for name in seen if isinstance(steps.get(name), Launch) and name not in held.resting
+        name for name in seen if isinstance(steps.get(name), Start) and name not in held.resting
     ]
     occupied = sum(_is_occupied(view, held) for view in views)
     # An object that exists without having begun holds its slot already.
@@ -138,7 +138,7 @@ def arrange(
     for view in views:
         name = view.attempt.object_name
         step = steps.get(name)
-        if isinstance(step, Launch) and name in held.resting:
+        if isinstance(step, Start) and name in held.resting:
             continue
         if name in line.ahead:
             ahead = {"ahead": line.ahead[name]}
@@ -190,7 +190,7 @@ def _is_known(attempt: Attempt) -> bool:
 def _before_start(view: View) -> Step:
     """Nothing runs yet. An object that exists may still begin by itself, so it must be stopped."""
     if view.job.cancel_requested is None:
-        return Launch()
+        return Start()
     if view.seen.phase == "absent":
         return Finish(Ending(State.CANCELLED))
     return Stop(force=True, standing=_new(view.job, Standing(State.CANCELLING)))
@@ -261,7 +261,8 @@ def _after_end(view: View, evidence: Evidence, now: datetime, patience: Patience
         if attempt.number < MAX_ATTEMPTS:
             return TryAgain(ending)
         # What stood in the way each time is the cause, if the last attempt could say it.
-        cause = ending.cause if ending.facts.get("message") else Cause.INTERRUPTED
+        is_known = bool(ending.facts.get("message") or ending.facts.get(HINDRANCE))
+        cause = ending.cause if is_known else Cause.INTERRUPTED
         facts = {**ending.facts, "attempts": attempt.number}
         return Finish(replace(ending, cause=cause, facts=facts))
     return Finish(ending)

@@ -43,7 +43,7 @@ def new_attempt_row(job_id: str, number: int, now: datetime) -> dict[str, Any]:
     }
 
 
-class States:
+class StateWriter:
     """The reconciler's side of the store."""
 
     def __init__(self, database: Database, changes: Changes, clock: Clock) -> None:

@@ -34,7 +34,7 @@ from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.departures import Departures
 from offline_jobs.service.store.rows import make_cursor, parse_cursor
-from offline_jobs.service.store.states import States, new_attempt_row
+from offline_jobs.service.store.states import StateWriter, new_attempt_row
 from offline_jobs.service.store.tables import (
     attempts,
     jobs,
@@ -65,7 +65,7 @@ class Store:
         self._changes = changes
         self._clock = clock
         #: What the reconciler alone uses.
-        self.states = States(self._database, changes, clock)
+        self.states = StateWriter(self._database, changes, clock)
         #: What the hub asks before it deletes a user.
         self.departures = Departures(self._database, changes, clock)
 

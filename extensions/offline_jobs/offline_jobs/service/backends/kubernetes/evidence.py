@@ -11,6 +11,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 from typing import Any
 
 from hub_config.pods import CONTAINER
+from hub_config.waiting import Hindrance
 from offline_jobs.contract.exits import Exit
 from offline_jobs.service.backends.kubernetes.objects import Object, has_condition
 from offline_jobs.service.model import Evidence
@@ -25,7 +26,6 @@ _DISRUPTED = "DisruptionTarget"
 #: The kubelet's words for a pod that wrote more to a volume on the node's disk than it may.
 _EVICTED, _SCRATCH = "Evicted", 'EmptyDir volume "scratch"'
 _SIGNALS = range(129, 129 + 64)
-_FOLDERS_FAILED = "the home folder could not be made"
 
 
 def build_evidence(pod: Object | None, *, was_ours_to_end: bool = False) -> Evidence:
@@ -51,7 +51,7 @@ def build_evidence(pod: Object | None, *, was_ours_to_end: bool = False) -> Evid
             if each.get("state", {}).get("terminated", {}).get("exitCode")
         ]
         if failed and not removed:
-            return Evidence(exit_code=Exit.INFRASTRUCTURE, message=_FOLDERS_FAILED)
+            return Evidence(exit_code=Exit.INFRASTRUCTURE, hindrance=Hindrance.FOLDERS)
         return Evidence(removed=removed, filled_scratch=filled, message=message)
     code = end.get("exitCode")
     reason = end.get("reason")
