@@ -16,11 +16,11 @@ from hub_config.access import (
     build_server_scopes,
     build_services,
 )
-from hub_config.catalogue import Catalogue
 from hub_config.departures import JobsService, extend_login
 from hub_config.form.page import TEMPLATES
 from hub_config.logins.demonstration import DemonstrationAuthenticator, require_loopback
 from hub_config.logins.demonstration_users import PASSWORD, USERS
+from hub_config.platform.catalogue import Catalogue
 from hub_config.proxy import Proxy
 from hub_config.settings import Cluster, OneMachine, Settings
 from hub_config.spawners.local import LocalSpawner, Site

@@ -7,15 +7,15 @@ is moved, not removed: what was in it may still be wanted. Pure.
 from datetime import datetime
 from typing import Any
 
-from hub_config.pods import (
+from hub_config.platform.pods import (
     HOME_VOLUME,
     HOMES_CLAIM,
     LABEL_PREFIX,
     build_container_security,
     build_pod_security,
 )
-from hub_config.quantities import quantity
-from hub_config.workspace import GROUP_ID, USER_ID
+from hub_config.platform.quantities import quantity
+from hub_config.platform.workspace import GROUP_ID, USER_ID
 
 #: The folder beside the homes; no home is called so.
 RETIRED = ".retired"

@@ -1,19 +1,19 @@
 """The KubeSpawner profile of a choice.
 
 KubeSpawner 7 checks options loosely (a request without ``profile`` skips the check), so
-:func:`hub_config.choices.choose` decides first, and KubeSpawner is only ever handed one profile
-without options, whose overrides are the translation of a workspace and nothing else, and the
-options that :func:`build_user_options` makes. Used by the spawner for Kubernetes. Pure, no hub
+:func:`hub_config.platform.choices.choose` decides first, and KubeSpawner is only ever handed one
+profile without options, whose overrides are the translation of a workspace and nothing else, and
+the options that :func:`build_user_options` makes. Used by the spawner for Kubernetes. Pure, no hub
 library.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice
-from hub_config.people import Person
-from hub_config.pods import (
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice
+from hub_config.platform.people import Person
+from hub_config.platform.pods import (
     LOCAL_PATH,
     build_annotations,
     build_container_security,
@@ -26,8 +26,8 @@ from hub_config.pods import (
     build_volume_mounts,
     build_volumes,
 )
-from hub_config.quantities import format_size
-from hub_config.workspace import (
+from hub_config.platform.quantities import format_size
+from hub_config.platform.workspace import (
     HOME_PATH,
     Kind,
     Workspace,

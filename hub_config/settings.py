@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import load_catalogue
-from hub_config.errors import ConfigurationError
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.errors import ConfigurationError
 
 PREFIX = "NOTEBOOK_HPC_"
 LOOPBACK = "127.0.0.1"

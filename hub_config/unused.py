@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from hub_config.access import JOBS_SERVICE
 from hub_config.chart import ChartValues
-from hub_config.workspace import HOME_PATH, USER_ID
+from hub_config.platform.workspace import HOME_PATH, USER_ID
 
 
 class Unused(NamedTuple):

@@ -16,11 +16,11 @@ from typing import Any
 import yaml
 
 from hub_config.access import JOBS_SERVICE
-from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import parse_catalogue
 from hub_config.chart import ChartValues, split_url
-from hub_config.errors import CatalogueError, ConfigurationError
 from hub_config.logins.demonstration import is_loopback
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_file import parse_catalogue
+from hub_config.platform.errors import CatalogueError, ConfigurationError
 from hub_config.settings import (
     Cluster,
     Settings,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from hub_config.catalogue import (
+from hub_config.platform.catalogue import (
     GIB,
     Catalogue,
     Group,
@@ -22,9 +22,9 @@ from hub_config.catalogue import (
     Taint,
     Toleration,
 )
-from hub_config.choices import Choice, Machine, Offer, offer
-from hub_config.people import Person, build_person
-from hub_config.workspace import Kind, Workspace, build_workspace
+from hub_config.platform.choices import Choice, Machine, Offer, offer
+from hub_config.platform.people import Person, build_person
+from hub_config.platform.workspace import Kind, Workspace, build_workspace
 
 HOUR = 3600
 

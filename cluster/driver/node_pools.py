@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.driver.resources import build_resource_list
-from hub_config.catalogue import GPU_RESOURCE, Catalogue, NodePool
+from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue, NodePool
 
 Manifest = dict[str, Any]
 

@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from cluster.driver.resources import EPHEMERAL_STORAGE, build_resource_list
-from hub_config.catalogue import GIB, RESOURCES, Catalogue
+from hub_config.platform.catalogue import GIB, RESOURCES, Catalogue
 
 Manifest = dict[str, Any]
 ROOT = "root"

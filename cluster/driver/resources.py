@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hub_config.quantities import quantity
+from hub_config.platform.quantities import quantity
 
 EPHEMERAL_STORAGE = "ephemeral-storage"
 _IN_BYTES = ("memory", EPHEMERAL_STORAGE)

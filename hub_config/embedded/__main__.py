@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hub_config.embedded.state import LAST_PORT
 from hub_config.embedded.supervisor import Order, run
-from hub_config.errors import ConfigurationError
+from hub_config.platform.errors import ConfigurationError
 
 
 def parse_port(text: str) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub_config.errors import ConfigurationError
+from hub_config.platform.errors import ConfigurationError
 from hub_config.settings import LOOPBACK
 
 FOLDERS = ("hub", "service", "service/objects", "homes", "shared", "scratch", "jobs", "logs")

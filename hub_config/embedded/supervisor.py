@@ -20,7 +20,6 @@ from http.client import HTTPException
 from pathlib import Path
 
 from hub_config.access import JOBS_SERVICE
-from hub_config.catalogue_file import load_catalogue
 from hub_config.embedded.children import (
     Child,
     Program,
@@ -32,9 +31,10 @@ from hub_config.embedded.children import (
 from hub_config.embedded.leftovers import end_leftovers
 from hub_config.embedded.machine import Found, look
 from hub_config.embedded.state import choose_ports, hold_state, prepare_state, require_free
-from hub_config.errors import ConfigurationError
 from hub_config.logins.demonstration_users import PASSWORD, USERS
-from hub_config.processes import is_built
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.errors import ConfigurationError
+from hub_config.platform.processes import is_built
 from hub_config.settings import LOOPBACK, PREFIX, choose_activity_seconds, read_secret
 
 IMAGE_NEEDED = "notebook"

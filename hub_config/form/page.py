@@ -1,8 +1,9 @@
 """The start form of both spawners: what an offer looks like, and what a browser sent back.
 
-Place in the path: an :class:`~hub_config.choices.Offer` comes in, HTML goes out; the submitted
-fields come in, the flat mapping that :func:`hub_config.choices.choose` checks goes out. The page
-only helps people to choose well; that check decides. Imported by :mod:`hub_config.spawners`. Pure.
+Place in the path: an :class:`~hub_config.platform.choices.Offer` comes in, HTML goes out; the
+submitted fields come in, the flat mapping that :func:`hub_config.platform.choices.choose` checks
+goes out. The page only helps people to choose well; that check decides. Imported by
+:mod:`hub_config.spawners`. Pure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,10 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from hub_config.catalogue import InstanceClass, Price, why_pair_fails
-from hub_config.choices import OPTION_KEYS, Offer
-from hub_config.errors import Refused
-from hub_config.quantities import format_bytes, format_cores, format_gpus
+from hub_config.platform.catalogue import InstanceClass, Price, why_pair_fails
+from hub_config.platform.choices import OPTION_KEYS, Offer
+from hub_config.platform.errors import Refused
+from hub_config.platform.quantities import format_bytes, format_cores, format_gpus
 
 TEMPLATES = Path(__file__).with_name("templates")
 SIGNS_BEFORE = {"USD": "$", "GBP": "£", "JPY": "¥"}

@@ -15,8 +15,8 @@ from jupyterhub.auth import Authenticator
 from tornado.web import RequestHandler
 from traitlets import default
 
-from hub_config.errors import ConfigurationError
 from hub_config.logins.demonstration_users import PASSWORD, USERS
+from hub_config.platform.errors import ConfigurationError
 
 
 def is_loopback(host: str) -> bool:

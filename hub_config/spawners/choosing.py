@@ -1,7 +1,7 @@
 """What both spawners do before a start: show the form, and check what came back.
 
 Place in the path: the hub asks here for the form and hands over what was submitted, by form, link
-or REST API; :mod:`hub_config.choices` decides. :mod:`~hub_config.spawners.local` and
+or REST API; :mod:`hub_config.platform.choices` decides. :mod:`~hub_config.spawners.local` and
 :mod:`~hub_config.spawners.kubernetes` go on with the choice. Nobody else imports it.
 """
 
@@ -12,12 +12,12 @@ from tornado.web import HTTPError
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, default
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice, Machine, Offer, choose, offer
-from hub_config.errors import Refused
 from hub_config.form.page import build_page, build_refusal, parse_form
-from hub_config.people import Person, build_person
-from hub_config.quantities import format_size
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice, Machine, Offer, choose, offer
+from hub_config.platform.errors import Refused
+from hub_config.platform.people import Person, build_person
+from hub_config.platform.quantities import format_size
 
 
 class ShownError(HTTPError):

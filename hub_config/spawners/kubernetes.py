@@ -16,15 +16,15 @@ from typing import Any, TypeGuard
 from kubespawner import KubeSpawner
 from traitlets import Instance, default
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice
 from hub_config.homes import LONGEST_SECONDS, build_retirement
-from hub_config.pod_starts import explain_pod, has_ended
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice
+from hub_config.platform.pod_starts import explain_pod, has_ended
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Stage, Waiting
 from hub_config.profiles import build_profile, build_user_options
-from hub_config.sentences import describe_start
 from hub_config.spawners.choosing import ChoosingSpawner, ShownError
 from hub_config.spawners.cluster import run_briefly
-from hub_config.waiting import Stage, Waiting
 
 
 @dataclass(frozen=True)

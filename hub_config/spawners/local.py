@@ -1,9 +1,9 @@
 """The spawner of one machine: a user's server is a process from the environment of its image.
 
 Place in the path: the hub calls it after the form (or the REST API) gave options; it checks them
-with :func:`hub_config.choices.choose`, turns the choice into a workspace and that into a process,
-and lets JupyterHub's own LocalProcessSpawner run it. No system users are needed: everybody's
-server runs as who started the hub, which the demonstration login says. Only
+with :func:`hub_config.platform.choices.choose`, turns the choice into a workspace and that into a
+process, and lets JupyterHub's own LocalProcessSpawner run it. No system users are needed:
+everybody's server runs as who started the hub, which the demonstration login says. Only
 :mod:`hub_config.apply` imports it.
 """
 
@@ -22,16 +22,16 @@ import psutil
 from jupyterhub.spawner import LocalProcessSpawner
 from traitlets import Instance, default
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice, Machine
 from hub_config.homes import RETIRED
-from hub_config.processes import Process, build_process, is_built
-from hub_config.sentences import describe_start
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice, Machine
+from hub_config.platform.processes import Process, build_process, is_built
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.workspace import Kind, build_session_variables, build_workspace
 from hub_config.settings import LOOPBACK
 from hub_config.spawners.choosing import ChoosingSpawner, ShownError
 from hub_config.spawners.logs import bound_log
-from hub_config.waiting import Stage, Waiting
-from hub_config.workspace import Kind, build_session_variables, build_workspace
 
 EXAMPLES = "examples"
 

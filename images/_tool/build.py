@@ -21,8 +21,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub_config.catalogue_file import load_catalogue
-from hub_config.errors import CatalogueError
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.errors import CatalogueError
 from images._tool.builds import Builds
 from images._tool.context import fill_context, fill_verification, list_images
 from images._tool.engines import Build, Engine, find_engine

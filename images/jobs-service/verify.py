@@ -12,7 +12,12 @@ from importlib.resources import files
 
 from images._inside.checks import COMMON, Wrong, check_absent, import_all, run_checks
 
-OURS = ("offline_jobs.service.app", "hub_config.pods", "hub_config.sentences", "kubernetes.client")
+OURS = (
+    "offline_jobs.service.app",
+    "hub_config.platform.pods",
+    "hub_config.platform.sentences",
+    "kubernetes.client",
+)
 # What a notebook runs in has no place where the service's credentials are.
 NOT_OURS = ("jupyterlab", "jupyter_server", "ipykernel", "IPython", "jupyterhub", "kubespawner")
 REFUSED_EXIT = 2

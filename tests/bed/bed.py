@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cluster.driver.node_pools import build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
-from hub_config.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue
 from tests.bed import nodes, programs, volcano_chart
 from tests.bed.client import (
     NODE_POOL,

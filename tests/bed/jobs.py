@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice
-from hub_config.people import build_person
-from hub_config.pods import build_pod_fields
-from hub_config.workspace import Kind, build_workspace
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice
+from hub_config.platform.people import build_person
+from hub_config.platform.pods import build_pod_fields
+from hub_config.platform.workspace import Kind, build_workspace
 from offline_jobs.contract.run import Termination
 from tests.bed.client import COMMAND, JOB, NODE_CLAIM, POD, POD_GROUP, Client, Object, wait
 

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from cluster.driver.node_pools import NodeClass
-from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import parse_catalogue
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_file import parse_catalogue
 
 HERE = Path(__file__).parent
 VALUES = HERE / "values.yaml"

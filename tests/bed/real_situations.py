@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hub_config.workspace import SCRATCH_PATH
+from hub_config.platform.workspace import SCRATCH_PATH
 from offline_jobs.contract.exits import Exit
 from tests.bed import archive, nodes
 from tests.bed.bed import Bed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hub_config.pods import HOMES_CLAIM, SHARED_CLAIM
+from hub_config.platform.pods import HOMES_CLAIM, SHARED_CLAIM
 from tests.bed.claims import VOLUME, build_pairs, name_volume, wait_until_bound
 from tests.bed.client import Client
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hub_config.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue
 from tests.bed.bed import Bed
 from tests.bed.client import Client
 from tests.bed.fixtures import running_bed

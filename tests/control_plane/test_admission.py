@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import parse_catalogue
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_file import parse_catalogue
 from offline_jobs.service.backends.volcano.build import build_job
 from tests.bed.bed import Bed
 from tests.bed.client import JOB, POD, ApiError, Client, Object, wait

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cluster.driver.queues import build_root_queue
-from hub_config.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue
 from tests.bed import volcano_chart
 from tests.bed.bed import Bed
 from tests.bed.client import NODE_CLAIM, QUEUE, ApiError

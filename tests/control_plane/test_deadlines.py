@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.kubernetes.client import Client
 from offline_jobs.service.backends.volcano.backend import VolcanoBackend

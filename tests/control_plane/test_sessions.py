@@ -15,8 +15,8 @@ from kubespawner.spawner import MockObject
 from traitlets.config import Config
 
 from hub_config.apply import update_kubernetes_spawner
-from hub_config.catalogue import Catalogue
-from hub_config.pods import HOMES_CLAIM
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.pods import HOMES_CLAIM
 from hub_config.settings import Cluster
 from hub_config.spawners.choosing import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner

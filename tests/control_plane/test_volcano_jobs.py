@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice
-from hub_config.people import build_person
-from hub_config.sentences import describe_start
-from hub_config.waiting import Stage, Waiting
-from hub_config.workspace import Kind, build_workspace
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice
+from hub_config.platform.people import build_person
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification, Termination

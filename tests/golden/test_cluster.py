@@ -11,7 +11,7 @@ from typing import Any
 
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
-from hub_config.catalogue_file import load_catalogue
+from hub_config.platform.catalogue_file import load_catalogue
 
 LITERALS = Path(__file__).parent / "cluster"
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "helm-values" / "catalogue.yaml")

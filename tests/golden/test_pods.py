@@ -23,16 +23,16 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from hub_config.apply import apply, update_kubernetes_spawner
-from hub_config.catalogue import GIB, GPU_RESOURCE, Catalogue, Queue
-from hub_config.catalogue_file import load_catalogue
-from hub_config.choices import Choice, choose
-from hub_config.people import Person
+from hub_config.platform.catalogue import GIB, GPU_RESOURCE, Catalogue, Queue
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.choices import Choice, choose
+from hub_config.platform.people import Person
+from hub_config.platform.workspace import Kind, build_workspace
 from hub_config.profiles import build_profile, build_user_options, profile_slug
 from hub_config.settings import Cluster
 from hub_config.spawners.choosing import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
 from hub_config.values import VALUES, parse_values
-from hub_config.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification

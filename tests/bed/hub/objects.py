@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from hub_config.catalogue import Catalogue
-from hub_config.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
 from hub_config.values import VALUES
 from tests.bed import nodes
 from tests.bed.claims import build_pairs, build_volume

@@ -22,8 +22,8 @@ from typing import Any
 import httpx
 import yaml
 
-from hub_config.catalogue import Catalogue
-from hub_config.pods import HOMES_CLAIM
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.pods import HOMES_CLAIM
 from images._tool.steps import StepFailed
 from tests.bed import nodes
 from tests.bed.bed import ROOT, Bed

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hub_config.pods import SHARED_MEMORY_PATH
+from hub_config.platform.pods import SHARED_MEMORY_PATH
 
 PROBE = r"""
 import json, os, pathlib, sys

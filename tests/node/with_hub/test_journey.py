@@ -14,7 +14,7 @@ import pytest
 from kubernetes.utils.quantity import parse_quantity
 from playwright.sync_api import Page, expect
 
-from hub_config.catalogue import InstanceClass
+from hub_config.platform.catalogue import InstanceClass
 from tests.bed import nodes
 from tests.bed.client import JOB, NODE_CLAIM, POD, Kind, Object, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from hub_config.choices import Choice
-from hub_config.people import build_person
-from hub_config.pods import SHARED_MEMORY_PATH
-from hub_config.workspace import Kind, build_workspace
+from hub_config.platform.choices import Choice
+from hub_config.platform.people import build_person
+from hub_config.platform.pods import SHARED_MEMORY_PATH
+from hub_config.platform.workspace import Kind, build_workspace
 from tests.bed import nodes
 from tests.bed.client import Object
 from tests.bed.hub.objects import NAMESPACE

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from hub_config.catalogue import (
+from hub_config.platform.catalogue import (
     GIB,
     Catalogue,
     Group,

@@ -20,9 +20,9 @@ from typing import Any
 import psutil
 import pytest
 
-from hub_config.choices import Choice, Machine
-from hub_config.people import build_person
-from hub_config.workspace import Kind, build_workspace
+from hub_config.platform.choices import Choice, Machine
+from hub_config.platform.people import build_person
+from hub_config.platform.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.run import ENV_TOKEN, ResultRecord, Termination
 from offline_jobs.contract.states import State

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 from fastapi import FastAPI, Request
 
-from hub_config.catalogue import GIB
+from hub_config.platform.catalogue import GIB
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
 from offline_jobs.service.access import Access

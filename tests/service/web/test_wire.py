@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub_config.catalogue import GIB
+from hub_config.platform.catalogue import GIB
 from offline_jobs.contract.job import JOB_FIELDS, SUBMISSION_FIELDS
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.errors import ServiceError

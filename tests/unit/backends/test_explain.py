@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from hub_config.sentences import describe_start
-from hub_config.waiting import Stage, Waiting
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Stage, Waiting
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.objects import Seen, get_attempt, sort_out
 from offline_jobs.service.backends.volcano.explain import count_ahead, observe

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.catalogue import GIB, InstanceClass, NodePool
+from hub_config.platform.catalogue import GIB, InstanceClass, NodePool
 from tests.bed import pins
 from tests.bed.instance_types import (
     EPHEMERAL_STORAGE,

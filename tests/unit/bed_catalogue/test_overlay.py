@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from cluster.driver.node_pools import NodeClass
-from hub_config.catalogue import GIB, GPU_RESOURCE
-from hub_config.catalogue_file import load_catalogue as load_shipped
+from hub_config.platform.catalogue import GIB, GPU_RESOURCE
+from hub_config.platform.catalogue_file import load_catalogue as load_shipped
 from tests.bed.overlay import (
     CATALOGUE,
     VALUES,

@@ -10,7 +10,7 @@ import yaml
 
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
-from hub_config.catalogue_file import load_catalogue as load_shipped
+from hub_config.platform.catalogue_file import load_catalogue as load_shipped
 from tests.bed.overlay import CATALOGUE, build_node_class, get_node_class, load_catalogue
 from tests.bed.programs import Programs
 

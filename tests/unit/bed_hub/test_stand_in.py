@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.pods import HOMES_CLAIM
+from hub_config.platform.pods import HOMES_CLAIM
 from hub_config.settings import Cluster
 from hub_config.values import parse_values
 from tests.bed.hub import forward, objects, stand_in

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cluster.driver.node_pools import NodeClass, build_node_pools
-from hub_config.catalogue import GIB, GPU_RESOURCE, NodePool, Taint
+from hub_config.platform.catalogue import GIB, GPU_RESOURCE, NodePool, Taint
 from tests.factories import make_catalogue, make_pool
 
 NODE_CLASS = NodeClass("example.org", "MachineClass", "machines")

@@ -4,11 +4,11 @@ import itertools
 from pathlib import Path
 
 from cluster.driver.queues import build_queues, build_root_queue
-from hub_config.catalogue import GIB, GPU_RESOURCE, Queue
-from hub_config.catalogue_file import load_catalogue
-from hub_config.choices import Choice
-from hub_config.pods import build_pod_fields
-from hub_config.workspace import Kind, build_workspace
+from hub_config.platform.catalogue import GIB, GPU_RESOURCE, Queue
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.choices import Choice
+from hub_config.platform.pods import build_pod_fields
+from hub_config.platform.workspace import Kind, build_workspace
 from tests.factories import make_catalogue, make_class, make_group, make_person, make_pool
 
 SHIPPED = Path(__file__).parents[3] / "helm-values" / "catalogue.yaml"

@@ -8,12 +8,12 @@ from traitlets.config import Config
 
 from hub_config.access import build_roles, build_server_scopes, build_services
 from hub_config.apply import apply
-from hub_config.catalogue import GIB
 from hub_config.embedded.machine import Found
 from hub_config.embedded.state import prepare_state
 from hub_config.embedded.supervisor import PORTS, Order, build_programs
-from hub_config.errors import CatalogueError, ConfigurationError
 from hub_config.logins.demonstration import is_loopback
+from hub_config.platform.catalogue import GIB
+from hub_config.platform.errors import CatalogueError, ConfigurationError
 from hub_config.settings import Settings, parse_settings
 from tests.platform_fixture import ROOT
 from tests.unit.hub.idleness import IDLE_SECONDS, assert_used_sessions_stay

@@ -31,7 +31,7 @@ from hub_config.embedded.state import (
     prepare_state,
     require_free,
 )
-from hub_config.errors import ConfigurationError
+from hub_config.platform.errors import ConfigurationError
 from hub_config.spawners.logs import KEPT_BYTES, LARGEST_LOG_BYTES
 from tests.site import wait_until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hub_config.processes import is_built
+from hub_config.platform.processes import is_built
 from hub_config.spawners.local import choose_cores, copy_examples, is_running
 from tests.skips import require
 

@@ -7,8 +7,6 @@ import pytest
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 from jupyterhub._data import DATA_FILES_PATH
 
-from hub_config.catalogue import GIB, Price
-from hub_config.errors import Refused
 from hub_config.form.page import (
     TEMPLATES,
     build_figures,
@@ -18,6 +16,8 @@ from hub_config.form.page import (
     parse_form,
     word_price,
 )
+from hub_config.platform.catalogue import GIB, Price
+from hub_config.platform.errors import Refused
 from tests.factories import (
     make_catalogue,
     make_class,

@@ -15,8 +15,8 @@ from traitlets.config import Config
 
 from hub_config.access import build_services
 from hub_config.apply import apply
-from hub_config.errors import ConfigurationError
 from hub_config.logins.demonstration import DemonstrationAuthenticator
+from hub_config.platform.errors import ConfigurationError
 from hub_config.settings import Cluster, Settings
 from hub_config.spawners.kubernetes import KubernetesSpawner
 from hub_config.unused import UNUSED, Unused

@@ -1,7 +1,7 @@
 """Words that both sides of a wall must spell alike, since neither may import the other."""
 
 from hub_config.access import JOBS_SERVICE
-from hub_config.workspace import LONGEST_SESSION
+from hub_config.platform.workspace import LONGEST_SESSION
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.server_extension.activity import ENV_LONGEST_SESSION
 

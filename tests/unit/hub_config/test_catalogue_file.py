@@ -10,9 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub_config.catalogue import GIB, Catalogue
-from hub_config.catalogue_file import load_catalogue, parse_catalogue
-from hub_config.errors import CatalogueError, Mistake
+from hub_config.platform.catalogue import GIB, Catalogue
+from hub_config.platform.catalogue_file import load_catalogue, parse_catalogue
+from hub_config.platform.errors import CatalogueError, Mistake
 from tests.factories import make_catalogue, make_file
 
 Content = dict[str, Any]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub_config.catalogue import GIB, Catalogue
-from hub_config.choices import Choice, Machine, Offer, choose, offer
-from hub_config.errors import Refused
+from hub_config.platform.catalogue import GIB, Catalogue
+from hub_config.platform.choices import Choice, Machine, Offer, choose, offer
+from hub_config.platform.errors import Refused
 from tests.factories import (
     make_catalogue,
     make_class,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubespawner.slugs import safe_slug
 
-from hub_config.people import build_person, home_slug
+from hub_config.platform.people import build_person, home_slug
 
 # Letters that look alike, separators, path tricks, what truncation would cut off.
 HOSTILE = st.one_of(

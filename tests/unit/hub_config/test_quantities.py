@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub_config.quantities import (
+from hub_config.platform.quantities import (
     format_bytes,
     format_seconds,
     format_size,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hub_config.sentences import describe_start
-from hub_config.waiting import Stage, Waiting
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Stage, Waiting
 from offline_jobs.contract.states import Reason
 
 

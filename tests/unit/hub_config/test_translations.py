@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.choices import Machine
-from hub_config.pods import build_environment, build_pod_fields
-from hub_config.processes import build_process
-from hub_config.quantities import quantity
-from hub_config.workspace import Kind, Workspace
+from hub_config.platform.choices import Machine
+from hub_config.platform.pods import build_environment, build_pod_fields
+from hub_config.platform.processes import build_process
+from hub_config.platform.quantities import quantity
+from hub_config.platform.workspace import Kind, Workspace
 from offline_jobs.contract import run as wire
 from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from hub_config.pod_starts import explain_pod, has_ended
-from hub_config.sentences import describe_start
-from hub_config.waiting import Stage, Waiting, quote
+from hub_config.platform.pod_starts import explain_pod, has_ended
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Stage, Waiting, quote
 from tests.bed.record import load
 
 FACTS = {"class": "gpu", "image": "notebook"}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.catalogue import GIB
-from hub_config.processes import build_process
-from hub_config.workspace import Kind, Mount, Workspace, build_workspace
+from hub_config.platform.catalogue import GIB
+from hub_config.platform.processes import build_process
+from hub_config.platform.workspace import Kind, Mount, Workspace, build_workspace
 from tests.factories import (
     make_catalogue,
     make_choice,

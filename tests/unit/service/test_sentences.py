@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hub_config.catalogue import GIB
-from hub_config.waiting import Hindrance, quote
+from hub_config.platform.catalogue import GIB
+from hub_config.platform.waiting import Hindrance, quote
 from offline_jobs.contract.states import TERMINAL, Cause, Reason, State
 from offline_jobs.service.rules import amounts
 from offline_jobs.service.rules.sentences import describe

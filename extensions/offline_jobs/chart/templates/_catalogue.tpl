@@ -1,6 +1,6 @@
 {{/* What of the catalogue admission.yaml asks of a Job, as lists and maps of CEL. */}}
 
-{{/* References of the images, as hub_config/catalogue_parts.py builds them. */}}
+{{/* References of the images, as hub_config/platform/catalogue_parts.py builds them. */}}
 {{- define "offline-jobs.images" -}}
 {{- $registry := .registry | default "" | trimSuffix "/" }}
 {{- $images := list }}

@@ -6,8 +6,8 @@ administrator; run again by the owner. To all others there is no such job.
 
 from dataclasses import dataclass
 
-from hub_config.catalogue import Catalogue
-from hub_config.people import Person
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.people import Person
 from offline_jobs.contract.names import JOB_ID
 from offline_jobs.service.errors import Forbidden, NotFound
 from offline_jobs.service.model import Job

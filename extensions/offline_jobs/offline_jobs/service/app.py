@@ -16,9 +16,9 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Machine
-from hub_config.processes import is_built
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Machine
+from hub_config.platform.processes import is_built
 from offline_jobs.service.access import Access
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend

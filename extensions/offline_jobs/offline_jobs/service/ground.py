@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from hub_config.catalogue import Catalogue
-from hub_config.catalogue_file import load_catalogue
-from hub_config.errors import CatalogueError
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.errors import CatalogueError
 from offline_jobs.service.errors import StartRefused
 from offline_jobs.service.settings import Settings, read_secret
 from offline_jobs.service.store.lock import hold_state

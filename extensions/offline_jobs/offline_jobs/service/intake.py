@@ -9,10 +9,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Machine, Offer, offer
-from hub_config.errors import Refused
-from hub_config.people import Person
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Machine, Offer, offer
+from hub_config.platform.errors import Refused
+from hub_config.platform.people import Person
 from offline_jobs.contract.request import Request
 from offline_jobs.service.errors import Forbidden, Unsound
 from offline_jobs.service.model import Job, NewJob

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hub_config.waiting import Hindrance
+from hub_config.platform.waiting import Hindrance
 from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, Reason, State

@@ -16,10 +16,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
-from hub_config.catalogue import Catalogue
-from hub_config.choices import Choice
-from hub_config.people import build_person
-from hub_config.workspace import Kind, Workspace, build_workspace
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.choices import Choice
+from hub_config.platform.people import build_person
+from hub_config.platform.workspace import Kind, Workspace, build_workspace
 from offline_jobs.contract.names import RUNS_PREFIX
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Backend, Launch

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hub_config.workspace import Workspace
+from hub_config.platform.workspace import Workspace
 from offline_jobs.contract import run as wire
 from offline_jobs.contract.run import Specification
 from offline_jobs.service.model import Observation

@@ -8,7 +8,7 @@ exit code. The last three are all that is left when the runner was killed. Pure.
 from collections.abc import Mapping
 from typing import Any
 
-from hub_config.waiting import Hindrance
+from hub_config.platform.waiting import Hindrance
 from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.run import ResultRecord, Termination
 from offline_jobs.contract.states import Cause, State
@@ -21,7 +21,7 @@ FILLED_SCRATCH = "filled_scratch"
 ERROR_CELL = "error_cell"
 #: The notebook succeeded before its last cell.
 ENDED_ITSELF = "ended_itself"
-#: What kept it from starting, a :class:`~hub_config.waiting.Hindrance`.
+#: What kept it from starting, a :class:`~hub_config.platform.waiting.Hindrance`.
 HINDRANCE = "hindrance"
 #: How many cells are finished in the notebook that is kept, where its runner could not say its end.
 KEPT_CELLS = "kept_cells"

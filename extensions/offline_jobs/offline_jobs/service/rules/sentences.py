@@ -2,16 +2,16 @@
 
 The store keeps state, reason, cause and facts; :mod:`~offline_jobs.service.web.answers` calls
 :func:`describe` on the way out, so words can be mended without touching a record. Elapsed time is
-added by the page. What any start waits for is :mod:`hub_config.sentences`' to say. A test walks all
-states, reasons and causes. Pure.
+added by the page. What any start waits for is :mod:`hub_config.platform.sentences`' to say. A test
+walks all states, reasons and causes. Pure.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from hub_config.catalogue import InstanceClass
-from hub_config.sentences import describe_start
-from hub_config.waiting import Hindrance, Stage, Waiting, quote
+from hub_config.platform.catalogue import InstanceClass
+from hub_config.platform.sentences import describe_start
+from hub_config.platform.waiting import Hindrance, Stage, Waiting, quote
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules import amounts

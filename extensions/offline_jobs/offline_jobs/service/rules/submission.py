@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hub_config.choices import Choice, Offer, choose
-from hub_config.errors import Refused
+from hub_config.platform.choices import Choice, Offer, choose
+from hub_config.platform.errors import Refused
 from offline_jobs.contract.executed import LARGEST_INTEGER
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.request import Request

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_config.catalogue import InstanceClass
-from hub_config.people import build_person
+from hub_config.platform.catalogue import InstanceClass
+from hub_config.platform.people import build_person
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.states import Cause
 from offline_jobs.service.model import Job, Turn

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from hub_config.choices import Offer, OfferedClass, OfferedImage
+from hub_config.platform.choices import Offer, OfferedClass, OfferedImage
 from offline_jobs.service.rules.submission import USUAL_TIME_LIMIT_SECONDS
 from offline_jobs.service.web.identity import Caller, CallerOf
 from offline_jobs.service.web.services import services_of

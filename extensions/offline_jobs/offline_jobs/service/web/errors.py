@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 
-from hub_config.errors import Refused
+from hub_config.platform.errors import Refused
 from offline_jobs.service.errors import ServiceError, StorageFull, Unavailable, Unsound
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from hub_config.people import Person, build_person
+from hub_config.platform.people import Person, build_person
 from offline_jobs.contract.names import SERVICE_NAME
 from offline_jobs.service.errors import Forbidden, Unauthorized
 from offline_jobs.service.hub import Hub, TokenOwner

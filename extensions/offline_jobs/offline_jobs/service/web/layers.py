@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub_config.waiting import quote
+from hub_config.platform.waiting import quote
 
 log = logging.getLogger("offline_jobs.service.access")
 

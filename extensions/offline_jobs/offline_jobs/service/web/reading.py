@@ -23,7 +23,7 @@ from weakref import WeakValueDictionary
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
-from hub_config.choices import Offer
+from hub_config.platform.choices import Offer
 from offline_jobs.contract.job import SUBMISSION_FIELDS
 from offline_jobs.service import notebooks
 from offline_jobs.service.errors import ServiceError, Unavailable, Unsound

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
-from hub_config.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue
 from offline_jobs.service.access import Access
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.intake import Intake

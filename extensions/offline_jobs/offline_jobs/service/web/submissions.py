@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
-from hub_config.choices import Offer
+from hub_config.platform.choices import Offer
 from offline_jobs.service.errors import Unsound
 from offline_jobs.service.intake import Sent, look_through
 from offline_jobs.service.model import Job

@@ -10,8 +10,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 
 from typing import Any
 
-from hub_config.pods import CONTAINER
-from hub_config.waiting import Hindrance
+from hub_config.platform.pods import CONTAINER
+from hub_config.platform.waiting import Hindrance
 from offline_jobs.contract.exits import Exit
 from offline_jobs.service.backends.kubernetes.objects import Object, has_condition
 from offline_jobs.service.model import Evidence

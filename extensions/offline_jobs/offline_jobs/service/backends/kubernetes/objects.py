@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_config.pods import CONTAINER
+from hub_config.platform.pods import CONTAINER
 from offline_jobs.contract.names import object_name
 from offline_jobs.service.backends.kubernetes.pod import ATTEMPT_LABEL, JOB_LABEL
 

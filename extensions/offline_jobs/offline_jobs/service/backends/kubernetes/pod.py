@@ -1,12 +1,13 @@
 """The pod of one attempt: the workspace's pod, and in it the runner.
 
 Place in the path: ``volcano/build.py`` puts :func:`build_template` into its Job; the workspace's
-part is :mod:`hub_config.pods`', so that a job sees what a session of the same choice sees. Pure.
+part is :mod:`hub_config.platform.pods`', so that a job sees what a session of the same choice sees.
+Pure.
 """
 
 from typing import Any
 
-from hub_config.pods import (
+from hub_config.platform.pods import (
     CONTAINER,
     HOME_VOLUME,
     LABEL_PREFIX,

@@ -18,8 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hub_config.choices import Machine
-from hub_config.processes import Process, build_process
+from hub_config.platform.choices import Machine
+from hub_config.platform.processes import Process, build_process
 from offline_jobs.contract import run as wire
 from offline_jobs.contract.names import object_name
 from offline_jobs.service.backends.backend import Launch

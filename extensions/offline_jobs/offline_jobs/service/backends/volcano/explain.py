@@ -1,8 +1,8 @@
 """Where an attempt's Volcano Job stands, and what it waits for.
 
 Place in the path: ``volcano/backend.py`` asks :func:`observe` for each open attempt; what a pod
-waits for is :func:`hub_config.pod_starts.explain_pod`'s to say, for sessions and jobs alike. Here
-are the stages before there is a pod. Pure.
+waits for is :func:`hub_config.platform.pod_starts.explain_pod`'s to say, for sessions and jobs
+alike. Here are the stages before there is a pod. Pure.
 
 Source: volcano.sh/volcano v1.15.1, pkg/scheduler/plugins/capacity/capacity.go (the event of a pod
 group over its queue's quota) and pkg/controllers/job/state/ (phases)
@@ -11,9 +11,9 @@ group over its queue's quota) and pkg/controllers/job/state/ (phases)
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from hub_config.pod_starts import explain_pod
-from hub_config.pods import LABEL_PREFIX
-from hub_config.waiting import Stage, Waiting
+from hub_config.platform.pod_starts import explain_pod
+from hub_config.platform.pods import LABEL_PREFIX
+from hub_config.platform.waiting import Stage, Waiting
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.evidence import build_evidence
 from offline_jobs.service.backends.kubernetes.objects import (

@@ -2,7 +2,7 @@
 
 Each reading method returns a usable value even after a mistake, so that one run finds all of them;
 whoever builds an object from an entry asks :attr:`Entry.sound` first. Used by
-:mod:`hub_config.catalogue_file` only. Pure.
+:mod:`hub_config.platform.catalogue_file` only. Pure.
 """
 
 import re
@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from hub_config.errors import Mistake
-from hub_config.located import Located
-from hub_config.quantities import parse_bytes, parse_seconds
+from hub_config.platform.errors import Mistake
+from hub_config.platform.located import Located
+from hub_config.platform.quantities import parse_bytes, parse_seconds
 
 #: Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ (v1.35)
 _LABEL_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"

@@ -1,8 +1,8 @@
 """What the start of a session or a job waits for, as a stage with its facts.
 
 The spawners and the jobs service's backends look at their world and hand over a :class:`Waiting`;
-:mod:`hub_config.sentences` words it, and :mod:`hub_config.pod_starts` judges a pod of either kind.
-Pure.
+:mod:`hub_config.platform.sentences` words it, and :mod:`hub_config.platform.pod_starts` judges a
+pod of either kind. Pure.
 """
 
 import re

@@ -1,12 +1,13 @@
 """What must agree within a catalogue: classes with pools, queues with pools, groups with classes.
 
-Used by :mod:`hub_config.catalogue_file`, which adds the lines. Pure: a catalogue → conflicts.
+Used by :mod:`hub_config.platform.catalogue_file`, which adds the lines. Pure: a catalogue →
+conflicts.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from hub_config.catalogue import (
+from hub_config.platform.catalogue import (
     GIB,
     GPU_RESOURCE,
     Catalogue,
@@ -17,7 +18,7 @@ from hub_config.catalogue import (
     Toleration,
     why_pair_fails,
 )
-from hub_config.quantities import format_bytes, format_gpus, format_size
+from hub_config.platform.quantities import format_bytes, format_gpus, format_size
 
 Conflict = tuple[str, str]
 """A key's path and what is wrong with it."""

@@ -9,10 +9,10 @@ Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ (v1
 
 from typing import Any
 
-from hub_config.catalogue import GPU_RESOURCE, Toleration
-from hub_config.people import home_slug
-from hub_config.quantities import quantity
-from hub_config.workspace import HOME_PATH, SCRATCH_PATH, Mount, Workspace
+from hub_config.platform.catalogue import GPU_RESOURCE, Toleration
+from hub_config.platform.people import home_slug
+from hub_config.platform.quantities import quantity
+from hub_config.platform.workspace import HOME_PATH, SCRATCH_PATH, Mount, Workspace
 
 LABEL_PREFIX = "notebook-hpc"
 #: One claim per source in each namespace; a user's or group's part is a sub-path of it.
@@ -73,7 +73,7 @@ def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
 
 
 def build_environment(workspace: Workspace) -> dict[str, str]:
-    """The workspace's variables, and where a pod has what :mod:`hub_config.processes` places.
+    """The workspace's variables, and where things are in a pod; ``processes`` says it of a machine.
 
     The search path is the image's.
     """

@@ -8,7 +8,7 @@ refuses. Hub (both spawners) and jobs service use the same two functions. Pure.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hub_config.catalogue import (
+from hub_config.platform.catalogue import (
     GIB,
     Catalogue,
     Group,
@@ -16,9 +16,9 @@ from hub_config.catalogue import (
     InstanceClass,
     why_pair_fails,
 )
-from hub_config.errors import Refused
-from hub_config.people import Person
-from hub_config.quantities import format_bytes, format_cores, format_gpus, format_size
+from hub_config.platform.errors import Refused
+from hub_config.platform.people import Person
+from hub_config.platform.quantities import format_bytes, format_cores, format_gpus, format_size
 
 
 @dataclass(frozen=True)

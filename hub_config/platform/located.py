@@ -2,7 +2,7 @@
 
 Reads text (or a mapping that somebody else parsed; then lines are 0) into :class:`Located` trees.
 Duplicate keys, unknown tags and broken YAML become mistakes, never a traceback. Used by
-:mod:`hub_config.catalogue_file` only. Pure.
+:mod:`hub_config.platform.catalogue_file` only. Pure.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from hub_config.errors import Mistake
+from hub_config.platform.errors import Mistake
 
 _TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 

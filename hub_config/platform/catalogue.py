@@ -1,8 +1,8 @@
 """The catalogue: images × instance classes × node pools × groups, frozen.
 
 One file (``helm-values/catalogue.yaml``) is read by hub, jobs service and deployment alike; these
-are its nouns. :mod:`hub_config.catalogue_file` makes a :class:`Catalogue` from text; everybody
-above may read one. Pure, standard library only.
+are its nouns. :mod:`hub_config.platform.catalogue_file` makes a :class:`Catalogue` from text;
+everybody above may read one. Pure, standard library only.
 """
 
 from collections.abc import Mapping

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub_config.choices import Machine
-from hub_config.workspace import Workspace, build_thread_variables
+from hub_config.platform.choices import Machine
+from hub_config.platform.workspace import Workspace, build_thread_variables
 
 #: What a user's process takes over from ours; nothing else, for a hub's environment holds secrets.
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -52,7 +52,7 @@ def build_process(
     """The local process of a workspace.
 
     Args:
-        workspace: from :func:`hub_config.workspace.build_workspace`.
+        workspace: from :func:`hub_config.platform.workspace.build_workspace`.
         state: the state folder (``homes/``, ``shared/``, ``scratch/`` below it).
         environments: folder with one uv environment per image slug.
         machine: caps the cores.

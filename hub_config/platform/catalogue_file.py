@@ -1,20 +1,26 @@
-"""The catalogue's file: text or mapping → :class:`~hub_config.catalogue.Catalogue`.
+"""The catalogue's file: text or mapping → :class:`~hub_config.platform.catalogue.Catalogue`.
 
 Every mistake is refused with file, line, key and what is allowed, all of them at once. The form of
 the file is shown by ``helm-values/catalogue.yaml``. Hub, jobs service and deployment load it here;
-:mod:`hub_config.catalogue_parts` reads its sections, :mod:`hub_config.catalogue_rules` judges what
-must agree.
+:mod:`hub_config.platform.catalogue_parts` reads its sections,
+:mod:`hub_config.platform.catalogue_rules` judges what must agree.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from hub_config.catalogue import Catalogue
-from hub_config.catalogue_parts import REPOSITORY, read_class, read_group, read_image, read_pool
-from hub_config.catalogue_rules import find_conflicts
-from hub_config.entry import Entry, Report
-from hub_config.errors import CatalogueError, Mistake
-from hub_config.located import Located, read_text, wrap
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_parts import (
+    REPOSITORY,
+    read_class,
+    read_group,
+    read_image,
+    read_pool,
+)
+from hub_config.platform.catalogue_rules import find_conflicts
+from hub_config.platform.entry import Entry, Report
+from hub_config.platform.errors import CatalogueError, Mistake
+from hub_config.platform.located import Located, read_text, wrap
 
 
 def load_catalogue(path: Path) -> Catalogue:

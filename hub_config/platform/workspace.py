@@ -1,17 +1,17 @@
 """What a session or a job sees: one workspace for both.
 
 Home, mounts, environment, ids, memory and placement follow from catalogue, person and choice alone;
-all but the placement is equal for both kinds. :mod:`hub_config.pods` and
-:mod:`hub_config.processes` only translate it. Pure.
+all but the placement is equal for both kinds. :mod:`hub_config.platform.pods` and
+:mod:`hub_config.platform.processes` only translate it. Pure.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from hub_config.catalogue import Catalogue, Placement
-from hub_config.choices import Choice
-from hub_config.people import Person
+from hub_config.platform.catalogue import Catalogue, Placement
+from hub_config.platform.choices import Choice
+from hub_config.platform.people import Person
 
 HOME_PATH = "/home/jovyan"
 SCRATCH_PATH = "/scratch"
@@ -86,7 +86,7 @@ def build_workspace(
     Args:
         catalogue: for the pool that the class's pods go to.
         person: whose home it is.
-        choice: checked by :func:`hub_config.choices.choose`.
+        choice: checked by :func:`hub_config.platform.choices.choose`.
         kind: a session or a job; changes the placement and the longest time only.
         interruptible: the submitter accepts a machine that may be taken away (jobs only).
     """

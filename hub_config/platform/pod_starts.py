@@ -1,7 +1,7 @@
 """What the start of a pod waits for, be it a session's or a job's.
 
 One judgement for both kinds: the spawner and the jobs service's backend hand over what they see of
-a pod, :func:`explain_pod` answers with a :class:`~hub_config.waiting.Waiting`. Pure.
+a pod, :func:`explain_pod` answers with a :class:`~hub_config.platform.waiting.Waiting`. Pure.
 
 Source: states of pods and the kubelet's events:
 https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/ (v1.35); a scheduler's last word,
@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hub_config.waiting import Hindrance, Stage, Waiting, quote
+from hub_config.platform.waiting import Hindrance, Stage, Waiting, quote
 
 Object = Mapping[str, Any]
 

@@ -1,13 +1,13 @@
 """The sections of the catalogue's file: one entry → one frozen object, or ``None`` with mistakes.
 
-Used by :mod:`hub_config.catalogue_file` only. Pure.
+Used by :mod:`hub_config.platform.catalogue_file` only. Pure.
 """
 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TypeVar
 
-from hub_config.catalogue import (
+from hub_config.platform.catalogue import (
     GPU_RESOURCE,
     Group,
     Image,
@@ -19,8 +19,8 @@ from hub_config.catalogue import (
     Taint,
     Toleration,
 )
-from hub_config.catalogue_rules import MACHINES
-from hub_config.entry import LABEL_KEY, LABEL_VALUE, Entry
+from hub_config.platform.catalogue_rules import MACHINES
+from hub_config.platform.entry import LABEL_KEY, LABEL_VALUE, Entry
 
 _Part = TypeVar("_Part")
 

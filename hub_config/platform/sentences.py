@@ -1,11 +1,11 @@
 """The start of a session or a job in words.
 
-A :class:`~hub_config.waiting.Waiting` comes in, one sentence goes out; the elapsed time is added by
-whoever shows it. An unknown is left out, never invented. Pure.
+A :class:`~hub_config.platform.waiting.Waiting` comes in, one sentence goes out; the elapsed time is
+added by whoever shows it. An unknown is left out, never invented. Pure.
 """
 
-from hub_config.quantities import format_seconds
-from hub_config.waiting import Hindrance, Stage, Waiting
+from hub_config.platform.quantities import format_seconds
+from hub_config.platform.waiting import Hindrance, Stage, Waiting
 
 _HINDRANCES = {
     Hindrance.FOLDERS: "The folders of the home cannot be prepared at the moment, still trying",
