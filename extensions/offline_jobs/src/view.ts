@@ -6,7 +6,7 @@
  */
 
 import type { IJob, IRunRecord } from './types';
-import { duration, isActive, moment, size, sizeOf, valueText } from './words';
+import { duration, isActive, moment, size, sizeOf } from './words';
 
 /** The catalogue's name of an image, class or group; its slug where it is not known. */
 export type NameOf = (
@@ -16,7 +16,7 @@ export type NameOf = (
 
 /** A line about how a job was run. */
 export interface IDetail {
-  /** What the line is about, for who adds something to it. */
+  /** What the line is about: by it a caller finds the line that it adds to. */
   key: string;
   term: string;
   text: string;
@@ -40,7 +40,7 @@ export function details(
   now: Date
 ): IDetail[] {
   const given = Object.entries(job.parameters).map(
-    ([name, value]) => `${name} = ${valueText(value)}`
+    ([name, value]) => `${name} = ${JSON.stringify(value)}`
   );
   const own = Object.entries(record?.notebook_parameters ?? {})
     .filter(([, source]) => source)
@@ -68,7 +68,7 @@ export function details(
     [
       'output',
       isOver ? 'In your home' : 'Will be in your home',
-      (!isOver || job.has_result) && job.output_path
+      (!isOver || job.started || job.has_result) && job.output_path
     ],
     ['id', 'Job', job.id]
   ];

@@ -2,8 +2,6 @@
  * Words and numbers of a job as people read them. Pure; sentences come from the service.
  */
 
-import type { ReadonlyJSONValue } from '@lumino/coreutils';
-
 import type { IJob, ISession, JobState } from './types';
 
 /** All states, with their word. */
@@ -134,19 +132,17 @@ export function moment(time: string, now: Date): string {
   return date.toLocaleString([], { ...day, ...clock });
 }
 
-/** The time of day, to the second. */
-export function clockTime(time: string): string {
-  return new Date(time).toLocaleTimeString([], {
+/** The time of day, to the second; with the date where that is another one than before. */
+export function clockTime(time: string, before: Date): string {
+  const date = new Date(time);
+  const isSameDay = date.toDateString() === before.toDateString();
+  return date.toLocaleString([], {
+    ...(isSameDay ? {} : { month: 'short', day: 'numeric' }),
     hour: '2-digit',
     minute: '2-digit',
     second: '2-digit',
     hourCycle: 'h23'
   });
-}
-
-/** A parameter's value on one line. */
-export function valueText(value: ReadonlyJSONValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /**

@@ -256,7 +256,9 @@ def test_who_left_the_group_meanwhile_runs_nothing_for_it(world: World) -> None:
     assert world.place.launches == [name_of(other)]
     job = world.job(mine)
     assert (job.state, job.cause) == (State.FAILED, Cause.REFUSED)
-    assert describe(job).sentence == "Refused: ada is no longer in group spatial-lab"
+    # What a launch in vain may have left is stopped for good.
+    assert world.place.stops == [(name_of(mine), True)]
+    assert describe(job).sentence == "Refused: ada is not in group spatial-lab any more"
 
 
 def test_membership_is_asked_again_at_the_next_attempt(world: World) -> None:
@@ -278,6 +280,8 @@ def test_while_the_hub_is_away_jobs_keep_their_place_and_it_is_asked_once(world:
     assert world.asked == ["ada"]
     for _ in range(120):
         world.reconcile(5)
+    # However many jobs wait, it is not asked in each pass: they would all be slow.
+    assert 20 <= len(world.asked) <= 42
     for each in map(world.job, jobs):
         assert (each.state, each.reason) == (State.QUEUED, Reason.HUB_UNREACHABLE)
     world.hub_is_away = False

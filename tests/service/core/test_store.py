@@ -116,7 +116,6 @@ def test_several_submissions_are_stored_together_or_not_at_all(
 def list_turns(store: Store, job: str) -> list[tuple[object, ...]]:
     turns = store.turns(job)
     assert [turn.at for turn in turns] == sorted(turn.at for turn in turns)
-    assert {turn.job for turn in turns} <= {job}
     return [(t.attempt, t.previous, t.state, t.reason or t.cause) for t in turns]
 
 
@@ -147,6 +146,46 @@ def test_each_change_of_a_job_is_one_turn_of_the_ledger(store: Store) -> None:
     assert (turns[0].at, turns[-1].at) == (ended.created, ended.ended)
     whose = (turns[0].owner, turns[0].group, turns[0].image, turns[0].machine_class)
     assert whose == ("ada", "spatial-lab", "notebook", "small")
+
+
+def test_the_ledger_tells_when_a_run_began_that_nobody_looked_at(store: Store) -> None:
+    job = submit(store)
+    store.states.set_standings({(job, 1): Standing(State.STARTING, Reason.KERNEL_START)})
+    store.record_progress(job, 1, Progress("running", 1, 2))
+    store.states.finish(job, 1, DONE)
+    assert list_turns(store, job)[2:] == [
+        (1, State.STARTING, State.RUNNING, None),
+        (1, State.RUNNING, State.SUCCEEDED, None),
+    ]
+    attempt, ended = store.attempt(job, 1), store.job(job)
+    assert attempt is not None
+    assert ended is not None
+    assert store.turns(job)[2].at == attempt.first_cell == ended.started
+
+
+def test_the_ledger_tells_when_a_run_began_and_not_when_that_was_seen(store: Store) -> None:
+    job = submit(store)
+    store.record_progress(job, 1, Progress("running", 1, 2))
+    store.states.set_standings({(job, 1): Standing(State.RUNNING)})
+    attempt = store.attempt(job, 1)
+    assert attempt is not None
+    assert store.turns(job)[-1].at == attempt.first_cell
+
+
+def test_what_a_job_waits_for_is_a_turn_though_its_reason_has_the_same_name(store: Store) -> None:
+    job = submit(store)
+    for facts in (
+        {"asking": True},
+        {},
+        {"hindrance": "volume"},
+        {"hindrance": "volume", "said": 1},
+    ):
+        store.states.set_standings({(job, 1): Standing(State.QUEUED, Reason.NO_NODE, facts)})
+    assert [turn.facts for turn in store.turns(job)[1:]] == [
+        {"asking": True},
+        {},
+        {"hindrance": "volume"},
+    ]
 
 
 def test_the_ledger_stays_when_a_record_is_deleted(store: Store) -> None:
@@ -488,6 +527,12 @@ def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path:
     """Its text was written by that version: a job in every state, and one deleted."""
     with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
         database.executescript((RECORDED / "jobs-0001.sql").read_text(encoding="utf-8"))
+        database.execute(
+            "UPDATE jobs SET cause = 'internal', facts = json_object('message', ?)"
+            " WHERE owner = 'ben'",
+            ("could not be started: No space left",),
+        )
+        database.commit()
         database.row_factory = sqlite3.Row
         before = {row["id"]: dict(row) for row in database.execute("SELECT * FROM jobs")}
     store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes())
@@ -505,6 +550,8 @@ def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path:
         assert (job.state, job.digest, job.output) == (old["state"], old["digest"], old["output"])
         assert store.attempt(job.id, job.attempt) is not None
         assert "Pecam1" in store.snapshot(job.id)
+    (bens,) = (job for job in jobs if job.owner == "ben")
+    assert bens.facts == {"never_started": "No space left"}
     queued = jobs[-1].request
     assert queued.parameters == {"gene": "Kdr", "n": [1, 2.5, None, True], "é": {"a": "“x”"}}
     assert queued.interruptible is True

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from hub_config.platform.catalogue import GIB
-from offline_jobs.contract.job import JOB_FIELDS, SUBMISSION_FIELDS
+from offline_jobs.contract.job import JOB_FIELDS, SUBMISSION_FIELDS, TURN_FIELDS
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.errors import ServiceError
-from offline_jobs.service.model import Job
-from offline_jobs.service.web.answers import answer_job
+from offline_jobs.service.model import Job, Turn
+from offline_jobs.service.web.answers import answer_job, answer_turn
 from offline_jobs.service.web.schema import Submission
 from tests.service.core.factories import NOON, make_job
 from tests.service.web.factories import Client, Service, make_notebook, make_submission
@@ -118,6 +118,36 @@ def test_a_check_travels_like_this(ada: Client) -> None:
     answer = ada.post("jobs/check", make_submission(notebook=notebook, **{"class": "huge"}))
     assert answer.status_code == 200
     assert answer.json() == golden("check")
+
+
+def test_a_history_travels_like_this() -> None:
+    job = JOBS["job-cell-error"]
+    waiting = Turn(
+        at=NOON,
+        job=job.id,
+        attempt=1,
+        owner=job.owner,
+        group="lab",
+        image="notebook",
+        machine_class="standard",
+        previous=None,
+        state=State.QUEUED,
+        reason=Reason.LOCAL_SLOTS,
+        cause=None,
+        facts={"ahead": 2},
+    )
+    failed = replace(
+        waiting,
+        at=NOON + timedelta(seconds=9),
+        previous=State.RUNNING,
+        state=State.FAILED,
+        reason=None,
+        cause=Cause.CELL_ERROR,
+        facts=job.facts,
+    )
+    turns = [answer_turn(job, turn) for turn in (waiting, failed)]
+    assert {"turns": turns} == golden("history")
+    assert {tuple(turn) for turn in turns} == {TURN_FIELDS}
 
 
 def test_a_page_of_jobs_travels_like_this(service: Service) -> None:

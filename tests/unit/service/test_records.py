@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from offline_jobs.contract.message import Message
-from offline_jobs.contract.run import Progress, ResultRecord, Termination
+from offline_jobs.contract.request import Request
+from offline_jobs.contract.run import Progress, ResultRecord, Specification, Termination
 from offline_jobs.service.rules.records import (
     ProgressBody,
     ResultBody,
@@ -27,6 +28,27 @@ from tests.unit.service.test_methods import WHOLE
 def test_no_field_of_a_message_is_dropped(message: type[Message], body: Any) -> None:
     names = {field.name for field in fields(message)}  # type: ignore[arg-type]
     assert set(body.model_fields) == names - {"request"}
+
+
+ASKED = {
+    *("name", "path", "group", "image", "machine_class", "kernel", "parameters"),
+    *("time_limit_seconds", "interruptible"),
+}
+
+
+def test_what_travels_between_runner_and_service_is_flat_and_only_grows() -> None:
+    """Runners of an earlier version live for months in users' images."""
+    asked = Request(name="n", path="a.ipynb", kernel={"name": "python3", "source": "image"})
+    told = Specification(job="j", attempt=1, request=asked, notebook={}, output="o").to_json()
+    assert set(told) == ASKED | {"job", "attempt", "notebook", "output", "image_reference"}
+    assert (told["name"], told["path"], told["kernel"]["name"]) == ("n", "a.ipynb", "python3")
+    assert set(WHOLE.to_json()) == ASKED | {
+        *("job", "attempt", "outcome", "exit_code", "cell", "total", "cell_seconds", "error"),
+        *("message", "started", "ended", "memory_peak_bytes", "memory_limit_bytes", "output"),
+        *("git", "versions", "notebook_parameters", "snapshot_sha256", "image_reference"),
+        *("lock_sha256", "packages_sha256", "machine"),
+    }
+    assert WHOLE.to_json()["kernel"]["version"] == "3.11.7"
 
 
 def test_a_whole_record_arrives_as_it_was_sent() -> None:

@@ -59,7 +59,7 @@ REASONS: list[tuple[Reason | None, dict[str, Any], str]] = [
     (
         Reason.HUB_UNREACHABLE,
         {},
-        "The hub cannot be asked now who may run it; the job keeps its place",
+        "The hub does not say now who is in its group; the job keeps its place",
     ),
 ]
 
@@ -128,7 +128,7 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
     (
         Cause.REFUSED,
         {"not_member": "spatial-lab"},
-        "Refused: ada is no longer in group spatial-lab",
+        "Refused: ada is not in group spatial-lab any more",
         "Submit it for another group, or ask an administrator.",
     ),
     (Cause.REFUSED, {}, "Refused", "The log may say why; else ask an administrator."),

@@ -32,6 +32,9 @@ JOB_FIELDS = (
     "rerun_of",
 )
 
+#: A change of a job's state in an answer.
+TURN_FIELDS = ("at", "attempt", "state", "reason", "cause", "facts", "sentence")
+
 #: Environment of a session that the server extension reads.
 ENV_SERVICE_URL = "OFFLINE_JOBS_URL"
 ENV_GROUP = "OFFLINE_JOBS_GROUP"

@@ -76,11 +76,18 @@ class Hub:
         Raises:
             Unavailable: the hub cannot be asked now, or may not tell.
         """
-        path = f"users/{quote(name, safe='')}"
-        answer = await self._get(path, self._token, refusals=frozenset({404}))
-        groups = [] if answer is None else answer.get("groups")
+        try:
+            response = await self._request(f"users/{quote(name, safe='')}", self._token)
+        except httpx.HTTPError as e:
+            raise Unavailable(f"The hub cannot be asked who is in a group: {e!r}") from e
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return frozenset()
+        groups = _mapping(response).get("groups") if response.is_success else None
         if not isinstance(groups, list):
-            raise _away()
+            raise Unavailable(
+                f"The hub does not say who is in a group (HTTP {response.status_code}): the "
+                "service's token may lack the scope read:users:groups"
+            )
         return frozenset(map(str, groups))
 
     async def exchange_code(self, code: str, *, client_id: str, redirect_uri: str) -> str | None:
@@ -107,17 +114,17 @@ class Hub:
         token = _mapping(response).get("access_token")
         return token if isinstance(token, str) else None
 
-    async def _get(
-        self, path: str, token: str, refusals: frozenset[int] = frozenset({401, 403, 404})
-    ) -> Mapping[str, Any] | None:
-        """An answer, or ``None`` for one of the ``refusals``."""
+    async def _request(self, path: str, token: str) -> httpx.Response:
+        return await self._client.get(
+            f"{self._api_url}/{path}", headers={"Authorization": f"token {token}"}
+        )
+
+    async def _get(self, path: str, token: str) -> Mapping[str, Any] | None:
         try:
-            response = await self._client.get(
-                f"{self._api_url}/{path}", headers={"Authorization": f"token {token}"}
-            )
+            response = await self._request(path, token)
         except httpx.HTTPError as e:
             raise _away() from e
-        if response.status_code in refusals:
+        if response.status_code in (401, 403, 404):
             return None
         if not response.is_success:
             raise _away()

@@ -54,8 +54,10 @@ _COMPLAINING_SECONDS = 60.0
 _LAUNCHING_SECONDS = 5.0
 #: So long the hub may take to say who is in a group; everything else waits for it.
 _ASKING_SECONDS = 3.0
+#: So long a hub that was away is not asked again.
+_HUB_REST_SECONDS = 15.0
 #: Where a job stands whose launch has to wait through nobody's fault.
-_HINDRANCES: Mapping[type[NotNow], Standing] = {
+_PLACES_IN_LINE: Mapping[type[NotNow], Standing] = {
     HubAway: Standing(State.QUEUED, Reason.HUB_UNREACHABLE),
     ClusterAway: Standing(State.QUEUED, Reason.CLUSTER_UNREACHABLE),
     ClusterFull: Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"asking": True}),
@@ -106,6 +108,7 @@ class Reconciler:
         self._monotonic = monotonic
         self._tries = Tries()
         self._groups: dict[str, frozenset[str]] = {}
+        self._hub_rests = 0.0
         self._stopped: dict[str, datetime] = {}
         self._listening = self._looked = clock()
         self._complained: dict[str, float] = {}
@@ -237,7 +240,7 @@ class Reconciler:
                 try:
                     await self._try_launch(view)
                 except NotNow as e:
-                    standing = _HINDRANCES[type(e)]
+                    standing = _PLACES_IN_LINE[type(e)]
                     await self._store_standings(
                         {
                             (each.job.id, each.attempt.number): standing
@@ -337,28 +340,28 @@ class Reconciler:
             _log.warning("%s; it is tried again", e, exc_info=not isinstance(e, BackendError))
             if failing >= self._patience.launch_seconds:
                 reason = e.reason if isinstance(e, BackendError) else ""
-                await self._give_up(view, reason or "an error of the service")
+                facts = {NEVER_STARTED: reason or "an error of the service"}
+                await self._give_up(view, Cause.INTERNAL, facts)
         else:
             self._tries.forget(name)
 
-    async def _give_up(self, view: View, reason: str) -> None:
-        """End a job that cannot be started, once it is sure that it never starts."""
+    async def _give_up(self, view: View, cause: Cause, facts: Mapping[str, Any]) -> None:
+        """End a job that shall not be started, once it is sure that it never starts."""
         name = view.attempt.object_name
         await self._backend.stop(name, force=True)
         seen = (await self._backend.observe([name]))[name]
         if seen.phase not in ("absent", "ended"):
             return
-        facts = {NEVER_STARTED: reason}
-        await self._end(view, steps.Finish(Ending(State.FAILED, Cause.INTERNAL, facts)))
+        await self._end(view, steps.Finish(Ending(State.FAILED, cause, facts)))
 
     async def _launch(self, view: View) -> None:
         job, attempt = view.job, view.attempt
         workspace = self._workspace(job)
         if workspace is None:
-            await self._refuse(view, {NOT_IN_CATALOGUE: self._missing(job)})
+            await self._give_up(view, Cause.REFUSED, {NOT_IN_CATALOGUE: self._missing(job)})
             return
         if job.request.group not in await self._ask_groups(job.owner):
-            await self._refuse(view, {NOT_MEMBER: job.request.group})
+            await self._give_up(view, Cause.REFUSED, {NOT_MEMBER: job.request.group})
             return
         notebook = await asyncio.to_thread(self._store.snapshot, job.id)
         launch = Launch(
@@ -374,7 +377,10 @@ class Reconciler:
 
     async def _ask_groups(self, owner: str) -> frozenset[str]:
         """The groups that a user is in now, for one round of launches."""
+        if self._monotonic() < self._hub_rests:
+            raise HubAway("The hub was away a moment ago")
         if owner not in self._groups:
+            self._hub_rests = self._monotonic() + _HUB_REST_SECONDS
             try:
                 async with asyncio.timeout(_ASKING_SECONDS):
                     self._groups[owner] = await self._find_groups(owner)
@@ -382,10 +388,8 @@ class Reconciler:
                 raise HubAway(e.message) from e
             except TimeoutError as e:
                 raise HubAway("The hub does not answer") from e
+            self._hub_rests = 0.0
         return self._groups[owner]
-
-    async def _refuse(self, view: View, facts: Mapping[str, Any]) -> None:
-        await self._end(view, steps.Finish(Ending(State.FAILED, Cause.REFUSED, facts)))
 
     def _missing(self, job: Job) -> list[str]:
         """What the job names and the catalogue has no more, in words: ``group NAME``."""

@@ -73,10 +73,19 @@ describe('how a job was run', () => {
   });
 
   it('promises no file of a job that left none', () => {
-    expect(lines(job('cancelled', { has_result: false })).output).toBe(
-      undefined
-    );
+    const never = { has_result: false, started: null };
+    expect(lines(job('cancelled', never)).output).toBe(undefined);
+    // Its runner could not hand the notebook over: it is in the home only.
+    const lost = job('succeeded', { has_result: false });
+    expect(lines(lost).output).toBeTruthy();
     expect(lines(job('queued')).output).toBeTruthy();
+  });
+
+  it('tells text from numbers', () => {
+    const parameters = { n: 5, text: '5' };
+    expect(lines(job('queued', { parameters })).given).toBe(
+      'n = 5, text = "5"'
+    );
   });
 
   it('tells a kernel of the home', () => {

@@ -1,5 +1,6 @@
 import type { IJob, IJobPage } from '../types';
 import {
+  clockTime,
   contentsPath,
   duration,
   elapsed,
@@ -33,6 +34,14 @@ describe('words', () => {
     const now = new Date('2026-11-24T12:01:12.000Z');
     expect(elapsed(golden<IJob>('job-queued'), now)).toBe('1 min 12 s');
     expect(elapsed(golden<IJob>('job-running'), now)).toBe('1 min');
+  });
+
+  it('tell the date of a time of another day', () => {
+    const noon = new Date(2026, 10, 24, 12);
+    const time = new Date(2026, 10, 24, 9, 5, 7).toISOString();
+    const earlier = new Date(2026, 10, 23, 9, 5, 7).toISOString();
+    expect(clockTime(time, noon)).toBe('09:05:07');
+    expect(clockTime(earlier, noon)).toMatch(/23.*09:05:07/);
   });
 
   it('show a state that a newer service has as it is', () => {

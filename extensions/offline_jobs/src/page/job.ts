@@ -53,8 +53,8 @@ export function showJob(id: string): void {
   let logTimer: number | undefined;
   /** What its runner recorded; undefined until it was asked for, null where there is none. */
   let record: IRunRecord['record'] | null | undefined;
-  /** Of which state the history was asked for. */
-  let told = '';
+  /** Of which state the history was asked for last. */
+  let historyOf = '';
 
   function changed(job: IJob): void {
     if (job.id !== id) {
@@ -83,9 +83,9 @@ export function showJob(id: string): void {
       void loadRecord();
     }
     const turn = `${job.state} ${job.reason} ${job.attempt}`;
-    if (turn !== told) {
-      told = turn;
-      void loadHistory();
+    if (turn !== historyOf) {
+      historyOf = turn;
+      void loadHistory(turn);
     }
   }
 
@@ -110,15 +110,21 @@ export function showJob(id: string): void {
     }
   }
 
-  async function loadHistory(): Promise<void> {
+  async function loadHistory(turn: string): Promise<void> {
     try {
       const answer = await request('GET', `jobs/${id}/history`);
       const { turns } = (await answer.json()) as { turns: ITurn[] };
-      byId('history').replaceChildren(...turns.map(makeTurn));
-      byId('history-part').hidden = false;
+      // A later answer may have come first.
+      if (turn === historyOf) {
+        byId('history').replaceChildren(...turns.map(makeTurn));
+        byId('history-part').hidden = false;
+      }
     } catch (error) {
-      told = '';
-      trouble(error);
+      historyOf = '';
+      // Of a record that was deleted the page says so itself.
+      if (!(error instanceof Refusal && error.status === 404)) {
+        trouble(error);
+      }
     }
   }
 
@@ -133,7 +139,8 @@ export function showJob(id: string): void {
     }
     const line = make('li');
     const when = { datetime: turn.at, title: moment(turn.at, now()) };
-    line.append(make('time', clockTime(turn.at), when), what);
+    const before = index ? new Date(turns[index - 1].at) : now();
+    line.append(make('time', clockTime(turn.at, before), when), what);
     return line;
   }
 

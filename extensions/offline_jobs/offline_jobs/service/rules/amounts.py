@@ -17,7 +17,7 @@ _UNITS = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 def duration(seconds: float) -> str:
     """Two units at most: ``0.4 s``, ``35 s``, ``12 min``, ``4 h``, ``1 h 30 min``, ``2 d 4 h``."""
     if 0 < seconds < _WHOLE_SECONDS:
-        return f"{seconds:.1f} s" if seconds >= _SHORTEST else "under 0.1 s"
+        return f"{_number(seconds)} s" if seconds >= _SHORTEST else "under 0.1 s"
     whole = max(0, math.floor(seconds + 0.5))
     if whole < _MINUTE:
         return f"{whole} s"

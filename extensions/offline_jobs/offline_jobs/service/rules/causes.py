@@ -79,6 +79,8 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
         state, cause = State.FAILED, given_up
         facts[WAITED_SECONDS] = job.facts[WAITED_SECONDS]
         if given_up is Cause.INTERNAL:
+            # Of what was said last, how we ended it would be no reason.
+            facts.pop("message", None)
             facts |= _find_obstacle(job.facts)
     else:
         # Cancelled without the owner's wish: somebody else ended it.

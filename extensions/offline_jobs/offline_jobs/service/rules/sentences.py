@@ -88,7 +88,7 @@ def _describe_reason(job: Job) -> str:
         case Reason.CLUSTER_UNREACHABLE:
             return "The cluster cannot be reached now; the job keeps its place"
         case Reason.HUB_UNREACHABLE:
-            return "The hub cannot be asked now who may run it; the job keeps its place"
+            return "The hub does not say now who is in its group; the job keeps its place"
     names = {
         "class": job.request.machine_class,
         "group": job.request.group,
@@ -191,7 +191,7 @@ def _refused(job: Job) -> Words:
         )
     if group := job.facts.get(NOT_MEMBER):
         return Words(
-            f"Refused: {job.owner} is no longer in group {group}",
+            f"Refused: {job.owner} is not in group {group} any more",
             "Submit it for another group, or ask an administrator.",
         )
     if because := _because(job):

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, Turn
@@ -37,8 +37,12 @@ def enter(
         facts: of that cause.
     """
     request = job.request
+    latest = connection.execute(
+        select(func.max(ledger.c.at)).where(ledger.c.job == job.id)
+    ).scalar()
     turn = Turn(
-        at=at,
+        # Two clocks are behind it: what a runner says of itself may be of before the last look.
+        at=at if latest is None else max(at, latest),
         job=job.id,
         attempt=job.attempt,
         owner=job.owner,

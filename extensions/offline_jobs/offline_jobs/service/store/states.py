@@ -22,6 +22,8 @@ from offline_jobs.service.store.tables import attempts, jobs, removals
 from offline_jobs.service.store.versions import touch
 
 Clock = Callable[[], datetime]
+#: Facts with which a job waits for something else, though the reason has the same name.
+TURNING_FACTS = ("asking", "failing", "full", "hindrance")
 
 
 def new_attempt_row(job_id: str, number: int, now: datetime) -> dict[str, Any]:
@@ -196,19 +198,31 @@ class StateWriter:
     ) -> None:
         """Change a job's columns, and enter it into the ledger where it is a turn.
 
+        When the run began is always a turn, also where nobody looked until it had ended.
         ``because`` is how the attempt before ended, where there is another.
         """
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
-        now = replace(job, **values)
-        if (now.state, now.reason, now.attempt) != (job.state, job.reason, job.attempt):
+        changed = replace(job, **values)
+        if job.started is None and changed.started is not None and changed.ended is not None:
+            running = replace(job, state=State.RUNNING, reason=None, facts={})
+            ledger.enter(connection, running, changed.started, previous=job.state)
+            job = running
+        if _find_turn(changed) != _find_turn(job):
+            has_begun = changed.state is State.RUNNING and job.started is None
             ledger.enter(
                 connection,
-                now,
-                now.ended or self._clock(),
+                changed,
+                changed.ended or (changed.started if has_begun else None) or self._clock(),
                 previous=job.state,
                 cause=because.cause if because else None,
                 facts=because.facts if because else None,
             )
+
+
+def _find_turn(job: Job) -> tuple[object, ...]:
+    """What of a job makes another turn when it changes; amounts and times of waiting do not."""
+    facts = (job.facts.get(key) for key in TURNING_FACTS)
+    return (job.state, job.reason, job.attempt, *facts)
 
 
 def _parse_started(ending: Ending, job: Job, now: datetime) -> datetime | None:

@@ -1,6 +1,6 @@
 """The store: the only writer of the database.
 
-A submission is one transaction (:meth:`Store.create_job`): job, snapshot and first attempt are
+Submissions are one transaction (:meth:`Store.create_jobs`): job, snapshot and first attempt are
 durable before anybody is told. What the runner says is kept by :meth:`Store.record_progress` and
 :meth:`Store.record_result`. A job's *state* is changed only by the reconciler, through
 :attr:`Store.states`. Each change gives the job a new version and is published after its commit.

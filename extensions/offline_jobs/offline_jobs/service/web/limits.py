@@ -1,7 +1,7 @@
 """Bounds of every request's body, as a plain ASGI layer around both applications.
 
-A body over its limit is refused before anything parses
-it; what is left of it is read and dropped for a while, so that the sender can read the answer.
+A body over its limit is refused before anything parses it; what is left of it is read and dropped
+for a while, so that the sender can read the answer.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The ledger of state changes; of earlier jobs it has what their records tell."""
+"""The ledger of state changes; of earlier jobs it has their beginning, start and end."""
 
 from typing import Any
 
@@ -46,11 +46,24 @@ def upgrade() -> None:
     op.create_index("ix_ledger_job_number", "ledger", ["job", "number"])
     op.create_index("ix_ledger_owner", "ledger", ["owner"])
     connection = op.get_bind()
+    _mend_facts(connection)
     jobs = connection.execute(sa.select(*_JOBS.columns).order_by(_JOBS.c.created)).all()
     turns = [turn for job in jobs for turn in _list_turns(job)]
+    turns.sort(key=lambda turn: int(turn["at"]))
     if turns:
         table = sa.table("ledger", *(sa.column(c.name, c.type) for c in _LEDGER))
         connection.execute(sa.insert(table), turns)
+
+
+def _mend_facts(connection: sa.Connection) -> None:
+    """No sentence is stored any more: what began as this one is a fact of its own."""
+    begin = "could not be started: "
+    failed = sa.select(_JOBS.c.id, _JOBS.c.facts).where(_JOBS.c.cause == "internal")
+    for job in connection.execute(failed).all():
+        message = str(job.facts.get("message", ""))
+        if message.startswith(begin):
+            facts = {"never_started": message.removeprefix(begin)}
+            connection.execute(sa.update(_JOBS).where(_JOBS.c.id == job.id).values(facts=facts))
 
 
 def _list_turns(job: Any) -> list[dict[str, Any]]:
