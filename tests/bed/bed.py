@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from cluster.driver.node_pools import build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
@@ -256,8 +258,20 @@ def _start_schedulers(bed: Bed, documents: list[Object], *, has_root_queue: bool
     client.apply_all([build_node_class(), *build_node_pools(catalogue, get_node_class())])
     _wait(bed, "Volcano's first queues", lambda: {"root", "default"} <= _list_queues(client))
     client.apply_all(volcano_chart.build_webhooks(documents, plane.webhook_server))
+    # That the queues are taken does not tell that it listens: the API server may not have heard of
+    # its webhooks yet.
+    _wait(bed, "Volcano's admission to listen", lambda: _listens(plane.webhook_server))
     queues = build_queues(catalogue)
     _wait(bed, "Volcano's webhooks", lambda: client.try_apply_all(queues))
+
+
+def _listens(address: str) -> bool:
+    place = urlsplit(address)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 0), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _start_nodes(bed: Bed) -> None:

@@ -1,5 +1,7 @@
 """What belongs to one user is not there for another; what a notebook says is never markup."""
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -78,7 +80,7 @@ def test_markup_of_users_and_notebooks_is_shown_as_text(
     expect(item).to_contain_text(SCRIPT)
     item.get_by_title("Show details").click()
     expect(lab.panel.locator("pre")).to_contain_text(SCRIPT)
-    expect(lab.panel).to_contain_text(f"text = {SCRIPT}")
+    expect(lab.panel).to_contain_text(f"text = {json.dumps(SCRIPT)}")
     expect_no_script(lab.page)
 
 

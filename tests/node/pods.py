@@ -111,8 +111,8 @@ class Pods:
             try:
                 return self.read_log(name)
             except ApiError as error:
-                # 400 before its container has started.
-                if error.status != 400:
+                # 400 before its container has started, 404 before the kubelet has its log.
+                if error.status not in (400, 404):
                     raise
                 return ""
 
