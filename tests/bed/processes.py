@@ -22,6 +22,8 @@ from tests.bed.files import write_atomically
 
 #: Seconds that a daemon has to end after SIGTERM.
 GRACE = 10.0
+#: Variable that a bed's processes have, with the bed's folder.
+MARK = "NOTEBOOK_HPC_BED"
 
 
 class DaemonDied(Exception):
@@ -130,7 +132,19 @@ class Daemons:
                 _send(daemon, signal.SIGKILL if name in forced else signal.SIGTERM)
         for name in [*names, *(name for name in order if name in self.names())]:
             self.stop(name, force=name in forced)
+        self._kill_unlisted()
         self._file.unlink(missing_ok=True)
+
+    def _kill_unlisted(self) -> None:
+        """End what was started by somebody who was killed before it was on the list."""
+        mark = f"{MARK}={self._folder}".encode()
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                pid = int(place.parent.name)
+                if mark in place.read_bytes().split(b"\0") and (started := read_start(pid)):
+                    unlisted = Daemon("", (), pid, started)
+                    _send(unlisted, signal.SIGKILL)
+                    _wait_for_end(unlisted, GRACE)
 
     def pause(self, name: str) -> None:
         """Stop a daemon's clock (SIGSTOP)."""
@@ -197,7 +211,7 @@ class Daemons:
             words[0],
             words,
             # They may take some memory if they collect garbage less often, for there are many.
-            {"GOGC": "300", **os.environ, **environment},
+            {"GOGC": "300", **os.environ, **environment, MARK: str(self._folder)},
             setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -67,6 +67,22 @@ def test_another_process_takes_a_daemon_up_from_the_folder(
     assert read_start(pid) is None
 
 
+def test_one_whose_starter_died_before_it_was_on_the_list_is_ended_with_the_others(
+    daemons: Daemons, tmp_path: Path
+) -> None:
+    other = Daemons(tmp_path / "other")
+    pid = daemons.start("sleeper", ["sleep", "60"])
+    (tmp_path / "processes.json").unlink()
+    (tmp_path / "other").mkdir()
+    other.start("sleeper", ["sleep", "60"])
+    try:
+        daemons.stop_all()
+        assert read_start(pid) is None
+        assert other.is_running("sleeper")
+    finally:
+        other.stop_all()
+
+
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_not_touched(
     daemons: Daemons, tmp_path: Path
 ) -> None:
