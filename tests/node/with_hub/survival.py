@@ -20,18 +20,7 @@ from typing import Any
 
 import httpx
 
-from tests.bed.client import (
-    COMMAND,
-    JOB,
-    POD,
-    POD_GROUP,
-    SERVICE,
-    Client,
-    Kind,
-    Object,
-    TooLate,
-    wait,
-)
+from tests.bed.client import COMMAND, JOB, POD, POD_GROUP, SERVICE, Client, Kind, Object, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
 from tests.bed.hub.stand_in import PATIENCE, Hub
 from tests.browser.people import JOBS, Visitor, build_notebook
@@ -53,9 +42,6 @@ with open(os.path.join(os.environ["HOME"], file), "a") as lines:
 #: What a proxy answers for a service that is not there.
 _AWAY = (502, 503, 504)
 _ENDED = ("succeeded", "failed", "cancelled")
-
-#: So long the kubelet may take to tell what ended, after it counted the restart.
-NEWS_SECONDS = 30.0
 
 
 @dataclass
@@ -185,23 +171,13 @@ class Service:
 
     def wait_for_crash(self) -> None:
         """Wait until the container has killed itself and was started anew."""
-        wait(
+        seen = wait(
             "the jobs service to kill itself",
             lambda: get_container(self.find()),
             PATIENCE,
-            until=lambda found: found.get("restartCount"),
+            # The count comes before the news of what ended.
+            until=lambda found: found.get("restartCount") and "terminated" in found["lastState"],
         )
-        try:
-            seen = wait(
-                "the news of what ended, which comes after the count",
-                lambda: get_container(self.find()),
-                NEWS_SECONDS,
-                until=lambda found: "terminated" in found["lastState"],
-            )
-        except TooLate:
-            # The kubelet counts restarts by the logs that there are, too, and may have lost the
-            # container that they are of. Its pod was made for this crash and started once.
-            return
         end = seen["lastState"]["terminated"]
         assert end["exitCode"] == 128 + signal.SIGKILL, end
 
