@@ -10,10 +10,11 @@ Source: https://jupyterhub.readthedocs.io/en/5.5.4/rbac/scopes.html
 from collections.abc import Mapping
 from typing import Any
 
-JOBS_SERVICE = "offline-jobs"
-JOBS_CLIENT_ID = f"service-{JOBS_SERVICE}"
+from offline_jobs.contract.names import SERVICE_NAME
+
+JOBS_CLIENT_ID = f"service-{SERVICE_NAME}"
 IDLE_CULLER = "idle-culler"
-ACCESS_JOBS = f"access:services!service={JOBS_SERVICE}"
+ACCESS_JOBS = f"access:services!service={SERVICE_NAME}"
 
 
 def build_services(
@@ -29,7 +30,7 @@ def build_services(
     """
     services: list[dict[str, Any]] = [
         {
-            "name": JOBS_SERVICE,
+            "name": SERVICE_NAME,
             "url": jobs_url,
             "api_token": jobs_token,
             "oauth_client_id": JOBS_CLIENT_ID,
@@ -54,10 +55,10 @@ def build_roles(*, culls: bool = True) -> list[dict[str, Any]]:
         # Redefining a role of the hub replaces its scopes, so "self" is repeated.
         {"name": "user", "scopes": ["self", ACCESS_JOBS]},
         {
-            "name": JOBS_SERVICE,
+            "name": SERVICE_NAME,
             "description": "Who somebody is and which groups they are in",
             "scopes": ["read:users:name", "read:users:groups", "list:users", "read:roles:users"],
-            "services": [JOBS_SERVICE],
+            "services": [SERVICE_NAME],
         },
     ]
     if culls:

@@ -11,19 +11,22 @@ from jupyterhub.app import JupyterHub
 from traitlets.config import Config
 
 from hub_config.access import (
-    JOBS_SERVICE,
     build_roles,
     build_server_scopes,
     build_services,
 )
-from hub_config.departures import JobsService, extend_login
+from hub_config.departures import extend_login
 from hub_config.form.page import TEMPLATES
+from hub_config.jobs_service import JobsService
 from hub_config.logins.demonstration import DemonstrationAuthenticator, require_loopback
 from hub_config.logins.demonstration_users import PASSWORD, USERS
 from hub_config.platform.catalogue import Catalogue
 from hub_config.proxy import Proxy
+from hub_config.sessions import Courier
 from hub_config.settings import Cluster, OneMachine, Settings
-from hub_config.spawners.local import LocalSpawner, Site
+from hub_config.spawners.local import LocalOffering, LocalSpawner
+from offline_jobs.contract.names import SERVICE_NAME, SERVICE_PREFIX
+from offline_jobs.contract.session import ENV_SERVICE_URL
 
 #: A label of the Zero to JupyterHub chart's.
 HUB_ACCESS_LABEL = "hub.jupyter.org/network-access-hub"
@@ -99,11 +102,12 @@ def update_spawner(c: Config, settings: Settings) -> None:
             spawner = update_kubernetes_spawner(c, settings.catalogue, cluster)
     # A refused start is no failure of the hub's; else a few bad requests would end the hub.
     spawner.consecutive_failure_limit = 0
+    spawner.courier = Courier(JobsService(settings.jobs_url, settings.jobs_token))
     spawner.default_url = "/lab"
     spawner.http_timeout = 60
     spawner.server_token_scopes = build_server_scopes()
     spawner.environment = {
-        "OFFLINE_JOBS_URL": f"{settings.jobs_url}/services/{JOBS_SERVICE}",
+        ENV_SERVICE_URL: settings.jobs_url + SERVICE_PREFIX.rstrip("/"),
         "JUPYTERHUB_ACTIVITY_INTERVAL": str(settings.activity_seconds),
     }
 
@@ -116,7 +120,7 @@ def update_local_spawner(c: Config, catalogue: Catalogue, machine: OneMachine) -
     """
     c.JupyterHub.spawner_class = LocalSpawner
     spawner: Config = c.LocalSpawner
-    spawner.site = Site(
+    spawner.offering = LocalOffering(
         catalogue=catalogue,
         state=machine.state,
         environments=machine.environments,
@@ -177,7 +181,7 @@ def update_kubernetes_spawner(c: Config, catalogue: Catalogue, cluster: Cluster)
 def update_pages(c: Config, settings: Settings) -> None:
     """How the hub's own pages look."""
     c.JupyterHub.template_paths = [str(TEMPLATES)]
-    variables: dict[str, Any] = {"service_titles": {JOBS_SERVICE: "Offline jobs"}}
+    variables: dict[str, Any] = {"service_titles": {SERVICE_NAME: "Offline jobs"}}
     if settings.demonstration_host is not None:
         variables["demonstration"] = {"users": USERS, "password": PASSWORD}
     c.JupyterHub.template_vars = variables

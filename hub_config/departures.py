@@ -2,75 +2,26 @@
 
 The hub asks its login before it deletes anybody (``DELETE users/NAME``, also from the admin page),
 so whichever login is configured is extended by that. Where a home goes is the spawner's; what the
-jobs service does is in ``offline_jobs/service/web/departures.py``. Whatever fails, the user stays,
+jobs service does is in ``offline_jobs/service/web/hub_calls.py``. Whatever fails, the user stays,
 and the deletion can be tried again. Only :mod:`hub_config.apply` imports it.
 """
 
 import asyncio
-import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from jupyterhub.auth import Authenticator
 from jupyterhub.utils import maybe_future
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
-from hub_config.access import JOBS_SERVICE
 from hub_config.homes import RETIRED, name_retired
-from hub_config.spawners.choosing import ShownError
+from hub_config.jobs_service import JobsService, ServiceAway
+from hub_config.spawners.choosing import ChoosingSpawner, ShownError
 
 #: How long the hub waits for a user's jobs to end, seconds; they go on ending afterwards.
 PATIENCE = 60.0
-_AGAIN, _TIMEOUT = 0.5, 10.0
-
-
-@dataclass(frozen=True)
-class JobsService:
-    """The jobs service, as the hub speaks to it; with the token that it gave it."""
-
-    url: str
-    token: str = field(repr=False)
-
-    async def end_jobs(self, user: str) -> None:
-        """Wait until no job of a user is open; the service takes no new one.
-
-        Raises:
-            ShownError: one has not ended, or the service cannot be asked.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while count := (await self._post("departures", {"user": user}))["open"]:
-            if time.monotonic() > deadline:
-                jobs = "1 job" if count == 1 else f"{count} jobs"
-                raise _refuse(user, f"{jobs} are ending and have not ended yet")
-            await asyncio.sleep(_AGAIN)
-
-    async def keep_jobs(self, user: str, keeper: str) -> None:
-        """Let the records of a user's jobs be another name's.
-
-        Raises:
-            ShownError: one was begun meanwhile, or the service cannot be asked.
-        """
-        await self._post("departures/complete", {"user": user, "keeper": keeper})
-
-    async def _post(self, path: str, body: Mapping[str, str]) -> dict[str, Any]:
-        request = HTTPRequest(
-            f"{self.url}/services/{JOBS_SERVICE}/api/v1/{path}",
-            method="POST",
-            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
-            body=json.dumps(body),
-            request_timeout=_TIMEOUT,
-        )
-        try:
-            response = await AsyncHTTPClient().fetch(request)
-            answer: dict[str, Any] = json.loads(response.body)
-        except (OSError, HTTPClientError, ValueError) as error:
-            reason = f"the jobs service did not say that it may be ({error})"
-            raise _refuse(body["user"], reason) from error
-        return answer
+_AGAIN = 0.5
 
 
 class DepartingLogin(Authenticator):  # type: ignore[misc]  # JupyterHub has no types
@@ -98,14 +49,28 @@ async def depart(user: Any, jobs: JobsService) -> None:
     Raises:
         ShownError: something is left; the sentence says what.
     """
-    home: str = user.spawner.build_person().home
-    name = name_retired(home, datetime.now(UTC))
-    await jobs.end_jobs(user.name)
+    spawner: ChoosingSpawner = user.spawner
+    name = name_retired(spawner.build_person().home, datetime.now(UTC))
     try:
-        await user.spawner.retire_home(name)
+        await _end_jobs(user.name, jobs)
+        await spawner.retire_home(name)
+        await spawner.send_turns()
+        await jobs.post("departures/complete", {"user": user.name, "keeper": f"{RETIRED}/{name}"})
+    except ServiceAway as away:
+        reason = f"the jobs service did not say that it may be ({away})"
+        raise _refuse(user.name, reason) from away
     except OSError as error:
         raise _refuse(user.name, f"the home cannot be put aside ({error})") from error
-    await jobs.keep_jobs(user.name, f"{RETIRED}/{name}")
+
+
+async def _end_jobs(user: str, jobs: JobsService) -> None:
+    """Wait until no job of a user is open; the service takes no new one."""
+    deadline = time.monotonic() + PATIENCE
+    while count := (await jobs.post("departures", {"user": user}))["open"]:
+        if time.monotonic() > deadline:
+            words = "1 job" if count == 1 else f"{count} jobs"
+            raise _refuse(user, f"{words} are ending and have not ended yet")
+        await asyncio.sleep(_AGAIN)
 
 
 def _refuse(user: str, reason: str) -> ShownError:

@@ -11,9 +11,9 @@ Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterh
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hub_config.access import JOBS_SERVICE
 from hub_config.chart import ChartValues
 from hub_config.platform.workspace import HOME_PATH, USER_ID
+from offline_jobs.contract.names import SERVICE_NAME
 
 
 class Unused(NamedTuple):
@@ -127,7 +127,7 @@ UNUSED = (
     Unused("cull.adminUsers", "it only matters where people are deleted", (True,)),
 )
 
-_SERVICE = f"hub.services.{JOBS_SERVICE}"
+_SERVICE = f"hub.services.{SERVICE_NAME}"
 
 
 def refuse_unused(values: ChartValues) -> None:
@@ -137,7 +137,7 @@ def refuse_unused(values: ChartValues) -> None:
             values.refuse(each.key, f"is not used: {each.instead}")
     services: Mapping[str, Any] = values.get("hub.services", {})
     for name in services:
-        if name != JOBS_SERVICE:
+        if name != SERVICE_NAME:
             values.refuse(f"hub.services.{name}", f"is not used: add services in {_CODE}")
     own: Mapping[str, Any] = values.get(_SERVICE, {})
     for name in own:

@@ -15,7 +15,6 @@ from typing import Any
 
 import yaml
 
-from hub_config.access import JOBS_SERVICE
 from hub_config.chart import ChartValues, split_url
 from hub_config.logins.demonstration import is_loopback
 from hub_config.platform.catalogue import Catalogue
@@ -29,6 +28,7 @@ from hub_config.settings import (
     read_secret,
 )
 from hub_config.unused import refuse_unused
+from offline_jobs.contract.names import SERVICE_NAME
 
 #: Where the chart mounts its Secret; the values are one of its keys.
 MOUNT = Path("/usr/local/etc/jupyterhub/secret")
@@ -42,8 +42,8 @@ _PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 
 _PROXY_TOKEN = "hub.config.ConfigurableHTTPProxy.auth_token"  # noqa: S105  (a key's name)
 _COOKIE_SECRET = "hub.config.JupyterHub.cookie_secret"  # noqa: S105  (a key's name)
-_JOBS_TOKEN = f"hub.services.{JOBS_SERVICE}.apiToken"
-_JOBS_URL = f"hub.services.{JOBS_SERVICE}.url"
+_JOBS_TOKEN = f"hub.services.{SERVICE_NAME}.apiToken"
+_JOBS_URL = f"hub.services.{SERVICE_NAME}.url"
 _AUTHENTICATOR = "hub.config.JupyterHub.authenticator_class"
 _PUBLIC_URL = "hub.config.JupyterHub.public_url"
 

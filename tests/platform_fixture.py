@@ -77,6 +77,11 @@ class Platform(Site):
         return self.state / "homes"
 
     @property
+    def service_state(self) -> Path:
+        """The folder with what the jobs service stores."""
+        return self.state / "service"
+
+    @property
     def output(self) -> str:
         """What ``make run`` would have shown."""
         file = self.state.with_name(f"{self.state.name}.out")

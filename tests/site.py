@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.ledger import Turn, read_sessions
 from tests.pauses import grow_pauses
 from tests.plain import NO_TLS
 
@@ -99,6 +100,20 @@ class Site:
     def homes(self) -> Path:
         """The folder of the homes, as this machine sees it."""
         raise NotImplementedError
+
+    @property
+    def service_state(self) -> Path:
+        """The folder with what the jobs service stores, as this machine sees it."""
+        raise NotImplementedError
+
+    def read_sessions(self, user: str) -> dict[str, list[Turn]]:
+        """What the jobs service was told of a user's sessions, by session, oldest first."""
+        return read_sessions(self.service_state, user)
+
+    def read_last_session(self, user: str) -> list[Turn]:
+        """What it was told of the latest one; nothing where there was none."""
+        sessions = list(self.read_sessions(user).values())
+        return sessions[-1] if sessions else []
 
     def answers(self, path: str) -> bool:
         """Whether a page answers 200 now."""

@@ -19,7 +19,6 @@ from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 
-from hub_config.access import JOBS_SERVICE
 from hub_config.embedded.children import (
     Child,
     Program,
@@ -36,6 +35,7 @@ from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.errors import ConfigurationError
 from hub_config.platform.processes import is_built
 from hub_config.settings import LOOPBACK, PREFIX, choose_activity_seconds, read_secret
+from offline_jobs.contract.names import SERVICE_PREFIX
 
 IMAGE_NEEDED = "notebook"
 PORTS = ("hub", "proxy", "service", "runs")
@@ -149,7 +149,7 @@ def build_programs(
         "OFFLINE_JOBS_PUBLIC_PORT": ports["service"],
         "OFFLINE_JOBS_INTERNAL_HOST": LOOPBACK,
         "OFFLINE_JOBS_INTERNAL_PORT": ports["runs"],
-        "OFFLINE_JOBS_BASE_PATH": f"/services/{JOBS_SERVICE}/",
+        "OFFLINE_JOBS_BASE_PATH": SERVICE_PREFIX,
         "OFFLINE_JOBS_HUB_PUBLIC_URL": order.url,
         "OFFLINE_JOBS_BACKEND": "local",
         "OFFLINE_JOBS_LOCAL_STATE": order.state,

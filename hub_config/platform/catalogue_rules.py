@@ -24,7 +24,7 @@ Conflict = tuple[str, str]
 """A key's path and what is wrong with it."""
 
 
-class Machine(NamedTuple):
+class LargestMachine(NamedTuple):
     """The largest machine of an EC2 instance category."""
 
     cores: int
@@ -34,12 +34,12 @@ class Machine(NamedTuple):
 
 #: Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ (7th generation and older)
 MACHINES = {
-    "c": Machine(192, 384 * GIB),
-    "m": Machine(192, 768 * GIB),
-    "r": Machine(192, 1536 * GIB),
-    "x": Machine(128, 4096 * GIB),
-    "g": Machine(192, 768 * GIB, 8),
-    "p": Machine(192, 2048 * GIB, 8),
+    "c": LargestMachine(192, 384 * GIB),
+    "m": LargestMachine(192, 768 * GIB),
+    "r": LargestMachine(192, 1536 * GIB),
+    "x": LargestMachine(128, 4096 * GIB),
+    "g": LargestMachine(192, 768 * GIB, 8),
+    "p": LargestMachine(192, 2048 * GIB, 8),
 }
 #: Labels that machines have by what they are; a selector may use them to narrow its pool.
 #: Source: https://karpenter.sh/docs/concepts/scheduling/#well-known-labels (v1.14)
@@ -140,7 +140,7 @@ def _size_conflicts(item: InstanceClass, pool: NodePool, key: str) -> Iterator[C
                 yield key, f"the class has more {resource} than the limits of {pool.slug} allow"
 
 
-def _holds(machine: Machine, instance_class: InstanceClass) -> bool:
+def _holds(machine: LargestMachine, instance_class: InstanceClass) -> bool:
     return (
         instance_class.cores <= machine.cores * _ALLOCATABLE
         and instance_class.memory_bytes <= machine.memory_bytes * _ALLOCATABLE

@@ -14,7 +14,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hub_config.platform.waiting import Hindrance, Stage, Waiting, quote
+from hub_config.platform.waiting import Waiting, quote
+from offline_jobs.contract.facts import Facts, Hindrance
+from offline_jobs.contract.states import Reason
 
 Object = Mapping[str, Any]
 
@@ -55,8 +57,8 @@ def explain_pod(
     events: Sequence[Object],
     claims: Iterable[Object] | None,
     *,
-    facts: Mapping[str, object],
-    started: Stage,
+    facts: Facts,
+    started: Reason,
 ) -> Waiting:
     """What a pod that does not run yet waits for.
 
@@ -68,10 +70,10 @@ def explain_pod(
         started: the stage of a pod that has all it needs from the cluster.
     """
     if pod is None:
-        return Waiting(Stage.NO_NODE, {**facts, "asking": True})
+        return Waiting(Reason.NO_NODE, {**facts, "asking": True})
     if has_ended(pod):
-        end = {"object": _name("pod", pod), "hindrance": Hindrance.END, **_say(_tell_end(pod))}
-        return Waiting(started, {**facts, **end})
+        end: Facts = {"object": _name("pod", pod), "hindrance": Hindrance.END}
+        return Waiting(started, {**facts, **end, **_say(_tell_end(pod))})
     if not pod.get("spec", {}).get("nodeName"):
         return _explain_placing(pod, events, claims, facts)
     return _explain_machine(pod, events, {**facts, "object": _name("pod", pod)}, started)
@@ -87,7 +89,7 @@ def is_failing_to_pull(pod: Object) -> bool:
     return any(each.get("waiting", {}).get("reason") in PULL_FAILURES for each in _list_states(pod))
 
 
-def _say(text: object) -> dict[str, str]:
+def _say(text: object) -> Facts:
     """The fact of what the cluster said, if it said anything; sentences have no full stop."""
     said = quote(text or "").rstrip(". ")
     return {"said": said} if said else {}
@@ -119,17 +121,17 @@ def _list_states(pod: Object) -> list[Object]:
 
 
 def _explain_machine(
-    pod: Object, events: Sequence[Object], facts: Mapping[str, object], started: Stage
+    pod: Object, events: Sequence[Object], facts: Facts, started: Reason
 ) -> Waiting:
     """A pod that has its node."""
     if is_failing_to_pull(pod):
-        return Waiting(Stage.IMAGE_PULL, {**facts, "failing": True})
+        return Waiting(Reason.IMAGE_PULL, {**facts, "failing": True})
     if failing := next(filter(_is_failing_to_start, _list_containers(pod)), None):
         return Waiting(started, {**facts, **_explain_failing(failing)})
     last = _find_last(events, _speaks_of_containers)
     reason = last.get("reason")
     if reason == "Pulling":
-        return Waiting(Stage.IMAGE_PULL, facts)
+        return Waiting(Reason.IMAGE_PULL, facts)
     # All containers have one image, so the first one that began tells that it is there.
     if reason in _IMAGE_EVENTS or any(
         each.keys() & {"running", "terminated"} for each in _list_states(pod)
@@ -137,7 +139,7 @@ def _explain_machine(
         return Waiting(started, facts)
     if reason in _MOUNT_FAILURES:
         facts = {**facts, "hindrance": Hindrance.VOLUME, **_say(last.get("message"))}
-    return Waiting(Stage.IMAGE_PULL, {**facts, "asking": True})
+    return Waiting(Reason.IMAGE_PULL, {**facts, "asking": True})
 
 
 def _is_failing_to_start(container: Object) -> bool:
@@ -149,11 +151,11 @@ def _is_failing_to_start(container: Object) -> bool:
     return bool(end.get("exitCode"))
 
 
-def _explain_failing(container: Object) -> dict[str, object]:
+def _explain_failing(container: Object) -> Facts:
     """The facts of a container that does not start."""
     waiting = container.get("state", {}).get("waiting", {})
     # Of a container that ended it says only when it is tried again.
-    said = {} if waiting.get("reason") == _CRASH_LOOP else _say(waiting.get("message"))
+    said: Facts = {} if waiting.get("reason") == _CRASH_LOOP else _say(waiting.get("message"))
     if container.get("name") == _FOLDERS:
         return {"hindrance": Hindrance.FOLDERS, **said}
     return {"failing": True, **said}
@@ -163,15 +165,15 @@ def _explain_placing(
     pod: Object,
     events: Sequence[Object],
     claims: Iterable[Object] | None,
-    facts: Mapping[str, object],
+    facts: Facts,
 ) -> Waiting:
     """A pod without a node: one is coming, none can be had, or nobody has said yet."""
     scheduler, last = _get_schedulers_word(pod), _find_last(events, _speaks_of_machine)
     # With no node at all a scheduler says nothing of claims, Karpenter does.
     for word in (scheduler, last.get("message") or ""):
         if no_claim := _NO_CLAIM.search(word):
-            hindered = {"object": _name("pod", pod), "hindrance": Hindrance.VOLUME}
-            return Waiting(Stage.NO_NODE, {**facts, **hindered, **_say(no_claim[0])})
+            hindered: Facts = {"object": _name("pod", pod), "hindrance": Hindrance.VOLUME}
+            return Waiting(Reason.NO_NODE, {**facts, **hindered, **_say(no_claim[0])})
     if claims is None:
         # Nobody can tell whether the claim is still there, so a later word ends the hope for it.
         claim = _find_nominated([last])
@@ -179,15 +181,15 @@ def _explain_placing(
         selector = pod.get("spec", {}).get("nodeSelector", {})
         claim = _find_claim(claims, _find_nominated(events), selector)
     if claim:
-        return Waiting(Stage.NODE_STARTING, {**facts, "object": f"nodeclaim/{claim}"})
+        return Waiting(Reason.NODE_STARTING, {**facts, "object": f"nodeclaim/{claim}"})
     facts = {**facts, "object": _name("pod", pod)}
     if last.get("reason") == "FailedScheduling":
-        return Waiting(Stage.NO_NODE, facts)
+        return Waiting(Reason.NO_NODE, facts)
     # A scheduler says so of each pod for which a machine must be bought, too; where nobody knows of
     # machines to be bought, it may be all that is ever said.
     if claims is None and not last and scheduler:
         facts = {**facts, "full": True}
-    return Waiting(Stage.NO_NODE, {**facts, "asking": True})
+    return Waiting(Reason.NO_NODE, {**facts, "asking": True})
 
 
 def _get_schedulers_word(pod: Object) -> str:

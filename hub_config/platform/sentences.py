@@ -5,7 +5,9 @@ added by whoever shows it. An unknown is left out, never invented. Pure.
 """
 
 from hub_config.platform.quantities import format_seconds
-from hub_config.platform.waiting import Hindrance, Stage, Waiting
+from hub_config.platform.waiting import Waiting
+from offline_jobs.contract.facts import Hindrance
+from offline_jobs.contract.states import Reason
 
 _HINDRANCES = {
     Hindrance.FOLDERS: "The folders of the home cannot be prepared at the moment, still trying",
@@ -21,7 +23,7 @@ def describe_start(waiting: Waiting) -> str:
     """
     hindrance = waiting.facts.get("hindrance")
     if isinstance(hindrance, str) and hindrance in _HINDRANCES:
-        return _HINDRANCES[Hindrance(hindrance)] + _said(waiting)
+        return _HINDRANCES[hindrance] + _said(waiting)
     sentence = _describe_stage(waiting)
     if waiting.facts.get("failing") is True:
         return f"{sentence} fails at the moment, still trying{_said(waiting)}"
@@ -38,26 +40,26 @@ def _describe_stage(waiting: Waiting) -> str:
     pulling = "Preparing the machine" if asking else f"Pulling the image{_image(waiting)}"
     full = ", none is free yet" if waiting.facts.get("full") is True else ""
     sentences = {
-        Stage.SERVICE: "Waiting for the jobs service",
-        Stage.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
-        Stage.QUEUE_QUOTA: (
+        Reason.SERVICE: "Waiting for the jobs service",
+        Reason.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
+        Reason.QUEUE_QUOTA: (
             f"Asking for room in the share of {group}"
             if asking
             else f"Waiting until {group} has room in its share{_ahead(waiting)}"
         ),
-        Stage.NO_NODE: (
+        Reason.NO_NODE: (
             f"Asking for a machine{of_class}{full}"
             if asking
             else f"No machine{of_class} can be had at the moment, still trying"
         ),
-        Stage.NODE_STARTING: f"Starting a machine{of_class}",
-        Stage.IMAGE_PULL: pulling,
-        Stage.KERNEL_START: "Starting the kernel",
-        Stage.CLUSTER_UNREACHABLE: "The cluster cannot be reached at the moment, still trying",
-        Stage.HUB_UNREACHABLE: "The hub cannot be reached at the moment, still trying",
-        Stage.JUPYTER_START: "Starting JupyterLab",
+        Reason.NODE_STARTING: f"Starting a machine{of_class}",
+        Reason.IMAGE_PULL: pulling,
+        Reason.KERNEL_START: "Starting the kernel",
+        Reason.CLUSTER_UNREACHABLE: "The cluster cannot be reached at the moment, still trying",
+        Reason.HUB_UNREACHABLE: "The hub cannot be reached at the moment, still trying",
+        Reason.JUPYTER_START: "Starting JupyterLab",
     }
-    return sentences[waiting.stage]
+    return sentences[waiting.reason]
 
 
 def _said(waiting: Waiting) -> str:

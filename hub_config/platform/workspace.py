@@ -12,6 +12,7 @@ from enum import StrEnum
 from hub_config.platform.catalogue import Catalogue, Placement
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import Person
+from offline_jobs.contract.session import ENV_CLASS, ENV_GROUP, ENV_IMAGE, ENV_LONGEST
 
 HOME_PATH = "/home/jovyan"
 SCRATCH_PATH = "/scratch"
@@ -20,8 +21,6 @@ DATA_ROOT = "/data"
 USER_ID = 1000
 GROUP_ID = 100
 CAPACITY_LABEL = "karpenter.sh/capacity-type"
-#: For so long (seconds) a busy kernel keeps a session from being stopped as idle.
-LONGEST_SESSION = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
 
 
 class Kind(StrEnum):
@@ -151,7 +150,7 @@ def build_session_variables(home: str, configuration: str, longest_seconds: int)
     """
     return {
         "JUPYTERHUB_ROOT_DIR": home,
-        LONGEST_SESSION: str(longest_seconds),
+        ENV_LONGEST: str(longest_seconds),
         "JUPYTER_CONFIG_DIR": configuration,
         "JUPYTERLAB_SETTINGS_DIR": f"{home}/.jupyter/lab/user-settings",
         "JUPYTERLAB_WORKSPACES_DIR": f"{home}/.jupyter/lab/workspaces",
@@ -160,9 +159,9 @@ def build_session_variables(home: str, configuration: str, longest_seconds: int)
 
 def _build_environment(choice: Choice) -> dict[str, str]:
     return {
-        "OFFLINE_JOBS_GROUP": choice.group.slug,
-        "OFFLINE_JOBS_IMAGE": choice.image.slug,
-        "OFFLINE_JOBS_CLASS": choice.instance_class.slug,
+        ENV_GROUP: choice.group.slug,
+        ENV_IMAGE: choice.image.slug,
+        ENV_CLASS: choice.instance_class.slug,
         "SCRATCH": SCRATCH_PATH,
         **({"SHARED": f"{SHARED_ROOT}/{choice.group.slug}"} if choice.group.shared_folder else {}),
         **build_thread_variables(choice.instance_class.cores),

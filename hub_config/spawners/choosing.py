@@ -1,8 +1,9 @@
-"""What both spawners do before a start: show the form, and check what came back.
+"""What both spawners do alike: show the form, check what came back, and note each session.
 
 Place in the path: the hub asks here for the form and hands over what was submitted, by form, link
 or REST API; :mod:`hub_config.platform.choices` decides. :mod:`~hub_config.spawners.local` and
-:mod:`~hub_config.spawners.kubernetes` go on with the choice. Nobody else imports it.
+:mod:`~hub_config.spawners.kubernetes` go on with the choice; what becomes of it is noted for the
+jobs service's ledger (:mod:`hub_config.sessions`). :mod:`hub_config.departures` uses it, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 from tornado.web import HTTPError
 from traitlets import Any as AnyTrait
-from traitlets import HasTraits, default
+from traitlets import HasTraits, Instance, default
 
 from hub_config.form.page import build_page, build_refusal, parse_form
 from hub_config.platform.catalogue import Catalogue
@@ -18,6 +19,9 @@ from hub_config.platform.choices import Choice, Machine, Offer, choose, offer
 from hub_config.platform.errors import Refused
 from hub_config.platform.people import Person, build_person
 from hub_config.platform.quantities import format_size
+from hub_config.sessions import KEY, Courier, SessionBook
+from offline_jobs.contract.session import SessionState
+from offline_jobs.contract.states import Reason
 
 
 class ShownError(HTTPError):
@@ -34,9 +38,14 @@ class ChoosingSpawner(HasTraits):
     #: JupyterHub's, of the spawner.
     user: Any
     orm_spawner: Any
+    db: Any
 
     # JupyterHub's trait refuses all but a mapping, with an error 500; we refuse it with a sentence.
     user_options = AnyTrait({})
+
+    courier = Instance(Courier, help="Brings changes of sessions to the jobs service.").tag(
+        config=True
+    )
 
     _choice: Choice | None = None
 
@@ -132,3 +141,41 @@ class ChoosingSpawner(HasTraits):
         size = self._choice.instance_class
         words = format_size(size.cores, size.memory_bytes, size.gpus, size.gpu_model)
         return f"{self._choice.image.name} on {size.name} ({words})"
+
+    # ---- what becomes of it
+
+    @property
+    def book(self) -> SessionBook:
+        """What is noted of this user's sessions."""
+        return SessionBook(self.orm_spawner, self.db)
+
+    def begin_session(self) -> None:
+        """Note that a session of the choice starts."""
+        if self._choice is not None:
+            self.book.begin(self.user.name, self._choice)
+            self.courier.send_soon(self.book)
+
+    def note_session(self, state: SessionState, reason: Reason | None = None) -> None:
+        """Note where the session is now, if there is one and that is news."""
+        if self.book.note(state, reason):
+            self.courier.send_soon(self.book)
+
+    def run_post_stop_hook(self) -> Any:
+        """JupyterHub's, called at each end, also of a start that failed."""
+        self.note_session(SessionState.ENDED)
+        return super().run_post_stop_hook()  # type: ignore[misc]
+
+    async def send_turns(self) -> None:
+        """Have all that was noted sent, now.
+
+        Raises:
+            ServiceAway: the jobs service did not say that it has it.
+        """
+        if self.orm_spawner is not None:
+            await self.courier.send(self.book)
+
+    def get_state(self) -> dict[str, Any]:
+        """JupyterHub's, which it writes to the row that has the notes, too."""
+        state: dict[str, Any] = super().get_state()  # type: ignore[misc]
+        noted = (self.orm_spawner.state or {}).get(KEY) if self.orm_spawner is not None else None
+        return {**state, KEY: noted} if noted else state

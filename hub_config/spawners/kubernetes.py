@@ -21,10 +21,15 @@ from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice
 from hub_config.platform.pod_starts import explain_pod, has_ended
 from hub_config.platform.sentences import describe_start
-from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.waiting import Waiting
 from hub_config.profiles import build_profile, build_user_options
 from hub_config.spawners.choosing import ChoosingSpawner, ShownError
 from hub_config.spawners.cluster import run_briefly
+from offline_jobs.contract.facts import Facts
+from offline_jobs.contract.session import SessionState
+from offline_jobs.contract.states import Reason
+
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
 
     #: The id of the pod that was there before this start, if one was.
     _earlier_pod = ""
+    #: Kept, for the loop itself keeps no task.
+    _noting: asyncio.Task[None] | None = None
 
     offering = Instance(Offering, help="What all sessions share.").tag(config=True)
 
@@ -77,8 +84,18 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
     def start(self) -> "asyncio.Future[str]":
         """KubeSpawner's; a pod that is there already says nothing of this start."""
         self._earlier_pod = _get_uid(self.find_pod())
+        self.begin_session()
         started: asyncio.Future[str] = super().start()
+        self._noting = asyncio.create_task(self._note_start(started))
         return started
+
+    async def _note_start(self, started: "asyncio.Future[str]") -> None:
+        """Note what the start waits for, and that the server runs."""
+        while not started.done():
+            self.note_session(SessionState.STARTING, self.explain_start().reason)
+            await asyncio.wait([started], timeout=_LOOK_SECONDS)
+        if not started.cancelled() and started.exception() is None:
+            self.note_session(SessionState.RUNNING)
 
     async def get_pod_manifest(self) -> Any:
         """KubeSpawner's, made when it surely knows the pods there are, and before it makes one."""
@@ -127,7 +144,7 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
             each for each in self.events if each["involvedObject"].get("uid") == _get_uid(pod)
         ]
         return explain_pod(
-            pod, events, None, facts=self.describe_facts(), started=Stage.JUPYTER_START
+            pod, events, None, facts=self.describe_facts(), started=Reason.JUPYTER_START
         )
 
     async def retire_home(self, name: str) -> None:
@@ -146,7 +163,7 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         """Whether there is a pod that was not there before this start."""
         return pod is not None and _get_uid(pod) != self._earlier_pod
 
-    def describe_facts(self) -> dict[str, str]:
+    def describe_facts(self) -> Facts:
         """The slugs that sentences name."""
         if self._choice is None:
             return {}

@@ -27,17 +27,19 @@ from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice, Machine
 from hub_config.platform.processes import Process, build_process, is_built
 from hub_config.platform.sentences import describe_start
-from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.waiting import Waiting
 from hub_config.platform.workspace import Kind, build_session_variables, build_workspace
 from hub_config.settings import LOOPBACK
 from hub_config.spawners.choosing import ChoosingSpawner, ShownError
 from hub_config.spawners.logs import bound_log
+from offline_jobs.contract.session import SessionState
+from offline_jobs.contract.states import Reason
 
 EXAMPLES = "examples"
 
 
 @dataclass(frozen=True)
-class Site:
+class LocalOffering:
     """What all sessions on this machine share.
 
     Attributes:
@@ -58,7 +60,7 @@ class Site:
     memory_bytes: int
     gpus: int
 
-    def __deepcopy__(self, memo: object) -> "Site":
+    def __deepcopy__(self, memo: object) -> "LocalOffering":
         """Itself: traitlets copies configured values, and nothing here can change."""
         return self
 
@@ -85,7 +87,9 @@ async def can_connect(port: int) -> bool:
 class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc]  # no types
     """One jupyterhub-singleuser process per user."""
 
-    site = Instance(Site, help="What all sessions on this machine share.").tag(config=True)
+    offering = Instance(LocalOffering, help="What all sessions on this machine share.").tag(
+        config=True
+    )
 
     # Each start takes the next cores, so that two small sessions do not share one.
     _turns = itertools.count()
@@ -98,18 +102,18 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
     @property
     def catalogue(self) -> Catalogue:
         """What there is to choose from."""
-        return self.site.catalogue
+        return self.offering.catalogue
 
     def measure(self) -> Machine:
         """What this machine can give now."""
-        return self.site.measure()
+        return self.offering.measure()
 
     def prepare_choice(self, choice: Choice) -> None:
         """Decide what process to start."""
-        site = self.site
-        workspace = build_workspace(site.catalogue, self.build_person(), choice, Kind.SESSION)
+        offering = self.offering
+        workspace = build_workspace(offering.catalogue, self.build_person(), choice, Kind.SESSION)
         self._process = build_process(
-            workspace, site.state, site.environments, self.measure(), os.environ
+            workspace, offering.state, offering.environments, self.measure(), os.environ
         )
         self._longest_seconds = workspace.longest_seconds
         self.cpu_limit = float(self._process.cores)
@@ -122,13 +126,15 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
         process = self._process
         if process is None:
             raise RuntimeError("the hub started a server without applying its options")
+        self.begin_session()
+        self.note_session(SessionState.STARTING, Reason.JUPYTER_START)
         try:
             make_folders(process)
         except OSError as error:
             sentence = f"Your home folder cannot be made: {error.strerror}."
             raise ShownError(500, sentence) from error
         try:
-            copy_examples(self.site.examples, process.home / EXAMPLES)
+            copy_examples(self.offering.examples, process.home / EXAMPLES)
         except OSError as error:
             # A full or broken home is the more reason to let its owner in.
             self.log.warning("Examples were not copied for %s: %s", self._log_name, error.strerror)
@@ -137,7 +143,7 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
         self.cmd = [str(process.python), "-s", "-P", "-m", "jupyterhub.singleuser"]
         if os.geteuid() == 0:
             self.cmd.append("--allow-root")  # as in a container; the server refuses otherwise
-        log = self.site.state / "logs" / f"session-{process.home.name}.log"
+        log = self.offering.state / "logs" / f"session-{process.home.name}.log"
         bound_log(log)
         with log.open("ab") as output:
             self.popen_kwargs = {"cwd": process.home, "stdout": output, "stderr": output}
@@ -145,6 +151,7 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
         self.popen_kwargs = {}
         self._started = psutil.Process(self.pid).create_time()
         await self.wait_until_listening(log)
+        self.note_session(SessionState.RUNNING)
         return address
 
     async def wait_until_listening(self, log: Path) -> None:
@@ -170,7 +177,7 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
         if self._process is None:
             return env
         home = self._process.home
-        configuration = self.site.state / "scratch" / home.name / "configuration"
+        configuration = self.offering.state / "scratch" / home.name / "configuration"
         own = build_session_variables(str(home), str(configuration), self._longest_seconds)
         return {**self._process.environment, **env, **own}
 
@@ -187,7 +194,7 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
     async def progress(self) -> AsyncIterator[dict[str, Any]]:
         """The start in plain words."""
         if self._choice is not None:
-            sentence = describe_start(Waiting(Stage.JUPYTER_START))
+            sentence = describe_start(Waiting(Reason.JUPYTER_START))
             yield {"progress": 30, "message": f"{sentence}: {self.describe_choice()}."}
 
     # ---- the end of the user
@@ -195,7 +202,7 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
     async def retire_home(self, name: str) -> None:
         """Rename the home, and remove what was kept beside it."""
         home = self.build_person().home
-        await asyncio.to_thread(retire, self.site.state, home, name)
+        await asyncio.to_thread(retire, self.offering.state, home, name)
 
     # ---- after a restart of the hub
 

@@ -112,6 +112,9 @@ def start(bed: Bed, nodes: Sequence[NodeFacts]) -> None:
             f"--kubeconfig={NODE_FOLDER}/kubeconfig",
             f"--hostname-override={node.name}",
             f"--node-ip={node.address}",
+            # One more than usual: a container that is made and does not run yet counts as dead, and
+            # with the one that it succeeds would go the news of how that ended.
+            "--maximum-dead-containers-per-container=2",
             f"--node-labels={','.join(f'{key}={value}' for key, value in node.labels.items())}",
         )
     for node in nodes:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from jupyterhub import orm
 from jupyterhub.utils import format_exception
 from kubernetes_asyncio.config import kube_config
 from kubespawner.clients import load_config
@@ -15,8 +16,10 @@ from kubespawner.spawner import MockObject
 from traitlets.config import Config
 
 from hub_config.apply import update_kubernetes_spawner
+from hub_config.jobs_service import JobsService
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.pods import HOMES_CLAIM
+from hub_config.sessions import Courier
 from hub_config.settings import Cluster
 from hub_config.spawners.choosing import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
@@ -49,7 +52,13 @@ def make_spawner(catalogue: Catalogue, namespace: str) -> KubernetesSpawner:
     config = Config()
     cluster = Cluster(namespace, start_seconds=60, pull_policy="IfNotPresent")
     update_kubernetes_spawner(config, catalogue, cluster)
-    return KubernetesSpawner(_mock=True, user=user, config=config)
+    # Nobody listens there; what is noted stays.
+    config.KubernetesSpawner.courier = Courier(JobsService("http://127.0.0.1:9", "token"))
+    db = orm.new_session_factory("sqlite:///:memory:")()
+    row = orm.Spawner(name="", user=orm.User(name="ada"))
+    db.add(row)
+    db.commit()
+    return KubernetesSpawner(_mock=True, user=user, config=config, orm_spawner=row, db=db)
 
 
 async def begin(spawner: KubernetesSpawner) -> KubernetesSpawner:

@@ -17,7 +17,7 @@ from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import build_person
 from hub_config.platform.sentences import describe_start
-from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.waiting import Waiting
 from hub_config.platform.workspace import Kind, build_workspace
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.request import Request
@@ -78,7 +78,7 @@ class World:
         seen = self.look(launch.object_name)
         if seen.reason is None:
             return seen.phase, seen.phase
-        words = describe_start(Waiting(Stage(seen.reason.value), seen.facts))
+        words = describe_start(Waiting(seen.reason, seen.facts))
         kind = str(seen.facts.get("object", "")).partition("/")[0]
         return seen.phase, f"{words} [{kind}]"
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from hub_config.embedded.state import prepare_state
+from tests.ledger import WHOLE
 from tests.plain import NO_TLS
 from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
 from tests.site import wait_until
@@ -26,11 +27,14 @@ def test_a_killed_hub_comes_back_and_finds_the_session_and_so_do_the_others(
 ) -> None:
     with fresh_platform.running() as platform:
         ada = platform.sign_in("ada")
+        service = platform.child("offline_jobs.service")
+        service.suspend()
         ada.start_session(SMALL)
         server = platform.child("jupyterhub.singleuser")
         hub = platform.child("jupyterhub -f")
 
         hub.kill()
+        service.resume()
         wait_until(lambda: "The hub ended (killed by SIGKILL)" in platform.output, "the news")
         wait_until(
             lambda: (
@@ -45,6 +49,12 @@ def test_a_killed_hub_comes_back_and_finds_the_session_and_so_do_the_others(
         wait_until(lambda: ada.server().get("ready"), "the hub to know the server")
         ada.stop_session()
         assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+        # What the killed hub had not told yet is told, too.
+        wait_until(
+            lambda: platform.read_last_session("ada") == WHOLE,
+            "the whole session to be told",
+        )
+        assert len(platform.read_sessions("ada")) == 1
         assert (
             len([p for p in platform.processes() if "configurable-http-proxy" in str(p.cmdline())])
             == 1

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.hub.test_jobs import JOBS, get_job, submit, wait_for_state
+from tests.ledger import WHOLE
 from tests.platform_fixture import Platform
 from tests.site import wait_until
 
@@ -31,6 +32,10 @@ def test_who_gets_a_deleted_users_name_gets_nothing_of_theirs(platform: Platform
     told = [get_job(admin, job) for job in (done, running)]
     assert [each["state"] for each in told] == ["succeeded", "cancelled"]
     assert {each["owner"] for each in told} == {f".retired/{list_retired(platform)[0].name}"}
+
+    # The sessions, too, are told to their end, and are nobody's who could sign in.
+    assert platform.read_last_session(f".retired/{list_retired(platform)[0].name}") == WHOLE
+    assert platform.read_sessions("ben") == {}
 
     ben = platform.sign_in("ben")
     assert ben.api.get(JOBS).json()["jobs"] == []

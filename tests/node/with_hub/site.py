@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bed.client import JOB, POD, Client, Object
-from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
-from tests.bed.hub.stand_in import Hub
+from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE, SERVICE_CLAIM
+from tests.bed.hub.stand_in import Hub, get_folder
 from tests.site import Site
 
 #: Seconds that a test may take: the first one of a run may have to build and load the images.
@@ -30,6 +30,11 @@ class PodSite(Site):
     def homes(self) -> Path:
         """The folder of the homes."""
         return self.hub.homes
+
+    @property
+    def service_state(self) -> Path:
+        """The folder with what the jobs service stores."""
+        return get_folder(self.hub.bed) / SERVICE_CLAIM / "state"
 
     @property
     def client(self) -> Client:

@@ -118,7 +118,7 @@ def test_a_job_goes_on_without_a_session_and_its_result_is_had_there(
     assert_class(pod, site.hub.catalogue.classes["standard"])
 
     window.stop_session()
-    wait("the session's pod to go", lambda: not site.find_session_pods("ada"))
+    check_end(site)
 
     page.get_by_role("link", name="Offline jobs").click()
     row = window.row(job["id"])
@@ -244,6 +244,21 @@ def assert_class(pod: Object, instance_class: InstanceClass) -> None:
     limits = pod["spec"]["containers"][0]["resources"]["limits"]
     for name, amount in (("cpu", instance_class.cores), ("memory", instance_class.memory_bytes)):
         assert parse_quantity(limits[name]) == amount  # type: ignore[no-untyped-call]
+
+
+def check_end(site: PodSite) -> None:
+    """Ada's pod goes, and the ledger has her session, with what it waited for, to its end."""
+    wait("the session's pod to go", lambda: not site.find_session_pods("ada"))
+    turns = wait(
+        "its end to be told",
+        lambda: site.read_last_session("ada"),
+        until=lambda found: found[-1][1] == "ended",
+    )
+    assert [number for number, _, _ in turns] == list(range(1, len(turns) + 1))
+    states = [state for _, state, _ in turns]
+    assert states == ["starting"] * (len(turns) - 2) + ["running", "ended"]
+    reasons = [reason for _, _, reason in turns[:-2]]
+    assert (*reasons[:2], reasons[-1]) == (None, "no-node", "jupyter-start")
 
 
 def check_progress(sentences: list[str], *, last: int, total: int) -> None:

@@ -19,6 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError
 
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.names import JOB_ID
 from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, Reason, State
@@ -174,12 +175,13 @@ def test_the_ledger_tells_when_a_run_began_and_not_when_that_was_seen(store: Sto
 
 def test_what_a_job_waits_for_is_a_turn_though_its_reason_has_the_same_name(store: Store) -> None:
     job = submit(store)
-    for facts in (
+    waits: list[Facts] = [
         {"asking": True},
         {},
-        {"hindrance": "volume"},
-        {"hindrance": "volume", "said": 1},
-    ):
+        {"hindrance": Hindrance.VOLUME},
+        {"hindrance": Hindrance.VOLUME, "said": "x"},
+    ]
+    for facts in waits:
         store.states.set_standings({(job, 1): Standing(State.QUEUED, Reason.NO_NODE, facts)})
     assert [turn.facts for turn in store.turns(job)[1:]] == [
         {"asking": True},

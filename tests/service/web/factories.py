@@ -34,7 +34,7 @@ from offline_jobs.service.store.tables import metadata
 from offline_jobs.service.tokens import Tokens
 from offline_jobs.service.web.applications import build_public_app, build_runs_app
 from offline_jobs.service.web.identity import Caller, Identify
-from offline_jobs.service.web.services import Services
+from offline_jobs.service.web.rooms import Rooms
 from tests.factories import (
     make_catalogue,
     make_class,
@@ -146,7 +146,7 @@ class Client:
 class Service:
     """A running service, without a reconciler: tests play its part by ``finish``."""
 
-    services: Services
+    rooms: Rooms
     public: str
     runs: str
     app: FastAPI
@@ -156,7 +156,7 @@ class Service:
 
     @property
     def store(self) -> Store:
-        return self.services.store
+        return self.rooms.store
 
     def empty(self) -> None:
         """Forget everything, as a service that has just begun."""
@@ -174,7 +174,7 @@ class Service:
 
     def runner(self, job_id: str, attempt: int = 1) -> httpx.Client:
         """A client with the attempt's token, at the base of the attempt's addresses."""
-        token = self.services.tokens.make(job_id, attempt)
+        token = self.rooms.tokens.make(job_id, attempt)
         http = httpx.Client(
             base_url=f"{self.runs}/internal/v1/runs/{job_id}/{attempt}",
             headers={"Authorization": f"Bearer {token}"},
@@ -220,7 +220,7 @@ def running_service(
     def wake() -> None:
         wakes.append(None)
 
-    services = Services(
+    rooms = Rooms(
         store=store,
         objects=ObjectStore(folder / "objects"),
         tokens=Tokens(KEY),
@@ -231,9 +231,9 @@ def running_service(
         wake=wake,
     )
     hub = Hub("http://127.0.0.1:9", HUB_TOKEN)
-    public, runs = build_public_app(services, who, hub=hub), build_runs_app(services)
+    public, runs = build_public_app(rooms, who, hub=hub), build_runs_app(rooms)
     with served(public) as public_url, served(runs) as runs_url, ExitStack() as clients:
-        yield Service(services, public_url, runs_url, public, runs, wakes, clients)
+        yield Service(rooms, public_url, runs_url, public, runs, wakes, clients)
     public.state.reader.close()
     store.close()
 

@@ -117,7 +117,7 @@ def test_many_changes_of_a_moment_become_one_event(service: Service, ada: Client
 
 def test_who_lost_news_is_told_to_read_anew(service: Service, ada: Client) -> None:
     with following(ada) as stream:
-        changes = service.services.changes
+        changes = service.rooms.changes
         for subscriber in tuple(changes._subscribers):
             subscriber.loop.call_soon_threadsafe(subscriber.put, RESYNC)
         assert stream.next() == ("resync", {})

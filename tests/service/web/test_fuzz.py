@@ -72,7 +72,12 @@ PLACES = [
     *(("GET", "catalogue"), ("GET", "jobs"), ("GET", "jobs/JOB"), ("GET", "jobs/JOB/log")),
     *(("GET", "jobs/JOB/notebook"), ("GET", "jobs/JOB/result"), ("GET", "jobs/JOB/record")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
-    *(("GET", "openapi.json"), ("POST", "departures"), ("POST", "departures/complete")),
+    *(
+        ("GET", "openapi.json"),
+        ("POST", "departures"),
+        ("POST", "departures/complete"),
+        ("POST", "sessions"),
+    ),
     *(("GET", "nothing"), ("GET", "")),
 ]
 PAGES = [
@@ -244,7 +249,7 @@ def test_any_request_of_a_runner_is_answered(
     service: Service, ada: Client, amount: int, seed: int, record_property: Record
 ) -> None:
     job = ada.submit().json()["id"]
-    draw, token = Draw(seed, job), service.services.tokens.make(job, 1)
+    draw, token = Draw(seed, job), service.rooms.tokens.make(job, 1)
     requests = (draw.draw_run(token) for _ in range(amount))
     seen = send_all(service.runner(job), service.runs, requests)
     record_property("answers", dict(sorted(seen.items())))

@@ -61,7 +61,7 @@ def test_a_submission_is_stored_before_the_answer(service: Service, ada: Client)
 
 
 def test_several_are_accepted_together_or_not_at_all(own: Service) -> None:
-    intake = own.services.intake
+    intake = own.rooms.intake
     ada = make_person("ada")
     offered = intake.offer(ada)
 
@@ -120,7 +120,7 @@ def test_a_submission_that_cannot_be_committed_is_not_taken(
     ada = own.client("ada")
     ada.submit("key-00000001")
     told: list[Change] = []
-    own.services.changes.listen(told.append)
+    own.rooms.changes.listen(told.append)
     with largest_file((tmp_path / "jobs.sqlite-wal").stat().st_size):
         answer = ada.submit("key-00000002")
     assert answer.status_code == 503

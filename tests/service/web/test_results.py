@@ -66,7 +66,7 @@ def test_notebooks_are_attachments(
 ) -> None:
     job = ada.submit(path=path, notebook=make_notebook(f"print('{EVIL}')")).json()["id"]
     executed = json.dumps({"cells": [EVIL]}).encode()
-    service.services.objects.put(result_key(job, 1), executed)
+    service.rooms.objects.put(result_key(job, 1), executed)
     result = ada.get(f"jobs/{job}/result")
     assert result.content == executed
     snapshot = ada.get(f"jobs/{job}/notebook")
@@ -96,7 +96,7 @@ def test_a_file_name_cannot_break_its_header(name: str) -> None:
 def test_a_large_result_is_handed_out_whole(service: Service, ada: Client) -> None:
     job = ada.submit().json()["id"]
     executed = b"x" * (3 * 1024**2 + 17)
-    service.services.objects.put(result_key(job, 1), executed)
+    service.rooms.objects.put(result_key(job, 1), executed)
     answer = ada.get(f"jobs/{job}/result")
     assert answer.content == executed
     assert answer.headers["content-length"] == str(len(executed))
@@ -104,7 +104,7 @@ def test_a_large_result_is_handed_out_whole(service: Service, ada: Client) -> No
 
 def test_the_log_that_counts_is_the_last_attempts(service: Service, ada: Client) -> None:
     job = ada.submit().json()["id"]
-    service.services.objects.put(log_key(job, 2), b"another attempt's")
+    service.rooms.objects.put(log_key(job, 2), b"another attempt's")
     assert ada.get(f"jobs/{job}/log").text == ""
 
 

@@ -20,7 +20,7 @@ OPEN = {
     f"{SERVICE_PREFIX}static/{{name}}",
 }
 #: Opened by no user's identity, but by the token that hub and service share.
-OF_THE_HUB = {f"{API}departures", f"{API}departures/complete"}
+OF_THE_HUB = {f"{API}departures", f"{API}departures/complete", f"{API}sessions"}
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -47,7 +47,7 @@ def fill(path: str) -> str:
 
 def test_there_are_as_many_routes_as_we_know(service: Service) -> None:
     public, runs = routes(service.app), routes(service.runs_app)
-    assert len(public) == 22, public
+    assert len(public) == 23, public
     assert len(runs) == 6, runs
 
 
@@ -138,8 +138,8 @@ def test_an_answer_has_these_headers_and_no_others(
     service: Service, ada: Client, address: str
 ) -> None:
     begun, job = (ada.submit(f"key-0000000{n}").json()["id"] for n in range(2))
-    service.services.objects.put(log_key(job, 1), b"<script>alert(1)</script>")
-    service.services.objects.put(result_key(job, 1), b"{}")
+    service.rooms.objects.put(log_key(job, 1), b"<script>alert(1)</script>")
+    service.rooms.objects.put(result_key(job, 1), b"{}")
     said = {"job": job, "attempt": 1, "outcome": "succeeded", "exit_code": 0}
     assert service.runner(job).post("/result", json=said).is_success
     status, own = HEADERS[address]

@@ -69,7 +69,7 @@ def test_another_token_opens_nothing(
 ) -> None:
     other = ada.submit("key-00000002").json()["id"]
     base = address(service, job)
-    tokens = service.services.tokens
+    tokens = service.rooms.tokens
     wrong: list[str | bytes] = [
         "",
         "Bearer ü".encode(),
@@ -92,9 +92,9 @@ def test_another_token_opens_nothing(
 @pytest.mark.parametrize("number", ["0", "2", "01", "-1", "x", "99999999999999999999"])
 def test_an_attempt_that_is_not_there(service: Service, job: str, number: str) -> None:
     base = address(service, job, number)
-    right = {"Authorization": f"Bearer {service.services.tokens.make(job, 1)}"}
+    right = {"Authorization": f"Bearer {service.rooms.tokens.make(job, 1)}"}
     assert httpx.get(base, headers=right, trust_env=False, verify=NO_TLS).status_code == 401
-    future = {"Authorization": f"Bearer {service.services.tokens.make(job, 2)}"}
+    future = {"Authorization": f"Bearer {service.rooms.tokens.make(job, 2)}"}
     expected = 410 if number == "2" else 401
     assert httpx.get(base, headers=future, trust_env=False, verify=NO_TLS).status_code == expected
 
@@ -150,7 +150,7 @@ def test_notebook_log_and_result_are_kept_and_may_be_repeated(
         said = {**RESULT, "job": job, "attempt": 1}
         assert runner.post("/result", json=said).status_code == 200
     for key in (result_key(job, 1), log_key(job, 1)):
-        kept = service.services.objects.open(key)
+        kept = service.rooms.objects.open(key)
         assert kept is not None
         with kept:
             assert kept.read() == b"second"
@@ -187,7 +187,7 @@ def test_what_arrives_whole_after_the_end_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The end comes between the look at the token and the last byte, or the job is deleted."""
-    objects = service.services.objects
+    objects = service.rooms.objects
     other = str(ada.submit("key-00000002").json()["id"])
     assert service.runner(other).put(path, content=b"in time").status_code == 204
     staged = objects.staged
@@ -222,7 +222,7 @@ def test_what_is_over_its_bound_is_refused(service: Service, ada: Client, job: s
 
 
 def test_the_two_sides_do_not_answer_for_each_other(service: Service, job: str) -> None:
-    token = service.services.tokens.make(job, 1)
+    token = service.rooms.tokens.make(job, 1)
     headers = {"Authorization": f"Bearer {token}"}
     inside = f"/internal/v1/runs/{job}/1"
     assert (

@@ -111,7 +111,7 @@ def test_a_result_that_does_not_fit_leaves_what_was_there(
         told = runner.put("/notebook", content=b"newer")
         assert (told.status_code, told.json()["code"]) == (507, "storage-full")
     assert ada.get(f"jobs/{job}/result").content == b"earlier"
-    assert not list((service.services.objects._folder / ".staging").iterdir())
+    assert not list((service.rooms.objects._folder / ".staging").iterdir())
 
 
 def fail_for_room(_: int) -> None:

@@ -91,7 +91,7 @@ def golden(name: str) -> Any:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_travels_like_this(service: Service, name: str) -> None:
-    answer = answer_job(JOBS[name], service.services)
+    answer = answer_job(JOBS[name], service.rooms)
     assert answer == golden(name)
     assert tuple(answer) == JOB_FIELDS
 
@@ -180,11 +180,11 @@ def test_every_error_has_its_status_and_code() -> None:
 
 def test_a_larger_class_is_named_only_where_the_machine_has_it(service: Service) -> None:
     job = JOBS["job-out-of-memory"]
-    step = answer_job(job, service.services)["next_step"]
+    step = answer_job(job, service.rooms)["next_step"]
     assert step.endswith("Large has 16 GiB.")
-    intake = replace(service.services.intake, measure=lambda: None)
-    cluster = replace(service.services, intake=intake)
+    intake = replace(service.rooms.intake, measure=lambda: None)
+    cluster = replace(service.rooms, intake=intake)
     assert answer_job(job, cluster)["next_step"].endswith("Large has 16 GiB.")
     largest = replace(job.request, machine_class="large")
-    last = answer_job(replace(job, request=largest), service.services)["next_step"]
+    last = answer_job(replace(job, request=largest), service.rooms)["next_step"]
     assert last.endswith("no class with more memory is to be had for this job.")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hub_config.platform.sentences import describe_start
-from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.waiting import Waiting
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.objects import Seen, get_attempt, sort_out
 from offline_jobs.service.backends.volcano.explain import count_ahead, observe
@@ -22,7 +22,7 @@ from tests.unit.backends.recorded import load, look, see
 
 def say(found: Observation) -> str:
     assert found.reason is not None
-    return describe_start(Waiting(Stage(found.reason.value), found.facts))
+    return describe_start(Waiting(found.reason, found.facts))
 
 
 def keep_events(objects: dict[str, Any], *reasons: str, by: str = "") -> None:

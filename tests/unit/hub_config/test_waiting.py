@@ -12,10 +12,12 @@ import pytest
 
 from hub_config.platform.pod_starts import explain_pod, has_ended
 from hub_config.platform.sentences import describe_start
-from hub_config.platform.waiting import Stage, Waiting, quote
+from hub_config.platform.waiting import Waiting, quote
+from offline_jobs.contract.facts import Facts
+from offline_jobs.contract.states import Reason
 from tests.bed.record import load
 
-FACTS = {"class": "gpu", "image": "notebook"}
+FACTS: Facts = {"class": "gpu", "image": "notebook"}
 SESSION = Path(__file__).parents[2] / "golden" / "pods" / "session-small.json"
 
 #: Situation → the sentence where nobody looked at node claims.
@@ -55,7 +57,7 @@ def take(situation: str) -> tuple[Any, list[Any]]:
 
 
 def explain(pod: Any, events: list[Any], claims: list[Any] | None = None) -> Waiting:
-    return explain_pod(pod, events, claims, facts=FACTS, started=Stage.JUPYTER_START)
+    return explain_pod(pod, events, claims, facts=FACTS, started=Reason.JUPYTER_START)
 
 
 def say(pod: Any, events: list[Any], claims: list[Any] | None = None) -> str:
@@ -68,9 +70,9 @@ def test_what_a_session_waits_for(situation: str) -> None:
 
 
 def test_before_there_is_a_pod_a_machine_is_asked_for() -> None:
-    found = explain_pod(None, [], None, facts=FACTS, started=Stage.JUPYTER_START)
+    found = explain_pod(None, [], None, facts=FACTS, started=Reason.JUPYTER_START)
 
-    assert found == Waiting(Stage.NO_NODE, {**FACTS, "asking": True})
+    assert found == Waiting(Reason.NO_NODE, {**FACTS, "asking": True})
 
 
 def test_before_anybody_has_said_more_than_that_there_is_no_room() -> None:
@@ -182,7 +184,7 @@ def test_a_machine_that_was_meant_for_it_and_went_is_not_awaited() -> None:
     name = claim["metadata"]["name"]
 
     assert ask("waiting-for-machine", [claim]).facts["object"] == f"nodeclaim/{name}"
-    assert ask("waiting-for-machine", []).stage is Stage.NO_NODE
+    assert ask("waiting-for-machine", []).reason is Reason.NO_NODE
 
 
 def test_the_kubelet_took_the_pod_and_has_not_said_what_it_does() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from offline_jobs.contract.exits import Exit
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.run import Termination
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Ending, Evidence, Job, Observation, Standing
@@ -307,7 +308,7 @@ def test_trying_again(name: str) -> None:
 LAUNCHED = {"launched": NOON}
 BEGUN = {"launched": NOON, "contacted": NOON, "first_cell": NOON, "last_contact": NOON}
 STARTING = {"state": State.STARTING, "reason": Reason.KERNEL_START}
-SINCE_NOON = {"since": "2026-11-24T12:00:00+00:00"}
+SINCE_NOON: Facts = {"since": "2026-11-24T12:00:00+00:00"}
 CANCELLING = {"state": State.CANCELLING, "reason": None, "cancel_requested": NOON}
 STANDING_CANCELLING = Standing(State.CANCELLING)
 
@@ -329,9 +330,9 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], Observation, float, Step 
     "waiting for a node": (
         STARTING,
         LAUNCHED,
-        Observation("waiting", Reason.NO_NODE, {"pool": "jobs"}),
+        Observation("waiting", Reason.NO_NODE, {"class": "gpu"}),
         0,
-        Stand(Standing(State.STARTING, Reason.NO_NODE, {"pool": "jobs", **SINCE_NOON})),
+        Stand(Standing(State.STARTING, Reason.NO_NODE, {"class": "gpu", **SINCE_NOON})),
     ),
     "cancelled in the line": (
         {"cancel_requested": NOON},
@@ -488,7 +489,7 @@ PULLING = Observation("waiting", Reason.IMAGE_PULL)
 NO_VOLUME = Observation(
     "waiting",
     Reason.IMAGE_PULL,
-    {"asking": True, "hindrance": "volume", "said": "timed out"},
+    {"asking": True, "hindrance": Hindrance.VOLUME, "said": "timed out"},
 )
 NO_START = Observation("waiting", Reason.KERNEL_START, {"failing": True})
 IN_LINE = Observation("waiting", Reason.QUEUE_QUOTA, {"ahead": 0})
@@ -534,9 +535,9 @@ GIVEN_UP: dict[str, tuple[list[tuple[int, Observation]], int, Cause, int]] = {
 }
 
 #: What is told of a job that was given up for no cause of its own.
-OBSTACLES = {
-    "a volume cannot be mounted": {"hindrance": "volume", "message": "timed out"},
-    "the container cannot be started": {"hindrance": "end"},
+OBSTACLES: dict[str, Facts] = {
+    "a volume cannot be mounted": {"hindrance": Hindrance.VOLUME, "message": "timed out"},
+    "the container cannot be started": {"hindrance": Hindrance.END},
 }
 
 NOT_GIVEN_UP: dict[str, list[tuple[int, Observation]]] = {
@@ -586,7 +587,7 @@ def test_what_cannot_start_is_given_up_in_time(name: str) -> None:
     assert decide(View(job, attempt, RUNNING), after(10**6), PATIENCE) == Stop(force=True)
     for last in (ended(removed=True), ended(exit_code=13), ended(), ABSENT):
         step = decide(View(job, attempt, last), after(10**6), PATIENCE)
-        facts: dict[str, object] = {"waited_seconds": waited}
+        facts: Facts = {"waited_seconds": waited}
         if cause is Cause.INTERNAL:
             facts |= OBSTACLES[name]
         assert step == Finish(Ending(State.FAILED, cause, facts))

@@ -34,9 +34,3 @@ JOB_FIELDS = (
 
 #: A change of a job's state in an answer.
 TURN_FIELDS = ("at", "attempt", "state", "reason", "cause", "facts", "sentence")
-
-#: Environment of a session that the server extension reads.
-ENV_SERVICE_URL = "OFFLINE_JOBS_URL"
-ENV_GROUP = "OFFLINE_JOBS_GROUP"
-ENV_IMAGE = "OFFLINE_JOBS_IMAGE"
-ENV_CLASS = "OFFLINE_JOBS_CLASS"

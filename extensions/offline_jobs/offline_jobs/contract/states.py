@@ -28,7 +28,7 @@ TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 
 class Reason(StrEnum):
-    """What a queued or starting job waits for."""
+    """What a queued or starting job waits for, or a session; no job for the last."""
 
     SERVICE = "service"
     LOCAL_SLOTS = "local-slots"
@@ -39,6 +39,7 @@ class Reason(StrEnum):
     KERNEL_START = "kernel-start"
     CLUSTER_UNREACHABLE = "cluster-unreachable"
     HUB_UNREACHABLE = "hub-unreachable"
+    JUPYTER_START = "jupyter-start"
 
 
 class Cause(StrEnum):

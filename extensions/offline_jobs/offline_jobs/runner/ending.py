@@ -20,7 +20,7 @@ DEFAULT_TERMINATION_FILE = Path("/dev/termination-log")
 
 
 @dataclass(frozen=True)
-class Ending:
+class RunEnd:
     """How a run ended. ``error`` is that of the record."""
 
     outcome: str
@@ -29,25 +29,25 @@ class Ending:
     error: dict[str, str] | None = None
 
 
-SUCCEEDED = Ending(State.SUCCEEDED.value, Exit.SUCCEEDED)
+SUCCEEDED = RunEnd(State.SUCCEEDED.value, Exit.SUCCEEDED)
 
 
 class RunFailedError(Exception):
     """The run cannot go on; carries how it ends."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: RunEnd) -> None:
         super().__init__(ending.message)
         self.ending = ending
 
 
 def refused(message: str) -> RunFailedError:
     """What was asked for cannot run here: an unknown kernel, a missing folder (exit 20)."""
-    return RunFailedError(Ending(Cause.REFUSED.value, Exit.BAD_SPECIFICATION, message))
+    return RunFailedError(RunEnd(Cause.REFUSED.value, Exit.BAD_SPECIFICATION, message))
 
 
 def bad_specification(message: str) -> RunFailedError:
     """The specification cannot be understood (exit 20)."""
-    return RunFailedError(Ending(Cause.INTERNAL.value, Exit.BAD_SPECIFICATION, message))
+    return RunFailedError(RunEnd(Cause.INTERNAL.value, Exit.BAD_SPECIFICATION, message))
 
 
 class TerminationMessage:

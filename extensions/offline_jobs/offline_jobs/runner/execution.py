@@ -1,7 +1,7 @@
 """One run from its specification to its end: what ``python -m offline_jobs.runner`` does.
 
 Launches the kernel, lets papermill inject the parameters and call the engine, turns every way in
-which that can end into one :class:`~offline_jobs.runner.ending.Ending`, and hands over what is
+which that can end into one :class:`~offline_jobs.runner.ending.RunEnd`, and hands over what is
 left: the notebook and the record to the home, both and the log to the service, the short form to
 the termination message. Called by ``__main__``.
 """
@@ -23,7 +23,7 @@ from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.runner import ending, processes, spec
-from offline_jobs.runner.ending import SUCCEEDED, Ending, RunFailedError, TerminationMessage
+from offline_jobs.runner.ending import SUCCEEDED, RunEnd, RunFailedError, TerminationMessage
 from offline_jobs.runner.handing import ServiceCopier
 from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
 from offline_jobs.runner.packages import find_lock, find_search_path, list_packages
@@ -118,7 +118,7 @@ class Execution:
         )
         self.service_copier = ServiceCopier(self.surroundings.client, self.transcript.content)
 
-    def run(self) -> Ending:
+    def run(self) -> RunEnd:
         """Run the notebook, hand over the result, and say how it ended."""
         try:
             end = self._run()
@@ -131,7 +131,7 @@ class Execution:
         finally:
             self.transcript.close()
 
-    def _run(self) -> Ending:
+    def _run(self) -> RunEnd:
         """Every way in which a run can end, in one place."""
         try:
             self._prepare()
@@ -140,25 +140,25 @@ class Execution:
             return error.ending
         except RunStoppedError as error:
             outcome, code, message = _STOPPED[error.reason]
-            return Ending(outcome, code, message)
+            return RunEnd(outcome, code, message)
         except OutputLostError as error:
             return _output_lost(error)
         except KernelStartError as error:
             # Nothing has run yet, so another attempt is safe.
-            return Ending(Cause.KERNEL_DIED.value, Exit.INFRASTRUCTURE, str(error))
+            return RunEnd(Cause.KERNEL_DIED.value, Exit.INFRASTRUCTURE, str(error))
         except Exception as error:  # noqa: BLE001 - whatever it is, what was done is handed over
             return self._unexpected(error)
         return SUCCEEDED
 
-    def _unexpected(self, error: Exception) -> Ending:
+    def _unexpected(self, error: Exception) -> RunEnd:
         LOG.error("the run broke", exc_info=error)
         said = describe_error(error) if isinstance(error, OSError) else str(error)
         message = f"The runner broke: {type(error).__name__}: {said}"
         if self.reporter.cell:
-            return Ending(Cause.INTERNAL.value, _EXIT_OF_A_BUG, message)
+            return RunEnd(Cause.INTERNAL.value, _EXIT_OF_A_BUG, message)
         if isinstance(error, OSError):
-            return Ending(Cause.INTERNAL.value, Exit.INFRASTRUCTURE, message)
-        return Ending(Cause.INTERNAL.value, Exit.BAD_SPECIFICATION, message)
+            return RunEnd(Cause.INTERNAL.value, Exit.INFRASTRUCTURE, message)
+        return RunEnd(Cause.INTERNAL.value, Exit.BAD_SPECIFICATION, message)
 
     def _prepare(self) -> None:
         specification = self.specification
@@ -266,7 +266,7 @@ class Execution:
         is_first = self.reporter.cell == 0
         if not self.termination.write(message, durable=is_first) and is_first:
             raise RunFailedError(
-                Ending(
+                RunEnd(
                     Cause.INTERNAL.value,
                     Exit.INFRASTRUCTURE,
                     "The runner cannot keep the number of the cell that it begins.",
@@ -284,13 +284,13 @@ class Execution:
             # Before the first cell has ended there is nothing that anybody would look for.
             self.service_copier.offer(notebook)
 
-    def _kernel_died(self, kernel: Kernel) -> Ending:
+    def _kernel_died(self, kernel: Kernel) -> RunEnd:
         said = kernel.last_output()
         if said:
             self.transcript.line(f"[the kernel process said]\n{said}")
-        return Ending(Cause.KERNEL_DIED.value, Exit.KERNEL_DIED, "the kernel died")
+        return RunEnd(Cause.KERNEL_DIED.value, Exit.KERNEL_DIED, "the kernel died")
 
-    def _hand_over(self, end: Ending) -> Ending:
+    def _hand_over(self, end: RunEnd) -> RunEnd:
         """Termination message first, then the home, then the service, in bounded time."""
         ended = _now()
         if self._looking is not None:
@@ -328,7 +328,7 @@ class Execution:
             )
         )
 
-    def _record(self, end: Ending, ended: str, packages: bytes) -> ResultRecord:
+    def _record(self, end: RunEnd, ended: str, packages: bytes) -> ResultRecord:
         specification, reporter = self.specification, self.reporter
         _, peak, limit = self.watchdog.memory()
         lock = find_lock(sys.prefix)
@@ -370,18 +370,18 @@ class Execution:
         return {name: source for name, source in sources.items() if name not in given}
 
 
-def _cell_error(failure: "Failure") -> Ending:
+def _cell_error(failure: "Failure") -> RunEnd:
     details = {
         "name": clean(failure.name),
         "value": clean(failure.value)[:2000],
         "cell": str(failure.number),
     }
-    return Ending(Cause.CELL_ERROR.value, Exit.CELL_FAILED, "a cell raised", details)
+    return RunEnd(Cause.CELL_ERROR.value, Exit.CELL_FAILED, "a cell raised", details)
 
 
-def _output_lost(error: OutputLostError) -> Ending:
+def _output_lost(error: OutputLostError) -> RunEnd:
     message = f"the result cannot be written to the home: {error}"
-    return Ending(Cause.OUTPUT_LOST.value, Exit.OUTPUT_LOST, message)
+    return RunEnd(Cause.OUTPUT_LOST.value, Exit.OUTPUT_LOST, message)
 
 
 def _escape(path: Path) -> str:
@@ -389,7 +389,7 @@ def _escape(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-def execute(surroundings: Surroundings, stopping: Stopping, begun: float) -> Ending:
+def execute(surroundings: Surroundings, stopping: Stopping, begun: float) -> RunEnd:
     """Fetch the specification and run it."""
     termination = TerminationMessage(surroundings.termination_file)
     try:
@@ -398,7 +398,7 @@ def execute(surroundings: Surroundings, stopping: Stopping, begun: float) -> End
         end = error.ending
         if stopping.reason is not None:
             outcome, code, message = _STOPPED[stopping.reason]
-            end = Ending(outcome, code, message)
+            end = RunEnd(outcome, code, message)
         termination.write(Termination(outcome=end.outcome, exit_code=int(end.exit_code)))
         return end
     with tempfile.TemporaryDirectory(prefix="offline-job-") as folder:

@@ -18,7 +18,7 @@ from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.run import Specification
 from offline_jobs.contract.states import Cause
 from offline_jobs.runner import ending
-from offline_jobs.runner.ending import Ending, RunFailedError
+from offline_jobs.runner.ending import RunEnd, RunFailedError
 from offline_jobs.runner.service_client import (
     ServiceAwayError,
     ServiceClient,
@@ -110,7 +110,7 @@ def load_specification(
         data = retry(client.fetch_specification, surroundings.patience_seconds, wait)
     except ServiceAwayError as error:
         raise RunFailedError(
-            Ending(
+            RunEnd(
                 Cause.INTERNAL.value,
                 Exit.INFRASTRUCTURE,
                 f"The jobs service could not be reached: {error}",
@@ -192,7 +192,7 @@ def wait_for_home(home: Path, seconds: float, wait: Callable[[float], bool]) -> 
             return
         if time.monotonic() > deadline:
             raise RunFailedError(
-                Ending(Cause.INTERNAL.value, Exit.INFRASTRUCTURE, "Your home is not there")
+                RunEnd(Cause.INTERNAL.value, Exit.INFRASTRUCTURE, "Your home is not there")
             )
 
 

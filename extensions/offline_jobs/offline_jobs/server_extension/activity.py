@@ -13,11 +13,11 @@ from typing import Any
 from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 from tornado.ioloop import PeriodicCallback
 
+from offline_jobs.contract.session import ENV_LONGEST
+
 #: Name of our entry among jupyter_server's times of activity.
 ACTIVITY = "offline_jobs_busy_kernel"
 LOOK_SECONDS = 30.0
-#: Seconds that a session of this class may last; absent: no end to what counts.
-ENV_LONGEST_SESSION = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
 
 
 def is_activity(states: Iterable[str], started: datetime, now: datetime, longest: float) -> bool:
@@ -36,7 +36,7 @@ def is_activity(states: Iterable[str], started: datetime, now: datetime, longest
 
 def longest_session(environment: Mapping[str, str]) -> float:
     """Seconds that this session may last; 0 when it is not said."""
-    text = environment.get(ENV_LONGEST_SESSION, "")
+    text = environment.get(ENV_LONGEST, "")
     return float(text) if text.isdecimal() else 0.0
 
 

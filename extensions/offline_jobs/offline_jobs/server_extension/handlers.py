@@ -17,12 +17,8 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado.web import authenticated
 
-from offline_jobs.contract.job import (
-    ENV_CLASS,
-    ENV_GROUP,
-    ENV_IMAGE,
-    SUBMISSION_FIELDS,
-)
+from offline_jobs.contract.job import SUBMISSION_FIELDS
+from offline_jobs.contract.session import ENV_CLASS, ENV_GROUP, ENV_IMAGE
 from offline_jobs.server_extension.notebook import (
     NotebookRefused,
     contents_path,

@@ -11,9 +11,9 @@ from http import HTTPStatus
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
 
-from offline_jobs.contract.job import ENV_SERVICE_URL
 from offline_jobs.contract.names import API_PREFIX
 from offline_jobs.contract.run import MAX_NOTEBOOK_BYTES
+from offline_jobs.contract.session import ENV_SERVICE_URL
 
 CONNECT_SECONDS = 5.0
 #: A submission of a large notebook is parsed before it is answered.

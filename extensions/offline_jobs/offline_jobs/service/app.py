@@ -39,7 +39,7 @@ from offline_jobs.service.web.applications import build_public_app, build_runs_a
 from offline_jobs.service.web.connections import Connection
 from offline_jobs.service.web.identity import HubIdentity, TokenOwners
 from offline_jobs.service.web.login import Sessions
-from offline_jobs.service.web.services import Services, Site
+from offline_jobs.service.web.rooms import Addresses, Rooms
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             ),
         )
         backend.start(reconciler.wake)
-        services = Services(
+        rooms = Rooms(
             store=store,
             objects=objects,
             tokens=tokens,
@@ -97,11 +97,13 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             catalogue=catalogue,
             intake=Intake(store, catalogue, measure, settings.open_jobs_per_user, reconciler.wake),
             access=Access(store, catalogue),
-            site=Site(settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri),
+            addresses=Addresses(
+                settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri
+            ),
             wake=reconciler.wake,
         )
         public = build_public_app(
-            services, HubIdentity(TokenOwners(hub), sessions), sessions=sessions, hub=hub
+            rooms, HubIdentity(TokenOwners(hub), sessions), sessions=sessions, hub=hub
         )
         housekeeping = Housekeeping(store, backend, objects, changes)
         loops = [
@@ -110,7 +112,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         ]
         servers = [
             (build_server(public), ground.public),
-            (build_server(build_runs_app(services)), ground.runs),
+            (build_server(build_runs_app(rooms)), ground.runs),
         ]
         try:
             await _run(servers, loops, stop, settings, reconciler, public)

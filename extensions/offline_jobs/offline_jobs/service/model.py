@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from hub_config.platform.waiting import Hindrance
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
+from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Cause, Reason, State
 
 
@@ -40,7 +41,7 @@ class Job:
     state: State
     reason: Reason | None
     cause: Cause | None
-    facts: Mapping[str, Any]
+    facts: Facts
     attempt: int
     cell: int
     total: int
@@ -83,7 +84,22 @@ class Turn:
     state: State
     reason: Reason | None
     cause: Cause | None
-    facts: Mapping[str, Any]
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class SessionTurn:
+    """A change of a session's state, or of what its start waits for, as the hub told it."""
+
+    session: str
+    number: int
+    at: datetime
+    owner: str
+    group: str
+    image: str
+    machine_class: str
+    state: SessionState
+    reason: Reason | None
 
 
 @dataclass(frozen=True)
@@ -145,7 +161,7 @@ class Observation:
 
     phase: str
     reason: Reason | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
     handle: Mapping[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
     begun: datetime | None = None
@@ -157,7 +173,7 @@ class Standing:
 
     state: State
     reason: Reason | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
@@ -170,7 +186,7 @@ class Ending:
 
     state: State
     cause: Cause | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
     cell: int = 0
     total: int = 0
     memory_bytes: int = 0

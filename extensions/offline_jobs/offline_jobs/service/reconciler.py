@@ -20,6 +20,7 @@ from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import build_person
 from hub_config.platform.workspace import Kind, Workspace, build_workspace
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.names import RUNS_PREFIX
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.backends.backend import Backend, Launch
@@ -35,8 +36,6 @@ from offline_jobs.service.errors import (
 )
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
-from offline_jobs.service.rules.causes import KEPT_CELLS
-from offline_jobs.service.rules.sentences import NEVER_STARTED, NOT_IN_CATALOGUE, NOT_MEMBER
 from offline_jobs.service.rules.steps import Held, Patience, Step, View, arrange, decide
 from offline_jobs.service.rules.tries import Tries
 from offline_jobs.service.store.store import Store
@@ -316,7 +315,7 @@ class Reconciler:
         if ending.state is not State.FAILED or ending.record is not None or not ending.cell:
             return ending
         kept = await asyncio.to_thread(self._count_kept, view.job.id, view.attempt.number)
-        return replace(ending, facts={**ending.facts, KEPT_CELLS: kept})
+        return replace(ending, facts={**ending.facts, "kept_cells": kept})
 
     async def _mark_launched(self, view: View, handle: Mapping[str, Any]) -> None:
         await asyncio.to_thread(
@@ -340,12 +339,12 @@ class Reconciler:
             _log.warning("%s; it is tried again", e, exc_info=not isinstance(e, BackendError))
             if failing >= self._patience.launch_seconds:
                 reason = e.reason if isinstance(e, BackendError) else ""
-                facts = {NEVER_STARTED: reason or "an error of the service"}
+                facts: Facts = {"never_started": reason or "an error of the service"}
                 await self._give_up(view, Cause.INTERNAL, facts)
         else:
             self._tries.forget(name)
 
-    async def _give_up(self, view: View, cause: Cause, facts: Mapping[str, Any]) -> None:
+    async def _give_up(self, view: View, cause: Cause, facts: Facts) -> None:
         """End a job that shall not be started, once it is sure that it never starts."""
         name = view.attempt.object_name
         await self._backend.stop(name, force=True)
@@ -358,10 +357,10 @@ class Reconciler:
         job, attempt = view.job, view.attempt
         workspace = self._workspace(job)
         if workspace is None:
-            await self._give_up(view, Cause.REFUSED, {NOT_IN_CATALOGUE: self._missing(job)})
+            await self._give_up(view, Cause.REFUSED, {"not_in_catalogue": self._missing(job)})
             return
         if job.request.group not in await self._ask_groups(job.owner):
-            await self._give_up(view, Cause.REFUSED, {NOT_MEMBER: job.request.group})
+            await self._give_up(view, Cause.REFUSED, {"not_member": job.request.group})
             return
         notebook = await asyncio.to_thread(self._store.snapshot, job.id)
         launch = Launch(

@@ -6,25 +6,14 @@ exit code. The last three are all that is left when the runner was killed. Pure.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from hub_config.platform.waiting import Hindrance
 from offline_jobs.contract.exits import Exit
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.run import ResultRecord, Termination
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job
-from offline_jobs.service.rules.deadlines import WAITED_SECONDS, why_given_up
+from offline_jobs.service.rules.deadlines import why_given_up
 
-#: Fact of an interrupted job: that it wrote more to its scratch folder than its class has.
-FILLED_SCRATCH = "filled_scratch"
-#: The cell that failed, where the notebook went on to a later one.
-ERROR_CELL = "error_cell"
-#: The notebook succeeded before its last cell.
-ENDED_ITSELF = "ended_itself"
-#: What kept it from starting, a :class:`~hub_config.platform.waiting.Hindrance`.
-HINDRANCE = "hindrance"
-#: How many cells are finished in the notebook that is kept, where its runner could not say its end.
-KEPT_CELLS = "kept_cells"
 #: A runner that vanished this close to its memory's limit was killed for memory.
 _NEARLY_FULL = 0.95
 _MESSAGE_CHARACTERS = 500
@@ -70,14 +59,14 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
         state, cause = State.SUCCEEDED, None
         # Without a record the last cell that was heard of may be any.
         is_early = record is not None and 0 < record.cell < record.total
-        facts = {ENDED_ITSELF: True} if is_early else {}
+        facts = {"ended_itself": True} if is_early else {}
     elif wanted and outcome in (_CANCELLED, Cause.INTERRUPTED, Cause.REMOVED):
         state, cause = State.CANCELLED, None
     elif overtime and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, Cause.TIME_LIMIT
     elif given_up and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, given_up
-        facts[WAITED_SECONDS] = job.facts[WAITED_SECONDS]
+        facts["waited_seconds"] = job.facts["waited_seconds"]
         if given_up is Cause.INTERNAL:
             # Of what was said last, how we ended it would be no reason.
             facts.pop("message", None)
@@ -158,28 +147,28 @@ def _was_nearly_full(attempt: Attempt, evidence: Evidence) -> bool:
     return any(limit and used >= _NEARLY_FULL * limit for used, limit in words)
 
 
-def _find_obstacle(facts: Mapping[str, Any]) -> dict[str, Any]:
+def _find_obstacle(facts: Facts) -> Facts:
     """What kept a job from starting until it was given up; without another word its container."""
     said = facts.get("said")
     return {
-        HINDRANCE: facts.get(HINDRANCE, Hindrance.END),
+        "hindrance": facts.get("hindrance", Hindrance.END),
         **({"message": str(said)[:_MESSAGE_CHARACTERS]} if said else {}),
     }
 
 
-def _facts(record: ResultRecord | None, evidence: Evidence) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
+def _facts(record: ResultRecord | None, evidence: Evidence) -> Facts:
+    facts: Facts = {}
     if record is not None and record.error:
         facts["error_name"] = str(record.error.get("name", ""))[:_MESSAGE_CHARACTERS]
         facts["error_value"] = str(record.error.get("value", ""))[:_MESSAGE_CHARACTERS]
         number = str(record.error.get("cell", ""))
         if number.isdecimal() and 0 < int(number) < record.cell:
-            facts[ERROR_CELL] = int(number)
+            facts["error_cell"] = int(number)
     message = (record.message if record else "") or evidence.message
     if message:
         facts["message"] = message[:_MESSAGE_CHARACTERS]
     if evidence.filled_scratch:
-        facts[FILLED_SCRATCH] = True
+        facts["filled_scratch"] = True
     if evidence.hindrance:
-        facts[HINDRANCE] = evidence.hindrance
+        facts["hindrance"] = evidence.hindrance
     return facts

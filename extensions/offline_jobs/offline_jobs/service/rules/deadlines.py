@@ -10,13 +10,10 @@ is seen of its object on its way out. :mod:`~offline_jobs.service.rules.causes` 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import Cause, Reason
 from offline_jobs.service.model import Job, Standing
-
-#: Facts of a hindered job: since when (ISO 8601); how long it was, once that was too long.
-SINCE, WAITED_SECONDS = "since", "waited_seconds"
 
 
 def measure(job: Job, standing: Standing, now: datetime, limits: Mapping[Cause, float]) -> Standing:
@@ -32,21 +29,21 @@ def measure(job: Job, standing: Standing, now: datetime, limits: Mapping[Cause, 
     if cause is None:
         return standing
     since = now
-    if _find_hindrance(job.reason, job.facts) is cause and SINCE in job.facts:
-        since = datetime.fromisoformat(job.facts[SINCE])
-    facts = {**standing.facts, SINCE: since.isoformat()}
+    if _find_hindrance(job.reason, job.facts) is cause and "since" in job.facts:
+        since = datetime.fromisoformat(job.facts["since"])
+    facts: Facts = {**standing.facts, "since": since.isoformat()}
     waited = (now - since).total_seconds()
     if waited >= limits[cause]:
-        facts[WAITED_SECONDS] = int(waited)
+        facts["waited_seconds"] = int(waited)
     return replace(standing, facts=facts)
 
 
 def why_given_up(job: Job) -> Cause | None:
     """The cause for which a job that has not ended was given up; ``None``: it was not."""
-    return _find_hindrance(job.reason, job.facts) if WAITED_SECONDS in job.facts else None
+    return _find_hindrance(job.reason, job.facts) if "waited_seconds" in job.facts else None
 
 
-def _find_hindrance(reason: Reason | None, facts: Mapping[str, Any]) -> Cause | None:
+def _find_hindrance(reason: Reason | None, facts: Facts) -> Cause | None:
     """What a job fails for if this lasts; a machine that comes and goes is none all the while."""
     if facts.get("hindrance") or (reason is Reason.KERNEL_START and facts.get("failing") is True):
         return Cause.INTERNAL

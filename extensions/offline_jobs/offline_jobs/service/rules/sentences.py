@@ -11,23 +11,11 @@ from dataclasses import dataclass, replace
 
 from hub_config.platform.catalogue import InstanceClass
 from hub_config.platform.sentences import describe_start
-from hub_config.platform.waiting import Hindrance, Stage, Waiting, quote
+from hub_config.platform.waiting import Waiting, quote
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules import amounts
-from offline_jobs.service.rules.causes import (
-    ENDED_ITSELF,
-    ERROR_CELL,
-    FILLED_SCRATCH,
-    HINDRANCE,
-    KEPT_CELLS,
-)
-
-#: Fact of a job that no backend could launch: why not.
-NEVER_STARTED = "never_started"
-#: Facts of a job that was refused: what the catalogue has no more, the group its owner is not in.
-NOT_IN_CATALOGUE = "not_in_catalogue"
-NOT_MEMBER = "not_member"
 
 
 @dataclass(frozen=True)
@@ -89,12 +77,12 @@ def _describe_reason(job: Job) -> str:
             return "The cluster cannot be reached now; the job keeps its place"
         case Reason.HUB_UNREACHABLE:
             return "The hub does not say now who is in its group; the job keeps its place"
-    names = {
+    names: Facts = {
         "class": job.request.machine_class,
         "group": job.request.group,
         "image": job.request.image,
     }
-    return describe_start(Waiting(Stage(job.reason.value), {**job.facts, **names}))
+    return describe_start(Waiting(job.reason, {**job.facts, **names}))
 
 
 def _place(job: Job) -> str:
@@ -110,7 +98,7 @@ def _in_cell(job: Job) -> str:
 def _done(job: Job) -> str:
     if not job.total and job.has_result:
         return "Finished: the notebook has no cell to run"
-    is_early = job.facts.get(ENDED_ITSELF) is True
+    is_early = job.facts.get("ended_itself") is True
     if is_early:
         words = f"Finished in cell {job.cell} of {job.total}"
     else:
@@ -130,7 +118,7 @@ def _failed(job: Job, larger: InstanceClass | None) -> Words:
 
 def _cell_error(job: Job) -> Words:
     kept = _kept(job)
-    if ERROR_CELL in job.facts:
+    if "error_cell" in job.facts:
         kept = f"The notebook went on to cell {job.cell}; all of it is kept."
     return Words(_raised(job), _join(kept, "Mend the notebook and submit it again."))
 
@@ -158,7 +146,7 @@ def _time_limit(job: Job) -> Words:
 
 
 def _interrupted(job: Job) -> Words:
-    if job.facts.get(FILLED_SCRATCH) is True:
+    if job.facts.get("filled_scratch") is True:
         step = "Write less to $SCRATCH at a time, or choose a class with more room there."
         return Words(f"The scratch folder was full{_in_cell(job)}", _join(_kept(job), step))
     tries = f" after {job.attempt} tries" if job.attempt > 1 else ""
@@ -183,13 +171,13 @@ def _image_pull(job: Job) -> Words:
 
 
 def _refused(job: Job) -> Words:
-    gone = job.facts.get(NOT_IN_CATALOGUE)
+    gone = job.facts.get("not_in_catalogue")
     if isinstance(gone, list) and gone:
         return Words(
             f"Refused: {quote(' and '.join(map(str, gone)))} can no longer be chosen",
             "Choose another group, image or class, or ask an administrator.",
         )
-    if group := job.facts.get(NOT_MEMBER):
+    if group := job.facts.get("not_member"):
         return Words(
             f"Refused: {job.owner} is not in group {group} any more",
             "Submit it for another group, or ask an administrator.",
@@ -213,7 +201,7 @@ def _output_lost(job: Job) -> Words:
 
 def _internal(job: Job) -> Words:
     step = "Run it again; if it fails the same way, tell an administrator."
-    if reason := job.facts.get(NEVER_STARTED):
+    if reason := job.facts.get("never_started"):
         return Words(f"It could not be started: {quote(reason)}", step)
     tries = f" in {job.attempt} tries" if job.attempt > 1 else ""
     words = f"It could not be run{_in_cell(job)}{tries}{_because(job)}"
@@ -240,7 +228,7 @@ _HINDERED: Mapping[str, str] = {
 
 
 def _raised(job: Job) -> str:
-    number = job.facts.get(ERROR_CELL) or job.cell
+    number = job.facts.get("error_cell") or job.cell
     place = f"Cell {number}" if number else "A cell"
     name = quote(job.facts.get("error_name") or "an error")
     value = quote(job.facts.get("error_value") or "")
@@ -249,14 +237,14 @@ def _raised(job: Job) -> str:
 
 def _kept(job: Job) -> str | None:
     """What there is of a run that ended in a cell."""
-    done = min(job.cell - 1, job.facts.get(KEPT_CELLS, job.cell))
+    done = min(job.cell - 1, job.facts.get("kept_cells", job.cell))
     if done < 1:
         return None
     return "Cell 1 is finished and kept." if done == 1 else f"Cells 1–{done} are finished and kept."
 
 
 def _because(job: Job) -> str:
-    words = _HINDERED.get(job.facts.get(HINDRANCE, ""), "")
+    words = _HINDERED.get(job.facts.get("hindrance", ""), "")
     message = quote(job.facts.get("message") or "")
     return "".join(f": {part}" for part in (words, message) if part)
 

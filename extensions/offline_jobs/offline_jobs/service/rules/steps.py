@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
-from offline_jobs.service.rules.causes import HINDRANCE, judge, may_try_again
+from offline_jobs.service.rules.causes import judge, may_try_again
 from offline_jobs.service.rules.deadlines import measure, why_given_up
 from offline_jobs.service.rules.line import form_line
 
@@ -141,7 +142,7 @@ def arrange(
         if isinstance(step, Start) and name in held.resting:
             continue
         if name in line.ahead:
-            ahead = {"ahead": line.ahead[name]}
+            ahead: Facts = {"ahead": line.ahead[name]}
             step = _stand(view.job, Standing(State.QUEUED, Reason.LOCAL_SLOTS, ahead))
         if step is not None:
             planned.append((view, step))
@@ -261,20 +262,16 @@ def _after_end(view: View, evidence: Evidence, now: datetime, patience: Patience
         if attempt.number < MAX_ATTEMPTS:
             return TryAgain(ending)
         # What stood in the way each time is the cause, if the last attempt could say it.
-        is_known = bool(ending.facts.get("message") or ending.facts.get(HINDRANCE))
+        is_known = bool(ending.facts.get("message") or ending.facts.get("hindrance"))
         cause = ending.cause if is_known else Cause.INTERRUPTED
-        facts = {**ending.facts, "attempts": attempt.number}
+        facts: Facts = {**ending.facts, "attempts": attempt.number}
         return Finish(replace(ending, cause=cause, facts=facts))
     return Finish(ending)
 
 
 def is_new(job: Job, standing: Standing) -> bool:
     """Whether it is not what is stored."""
-    return (job.state, job.reason, dict(job.facts)) != (
-        standing.state,
-        standing.reason,
-        dict(standing.facts),
-    )
+    return (job.state, job.reason, job.facts) != (standing.state, standing.reason, standing.facts)
 
 
 def _new(job: Job, standing: Standing) -> Standing | None:

@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import Departing
-from offline_jobs.service.store import queries
+from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.database import Database
-from offline_jobs.service.store.tables import jobs, ledger
+from offline_jobs.service.store.tables import jobs
 from offline_jobs.service.store.versions import next_version, touch
 
 #: How long after the last word about a departure nothing is taken in that name.
@@ -80,7 +80,7 @@ class Departures:
                 raise Departing(owner)
             version = next_version(connection, keeper)
             moved = update(jobs).where(jobs.c.owner == owner).values(owner=keeper, version=version)
-            connection.execute(update(ledger).where(ledger.c.owner == owner).values(owner=keeper))
+            ledger.rename_owner(connection, owner, keeper)
             ids = list(connection.execute(moved.returning(jobs.c.id)).scalars())
             # What was read in the old name is out of date.
             next_version(connection, owner)

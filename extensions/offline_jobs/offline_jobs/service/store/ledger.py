@@ -1,18 +1,20 @@
-"""The ledger: each change of a job's state, or of what it waits for, is one row that stays.
+"""The ledger: each change of a state, or of what is waited for, is one row that stays.
 
-Written in the transaction of the change itself. For the rooms of the store alone.
+A job's are written in the transaction of the change itself, a session's when the hub tells them.
+For the rooms of the store alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import Cause, Reason, State
-from offline_jobs.service.model import Job, Turn
-from offline_jobs.service.store.tables import ledger
+from offline_jobs.service.model import Job, SessionTurn, Turn
+from offline_jobs.service.store.tables import ledger, sessions
 
 _COLUMNS = [ledger.c[field.name] for field in fields(Turn)]
 
@@ -24,7 +26,7 @@ def enter(
     *,
     previous: State | None,
     cause: Cause | None = None,
-    facts: Mapping[str, Any] | None = None,
+    facts: Facts | None = None,
 ) -> None:
     """Write that a job came to be where it is now.
 
@@ -53,7 +55,7 @@ def enter(
         state=job.state,
         reason=job.reason,
         cause=cause or job.cause,
-        facts=dict(job.facts if facts is None else facts),
+        facts=job.facts if facts is None else facts,
     )
     connection.execute(insert(ledger).values(asdict(turn)))
 
@@ -62,6 +64,27 @@ def read_turns(connection: Connection, job_id: str) -> list[Turn]:
     """All changes of a job, in order."""
     statement = select(*_COLUMNS).where(ledger.c.job == job_id).order_by(ledger.c.number)
     return [_build(dict(row._mapping)) for row in connection.execute(statement)]
+
+
+def keep_sessions(connection: Connection, turns: Sequence[SessionTurn]) -> int:
+    """Write what the ledger does not have yet of these turns of sessions; how many these are."""
+    names = {turn.session for turn in turns}
+    statement = select(sessions.c.session, sessions.c.number).where(sessions.c.session.in_(names))
+    there = {tuple(row) for row in connection.execute(statement)}
+    news = {
+        (turn.session, turn.number): asdict(turn)
+        for turn in turns
+        if (turn.session, turn.number) not in there
+    }
+    if news:
+        connection.execute(insert(sessions), list(news.values()))
+    return len(news)
+
+
+def rename_owner(connection: Connection, owner: str, keeper: str) -> None:
+    """Let what was a person's be another name's."""
+    for table in (ledger, sessions):
+        connection.execute(update(table).where(table.c.owner == owner).values(owner=keeper))
 
 
 def _build(values: dict[str, Any]) -> Turn:

@@ -29,7 +29,7 @@ from offline_jobs.service.errors import (
     TooManyJobs,
     Unavailable,
 )
-from offline_jobs.service.model import Attempt, Job, NewJob, Turn
+from offline_jobs.service.model import Attempt, Job, NewJob, SessionTurn, Turn
 from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.departures import Departures
@@ -91,6 +91,17 @@ class Store:
                 pass
             trouble = self._database.trouble
         return trouble.message if trouble else ""
+
+    # Sessions.
+
+    def keep_turns(self, turns: Sequence[SessionTurn]) -> int:
+        """Keep changes of sessions in the ledger.
+
+        Returns:
+            how many it did not have yet.
+        """
+        with self._database.write() as connection:
+            return ledger.keep_sessions(connection, turns)
 
     # Submission.
 

@@ -3,9 +3,10 @@
 ``jobs`` and ``attempts`` are the record; what was asked for is one column of a job, with beside it
 what jobs are looked up by; ``snapshots`` holds the notebooks as submitted,
 ``owners`` a version per owner (the base of ETags), ``ledger`` each change of a job's state, also of
-jobs whose record is deleted, ``removals`` what is still to be cleared away
-after an owner deleted a record. Words (states, reasons, causes) are plain strings, so that a new
-one needs no migration. Only :mod:`~offline_jobs.service.store.store` reads this module; the
+jobs whose record is deleted, ``sessions`` each change of a session's, as the hub told it,
+``removals`` what is still to be cleared away after an owner deleted a record. Words (states,
+reasons, causes) are plain strings, so that a new one needs no migration.
+Only :mod:`~offline_jobs.service.store.store` reads this module; the
 migrations repeat it, and a test holds the two equal.
 """
 
@@ -148,6 +149,22 @@ ledger = Table(
     Column("facts", JSON, nullable=False),
     Index("ix_ledger_job_number", "job", "number"),
     Index("ix_ledger_owner", "owner"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("group", String(64), nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("machine_class", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Index("ix_sessions_owner", "owner"),
+    Index("ix_sessions_at", "at"),
 )
 
 removals = Table(

@@ -10,14 +10,14 @@ from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.states import Cause
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules.sentences import describe, describe_turn
-from offline_jobs.service.web.services import Services
+from offline_jobs.service.web.rooms import Rooms
 
 _LONGEST_FACT = 2_000
 
 
-def answer_job(job: Job, services: Services) -> dict[str, Any]:
+def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
     """The JSON of a job; keys are ``contract.job.JOB_FIELDS``."""
-    words = describe(job, larger_class(job, services))
+    words = describe(job, larger_class(job, rooms))
     return {
         **job.request.to_rest(),
         "id": job.id,
@@ -63,15 +63,15 @@ def output_path(job: Job) -> str:
     return f"{job.output}/{notebook_stem(job.request.path)}.ipynb"
 
 
-def larger_class(job: Job, services: Services) -> InstanceClass | None:
+def larger_class(job: Job, rooms: Rooms) -> InstanceClass | None:
     """The smallest class with more memory that a job without enough could have."""
     if job.cause is not Cause.OUT_OF_MEMORY:
         return None
-    own = services.catalogue.classes.get(job.request.machine_class)
-    if own is None or job.request.group not in services.catalogue.groups:
+    own = rooms.catalogue.classes.get(job.request.machine_class)
+    if own is None or job.request.group not in rooms.catalogue.groups:
         return None
     charged = build_person(job.owner, [job.request.group])
-    offered = services.intake.offer(charged)
+    offered = rooms.intake.offer(charged)
     larger = [
         c.instance_class
         for c in offered.classes

@@ -14,9 +14,9 @@ from offline_jobs.contract.names import API_PREFIX, RUNS_PREFIX
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.web import (
     catalogue,
-    departures,
     events,
     health,
+    hub_calls,
     jobs,
     page,
     results,
@@ -31,7 +31,7 @@ from offline_jobs.service.web.limits import BodyLimit, LimitOf
 from offline_jobs.service.web.login import Sessions
 from offline_jobs.service.web.queries import check_query
 from offline_jobs.service.web.reading import Reader
-from offline_jobs.service.web.services import Services
+from offline_jobs.service.web.rooms import Rooms
 
 SUBMISSION_BYTES = 25 * 1024**2
 SMALL_BYTES = 64 * 1024
@@ -47,7 +47,7 @@ HEADERS = {
 
 
 def build_public_app(
-    services: Services,
+    rooms: Rooms,
     identify: Identify,
     *,
     sessions: Sessions | None = None,
@@ -56,19 +56,19 @@ def build_public_app(
     """The application that users reach through the hub's proxy.
 
     Args:
-        services: the rooms below.
+        rooms: the rooms below.
         identify: who calls; :class:`~offline_jobs.service.web.identity.HubIdentity` in a service.
         sessions: sessions of the page.
         hub: where the page's login ends.
     """
-    base = services.site.base_path.rstrip("/")
+    base = rooms.addresses.base_path.rstrip("/")
     api = f"{base}/{API_PREFIX}"
     app = _build(
         "Offline jobs",
         lambda method, path: _public_limit(api, method, path),
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
-    app.state.services = services
+    app.state.rooms = rooms
     app.state.identify = identify
     app.state.sessions = sessions or Sessions()
     app.state.hub = hub
@@ -79,16 +79,16 @@ def build_public_app(
         guarded.include_router(part.router)
     guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)
     app.include_router(guarded)
-    app.include_router(departures.router, prefix=api)
+    app.include_router(hub_calls.router, prefix=api)
     app.include_router(page.router, prefix=base)
     app.include_router(health.router)
     return app
 
 
-def build_runs_app(services: Services) -> FastAPI:
+def build_runs_app(rooms: Rooms) -> FastAPI:
     """The application that runners reach."""
     app = _build("Runs of offline jobs", _runs_limit, HTTPStatus.INSUFFICIENT_STORAGE)
-    app.state.services = services
+    app.state.rooms = rooms
     app.include_router(runs.router, prefix=RUNS_PREFIX)
     app.include_router(health.router)
     return app

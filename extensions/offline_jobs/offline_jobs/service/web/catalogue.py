@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from hub_config.platform.choices import Offer, OfferedClass, OfferedImage
 from offline_jobs.service.rules.submission import USUAL_TIME_LIMIT_SECONDS
 from offline_jobs.service.web.identity import Caller, CallerOf
-from offline_jobs.service.web.services import services_of
+from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(tags=["catalogue"])
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["catalogue"])
 @router.get("/catalogue")
 def show_catalogue(request: Request, caller: CallerOf) -> Response:
     """What the caller may choose."""
-    return JSONResponse(answer_offer(services_of(request).intake.offer(caller.person), caller))
+    return JSONResponse(answer_offer(rooms_of(request).intake.offer(caller.person), caller))
 
 
 def answer_offer(offer: Offer, caller: Caller) -> dict[str, Any]:

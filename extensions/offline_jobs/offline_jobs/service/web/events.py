@@ -23,7 +23,7 @@ from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.errors import answer_error
 from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
-from offline_jobs.service.web.services import Services, services_of
+from offline_jobs.service.web.rooms import Rooms, rooms_of
 
 router = APIRouter(tags=["events"])
 
@@ -86,20 +86,20 @@ async def stream_events(
     job: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
     """News of one's jobs; ``job`` narrows it to one job that the caller may see."""
-    services = services_of(request)
+    rooms = rooms_of(request)
     streams: Streams = request.app.state.streams
     if job is None:
-        owner = services.access.choose_owner(caller.person, user)
+        owner = rooms.access.choose_owner(caller.person, user)
     else:
-        owner = (await run_in_threadpool(services.access.find_visible, caller.person, job)).owner
-    return CountedStream(_stream(request, services, caller, owner, job), streams, caller.name)
+        owner = (await run_in_threadpool(rooms.access.find_visible, caller.person, job)).owner
+    return CountedStream(_stream(request, rooms, caller, owner, job), streams, caller.name)
 
 
 async def _stream(
-    request: Request, services: Services, caller: Caller, owner: str | None, job: str | None
+    request: Request, rooms: Rooms, caller: Caller, owner: str | None, job: str | None
 ) -> AsyncIterator[str]:
     streams: Streams = request.app.state.streams
-    async with services.changes.subscribe() as news:
+    async with rooms.changes.subscribe() as news:
         yield "retry: 2000\n: open\n\n"
         closing = asyncio.create_task(streams.closing.wait())
         waiting = asyncio.create_task(_next(news))
@@ -128,7 +128,7 @@ async def _stream(
                         if c.resync or (owner in (None, c.owner) and job in (None, c.job))
                     ]
                     if wanted:
-                        yield await run_in_threadpool(_events, services, caller, wanted)
+                        yield await run_in_threadpool(_events, rooms, caller, wanted)
         except ServiceError:
             return  # logged out, or the hub is away: the browser comes back and is told so
         finally:
@@ -140,7 +140,7 @@ async def _next(news: AsyncIterator[Change]) -> Change:
     return await anext(news)
 
 
-def _events(services: Services, caller: Caller, changes: list[Change]) -> str:
+def _events(rooms: Rooms, caller: Caller, changes: list[Change]) -> str:
     """The text of the events: the last change of each job counts, its newest record is sent."""
     if any(c.resync for c in changes):
         return _event("resync", {})
@@ -150,9 +150,9 @@ def _events(services: Services, caller: Caller, changes: list[Change]) -> str:
         if change.removed:
             parts.append(_event("removed", {"id": change.job}))
             continue
-        job = services.store.job(change.job)
-        if job is not None and services.access.may_see(caller.person, job):
-            parts.append(_event("job", answer_job(job, services)))
+        job = rooms.store.job(change.job)
+        if job is not None and rooms.access.may_see(caller.person, job):
+            parts.append(_event("job", answer_job(job, rooms)))
     return "".join(parts)
 
 

@@ -6,7 +6,7 @@ While it can read it is of use, and stays ready: what cannot be written is said.
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from offline_jobs.service.web.services import services_of
+from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -14,5 +14,5 @@ router = APIRouter(include_in_schema=False)
 @router.get("/health")
 def show_health(request: Request) -> Response:
     """Ready: the database answers."""
-    trouble = services_of(request).store.find_trouble()
+    trouble = rooms_of(request).store.find_trouble()
     return JSONResponse({"status": "degraded", "message": trouble} if trouble else {"status": "ok"})

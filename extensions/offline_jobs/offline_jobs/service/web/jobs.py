@@ -15,7 +15,7 @@ from offline_jobs.contract.states import State
 from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.web.answers import answer_job, answer_turn
 from offline_jobs.service.web.identity import CallerOf
-from offline_jobs.service.web.services import services_of
+from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(tags=["jobs"])
 
@@ -44,40 +44,40 @@ def list_jobs(
     An administrator may name another user, or ``*`` for all; a lead or an administrator a group,
     for everybody's jobs that are charged to it.
     """
-    services = services_of(request)
-    owner = services.access.choose_owner(caller.person, whose.user, whose.group)
-    version = services.store.version(owner)
+    rooms = rooms_of(request)
+    owner = rooms.access.choose_owner(caller.person, whose.user, whose.group)
+    version = rooms.store.version(owner)
     said = json.dumps([caller.name, owner, state, limit, cursor, whose.group, version])
     etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
     tags = (tag.strip() for tag in request.headers.get("if-none-match", "").split(","))
     # A proxy that compresses makes a tag weak; for a comparison of this kind both are the same.
     if etag in (tag.removeprefix("W/") for tag in tags):
         return Response(status_code=304, headers={"ETag": etag})
-    jobs, next_cursor = services.store.jobs(owner, state, limit, cursor, group=whose.group)
-    content = {"jobs": [answer_job(job, services) for job in jobs], "next_cursor": next_cursor}
+    jobs, next_cursor = rooms.store.jobs(owner, state, limit, cursor, group=whose.group)
+    content = {"jobs": [answer_job(job, rooms) for job in jobs], "next_cursor": next_cursor}
     return JSONResponse(content, headers={"ETag": etag})
 
 
 @router.get("/jobs/{job_id}")
 def show_job(request: Request, caller: CallerOf, job_id: str) -> Response:
     """One job."""
-    services = services_of(request)
-    return JSONResponse(answer_job(services.access.find_visible(caller.person, job_id), services))
+    rooms = rooms_of(request)
+    return JSONResponse(answer_job(rooms.access.find_visible(caller.person, job_id), rooms))
 
 
 @router.get("/jobs/{job_id}/history")
 def show_history(request: Request, caller: CallerOf, job_id: str) -> Response:
     """What a job waited for, and what became of it: every change of its state, in order."""
-    services = services_of(request)
-    job = services.access.find_visible(caller.person, job_id)
-    return JSONResponse({"turns": [answer_turn(job, t) for t in services.store.turns(job.id)]})
+    rooms = rooms_of(request)
+    job = rooms.access.find_visible(caller.person, job_id)
+    return JSONResponse({"turns": [answer_turn(job, t) for t in rooms.store.turns(job.id)]})
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202)
 def cancel_job(request: Request, caller: CallerOf, job_id: str) -> Response:
     """Ask for the end of a job; its finished cells are kept. Asking twice is fine."""
-    services = services_of(request)
-    job = services.access.find_changeable(caller.person, job_id)
+    rooms = rooms_of(request)
+    job = rooms.access.find_changeable(caller.person, job_id)
     if job.state in (State.SUCCEEDED, State.FAILED):
         raise ServiceError(
             "The job has ended by itself: there is nothing to cancel.",
@@ -85,15 +85,15 @@ def cancel_job(request: Request, caller: CallerOf, job_id: str) -> Response:
             status=409,
             id=job.id,
         )
-    job = services.store.request_cancel(job.id)
-    services.wake()
-    return JSONResponse(answer_job(job, services), 202)
+    job = rooms.store.request_cancel(job.id)
+    rooms.wake()
+    return JSONResponse(answer_job(job, rooms), 202)
 
 
 @router.delete("/jobs/{job_id}", status_code=204)
 def delete_job(request: Request, caller: CallerOf, job_id: str) -> Response:
     """Delete the record of a job that has ended; files in the home stay."""
-    services = services_of(request)
-    services.store.delete_job(services.access.find_changeable(caller.person, job_id).id)
-    services.wake()
+    rooms = rooms_of(request)
+    rooms.store.delete_job(rooms.access.find_changeable(caller.person, job_id).id)
+    rooms.wake()
     return Response(status_code=204)

@@ -24,7 +24,7 @@ from starlette.responses import RedirectResponse, Response
 
 from offline_jobs.contract.names import SERVICE_NAME
 from offline_jobs.service.errors import Unauthorized
-from offline_jobs.service.web.services import Site
+from offline_jobs.service.web.rooms import Addresses
 
 CLIENT_ID = f"service-{SERVICE_NAME}"
 SESSION_COOKIE = "offline-jobs-session"
@@ -117,24 +117,28 @@ def hub_session_of(connection: HTTPConnection) -> str:
     return connection.cookies.get(HUB_SESSION_COOKIE, "")
 
 
-def send_to_login(site: Site, sessions: Sessions, path: str) -> Response:
+def send_to_login(addresses: Addresses, sessions: Sessions, path: str) -> Response:
     """Send the browser to the hub's login; it returns to ``path`` (below the base path)."""
     state = secrets.token_urlsafe(24)
     query = urlencode(
         {
             "client_id": CLIENT_ID,
-            "redirect_uri": site.oauth_redirect_uri,
+            "redirect_uri": addresses.oauth_redirect_uri,
             "response_type": "code",
             "state": state,
         }
     )
-    response = RedirectResponse(f"{site.hub_base}hub/api/oauth2/authorize?{query}", 302)
+    response = RedirectResponse(f"{addresses.hub_base}hub/api/oauth2/authorize?{query}", 302)
     # One cookie per login, so that several tabs can log in side by side.
-    _set_cookie(response, site, _state_cookie(state), sessions.seal(state, path), STATE_SECONDS)
+    _set_cookie(
+        response, addresses, _state_cookie(state), sessions.seal(state, path), STATE_SECONDS
+    )
     return response
 
 
-def finish_login(connection: HTTPConnection, site: Site, sessions: Sessions, state: str) -> str:
+def finish_login(
+    connection: HTTPConnection, addresses: Addresses, sessions: Sessions, state: str
+) -> str:
     """Check that the login was begun by this browser; where to go now.
 
     Raises:
@@ -144,13 +148,13 @@ def finish_login(connection: HTTPConnection, site: Site, sessions: Sessions, sta
     path = sessions.unseal(sealed, state)
     if path is None:
         raise Unauthorized("This login was not begun here, or too long ago. Please try again.")
-    return path if is_below(path, site.base_path) else site.base_path
+    return path if is_below(path, addresses.base_path) else addresses.base_path
 
 
-def keep_session(response: Response, site: Site, session: Session, state: str) -> None:
+def keep_session(response: Response, addresses: Addresses, session: Session, state: str) -> None:
     """Give the browser its session and take back the login's cookie."""
-    _set_cookie(response, site, SESSION_COOKIE, session.key, SESSION_SECONDS)
-    response.delete_cookie(_state_cookie(state), path=site.base_path)
+    _set_cookie(response, addresses, SESSION_COOKIE, session.key, SESSION_SECONDS)
+    response.delete_cookie(_state_cookie(state), path=addresses.base_path)
 
 
 def is_below(path: str, base_path: str) -> bool:
@@ -164,13 +168,15 @@ def _state_cookie(state: str) -> str:
     return f"{STATE_COOKIE}-{digest[:12]}"
 
 
-def _set_cookie(response: Response, site: Site, name: str, value: str, seconds: int) -> None:
+def _set_cookie(
+    response: Response, addresses: Addresses, name: str, value: str, seconds: int
+) -> None:
     response.set_cookie(
         name,
         value,
         max_age=seconds,
-        path=site.base_path,
+        path=addresses.base_path,
         httponly=True,
         samesite="lax",
-        secure=site.is_secure,
+        secure=addresses.is_secure,
     )

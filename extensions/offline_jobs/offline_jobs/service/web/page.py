@@ -24,7 +24,7 @@ from offline_jobs.service.web.login import (
     keep_session,
     send_to_login,
 )
-from offline_jobs.service.web.services import Services, services_of
+from offline_jobs.service.web.rooms import Rooms, rooms_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -67,7 +67,7 @@ async def show_one(request: Request, job_id: str) -> Response:
     """The page of one job."""
     try:
         caller = await identify_caller(request)
-        access = services_of(request).access
+        access = rooms_of(request).access
         job = await run_in_threadpool(access.find_visible, caller.person, job_id)
     except ServiceError as e:
         return _turn_away(request, e)
@@ -81,12 +81,12 @@ async def end_login(
     state: Annotated[str, Query(max_length=500)] = "",
 ) -> Response:
     """The browser comes back from the hub's login."""
-    services, sessions = services_of(request), _sessions(request)
+    rooms, sessions = rooms_of(request), _sessions(request)
     hub: Hub = request.app.state.hub
     try:
-        path = finish_login(request, services.site, sessions, state)
+        path = finish_login(request, rooms.addresses, sessions, state)
         token = await hub.exchange_code(
-            code, client_id=CLIENT_ID, redirect_uri=services.site.oauth_redirect_uri
+            code, client_id=CLIENT_ID, redirect_uri=rooms.addresses.oauth_redirect_uri
         )
         if token is None:
             raise Unauthorized("The hub did not confirm the login. Please try again.")
@@ -94,7 +94,7 @@ async def end_login(
         return _message(request, e)
     response = RedirectResponse(path, 302)
     session = sessions.begin(token, hub_session_of(request))
-    keep_session(response, services.site, session, state)
+    keep_session(response, rooms.addresses, session, state)
     return response
 
 
@@ -111,9 +111,9 @@ def show_static(name: str) -> Response:
 def _turn_away(request: Request, error: ServiceError) -> Response:
     """To the login where there is none yet, else say in words what is wrong."""
     if isinstance(error, Unauthorized) and "authorization" not in request.headers:
-        services = services_of(request)
+        rooms = rooms_of(request)
         # The path alone: nothing that a link's author put into the query is carried through.
-        return send_to_login(services.site, _sessions(request), request.url.path)
+        return send_to_login(rooms.addresses, _sessions(request), request.url.path)
     return _message(request, error)
 
 
@@ -133,13 +133,13 @@ def _message(request: Request, error: ServiceError) -> Response:
 def _render(
     request: Request, caller: Caller | None, template: str, *, status: int = 200, **values: object
 ) -> Response:
-    services: Services = services_of(request)
+    rooms: Rooms = rooms_of(request)
     text = (
         _templates()
         .get_template(template)
         .render(
-            base=services.site.base_path,
-            hub=services.site.hub_base,
+            base=rooms.addresses.base_path,
+            hub=rooms.addresses.hub_base,
             user=caller.name if caller else "",
             admin=bool(caller and caller.admin),
             xsrf=(caller and caller.xsrf) or "",

@@ -19,7 +19,7 @@ from offline_jobs.service.errors import NoResult
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.methods import describe_methods
 from offline_jobs.service.web.identity import CallerOf
-from offline_jobs.service.web.services import services_of
+from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(tags=["results"])
 
@@ -39,12 +39,12 @@ def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
 
     Of a runner that vanished, what it had copied, and what it had said since.
     """
-    services = services_of(request)
-    job = services.access.find_visible(caller.person, job_id)
-    attempt = services.store.attempt(job.id, job.attempt)
+    rooms = rooms_of(request)
+    job = rooms.access.find_visible(caller.person, job_id)
+    attempt = rooms.store.attempt(job.id, job.attempt)
     has_said = attempt is not None and attempt.result is not None
     is_over = has_said or job.state.is_terminal
-    kept = services.objects.open(log_key(job.id, job.attempt)) if is_over else None
+    kept = rooms.objects.open(log_key(job.id, job.attempt)) if is_over else None
     tail = attempt.log_tail if attempt else ""
     if kept is None:
         return PlainTextResponse(word_tail(tail, is_over=is_over))
@@ -57,19 +57,19 @@ def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
 @router.get("/jobs/{job_id}/notebook")
 def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The notebook as it was submitted, without outputs."""
-    services = services_of(request)
-    job = services.access.find_visible(caller.person, job_id)
+    rooms = rooms_of(request)
+    job = rooms.access.find_visible(caller.person, job_id)
     headers = {"Content-Disposition": attachment(f"{notebook_stem(job.request.path)}.ipynb")}
-    return Response(services.store.snapshot(job.id), media_type=NOTEBOOK_TYPE, headers=headers)
+    return Response(rooms.store.snapshot(job.id), media_type=NOTEBOOK_TYPE, headers=headers)
 
 
 @router.get("/jobs/{job_id}/result")
 def download_result(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The executed notebook; of a job that ended badly, what there is of it."""
-    services = services_of(request)
-    job = services.access.find_visible(caller.person, job_id)
+    rooms = rooms_of(request)
+    job = rooms.access.find_visible(caller.person, job_id)
     key = result_key(job.id, job.attempt)
-    size, content = services.objects.size(key), services.objects.open(key)
+    size, content = rooms.objects.size(key), rooms.objects.open(key)
     if content is None or size is None:
         ended = "It ended before there was one." if job.state.is_terminal else "Wait for its end."
         raise NoResult(f"There is no executed notebook of this job. {ended}")
@@ -83,14 +83,14 @@ def download_result(request: Request, caller: CallerOf, job_id: str) -> Response
 @router.get("/jobs/{job_id}/record")
 def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
     """What was run, with what and on what, by its runner's word, and the same in five lines."""
-    services = services_of(request)
-    job = services.access.find_visible(caller.person, job_id)
-    attempt = services.store.attempt(job.id, job.attempt)
+    rooms = rooms_of(request)
+    job = rooms.access.find_visible(caller.person, job_id)
+    attempt = rooms.store.attempt(job.id, job.attempt)
     record = attempt.result if attempt else None
     if record is None or not job.state.is_terminal:
         raise NoResult("There is no record of this job: its run has not ended, or could not tell.")
-    image = services.catalogue.images.get(job.request.image)
-    machine_class = services.catalogue.classes.get(job.request.machine_class)
+    image = rooms.catalogue.images.get(job.request.image)
+    machine_class = rooms.catalogue.classes.get(job.request.machine_class)
     record = replace(record, request=job.request)
     methods = describe_methods(
         record,

@@ -20,8 +20,8 @@ from offline_jobs.service.errors import AttemptClosed, Unauthorized
 from offline_jobs.service.model import Attempt, Job, build_specification
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.records import ProgressBody, ResultBody
+from offline_jobs.service.web.rooms import rooms_of
 from offline_jobs.service.web.schema import ModelT, parse
-from offline_jobs.service.web.services import services_of
 
 router = APIRouter(tags=["runs"])
 
@@ -52,16 +52,16 @@ def identify_run(request: Request, job_id: str, number: str) -> Run:
         Unauthorized: no token, or not this attempt's.
         AttemptClosed: the attempt has ended.
     """
-    services = services_of(request)
+    rooms = rooms_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     attempt_number = int(number) if _NUMBER.fullmatch(number) else 0
     if (
         scheme.lower() != "bearer"
         or not JOB_ID.fullmatch(job_id)
-        or not services.tokens.check(token, job_id, attempt_number)
+        or not rooms.tokens.check(token, job_id, attempt_number)
     ):
         raise Unauthorized("This is not the token of this attempt.")
-    job, attempt = services.store.job(job_id), services.store.attempt(job_id, attempt_number)
+    job, attempt = rooms.store.job(job_id), rooms.store.attempt(job_id, attempt_number)
     if job is None or attempt is None:
         raise AttemptClosed  # deleted; the token was right, so it did exist
     found = Run(job, attempt)
@@ -78,11 +78,11 @@ def show_specification(request: Request, found: RunOf) -> Response:
     """What to run, until the first cell began: nothing runs a cell twice in one attempt."""
     if found.attempt.first_cell is not None:
         raise AttemptClosed
-    job, services = found.job, services_of(request)
-    image = services.catalogue.images.get(job.request.image)
+    job, rooms = found.job, rooms_of(request)
+    image = rooms.catalogue.images.get(job.request.image)
     # A tag alone names another image tomorrow.
     reference = image.reference if image is not None and image.digest else ""
-    snapshot = services.store.snapshot(job.id)
+    snapshot = rooms.store.snapshot(job.id)
     specification = build_specification(job, found.attempt.number, snapshot, reference)
     return JSONResponse(specification.to_json())
 
@@ -94,7 +94,7 @@ async def take_progress(request: Request, found: RunOf) -> Response:
     progress = run.Progress.from_json(
         {**body.model_dump(), "log_tail": body.log_tail[-run.MAX_LOG_TAIL_CHARACTERS :]}
     )
-    store = services_of(request).store
+    store = rooms_of(request).store
     answer = await run_in_threadpool(
         store.record_progress, found.job.id, found.attempt.number, progress
     )
@@ -104,7 +104,7 @@ async def take_progress(request: Request, found: RunOf) -> Response:
 @router.put("/{job_id}/{number}" + run.PATH_NOTEBOOK)
 async def take_notebook(request: Request, found: RunOf) -> Response:
     """Keep the executed notebook, or what there is of it so far."""
-    store, key = services_of(request).store, result_key(found.job.id, found.attempt.number)
+    store, key = rooms_of(request).store, result_key(found.job.id, found.attempt.number)
     await _keep(request, found, key, store.keep_notebook)
     return Response(status_code=204)
 
@@ -112,7 +112,7 @@ async def take_notebook(request: Request, found: RunOf) -> Response:
 @router.put("/{job_id}/{number}" + run.PATH_LOG)
 async def take_log(request: Request, found: RunOf) -> Response:
     """Keep the log, or what there is of it so far."""
-    store, key = services_of(request).store, log_key(found.job.id, found.attempt.number)
+    store, key = rooms_of(request).store, log_key(found.job.id, found.attempt.number)
     await _keep(request, found, key, store.keep_log)
     return Response(status_code=204)
 
@@ -123,11 +123,9 @@ async def take_result(request: Request, found: RunOf) -> Response:
     body = await _read(request, ResultBody)
     said = body.model_dump() | {"job": found.job.id, "attempt": found.attempt.number}
     record = run.ResultRecord.from_json(said)
-    services = services_of(request)
-    await run_in_threadpool(
-        services.store.record_result, found.job.id, found.attempt.number, record
-    )
-    services.wake()
+    rooms = rooms_of(request)
+    await run_in_threadpool(rooms.store.record_result, found.job.id, found.attempt.number, record)
+    rooms.wake()
     return JSONResponse({})
 
 
@@ -138,7 +136,7 @@ async def _keep(
     body = await request.body()
 
     def store() -> None:
-        with services_of(request).objects.staged(key, body) as publish:
+        with rooms_of(request).objects.staged(key, body) as publish:
             keep(found.job.id, found.attempt.number, publish)
 
     await run_in_threadpool(store)

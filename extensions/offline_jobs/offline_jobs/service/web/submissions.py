@@ -18,8 +18,8 @@ from offline_jobs.service.rules.submission import Problem, foretell
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.reading import Reader
+from offline_jobs.service.web.rooms import Rooms, rooms_of
 from offline_jobs.service.web.schema import Submission
-from offline_jobs.service.web.services import Services, services_of
 
 router = APIRouter(tags=["jobs"])
 
@@ -54,7 +54,7 @@ Key = Annotated[str, Depends(read_key)]
 @router.post("/jobs/check", openapi_extra=_BODY)
 async def check_job(request: Request, caller: CallerOf) -> Response:
     """Say what a submission would do and what keeps it from running; create nothing."""
-    offered = services_of(request).intake.offer(caller.person)
+    offered = rooms_of(request).intake.offer(caller.person)
     sent = await reader_of(request).read(request, caller.name, offered)
     return JSONResponse(_answer_check(sent, offered))
 
@@ -62,23 +62,23 @@ async def check_job(request: Request, caller: CallerOf) -> Response:
 @router.post("/jobs", status_code=202, openapi_extra=_BODY)
 async def submit_job(request: Request, caller: CallerOf, key: Key) -> Response:
     """Take a notebook for an offline job; durable when this answers."""
-    services = services_of(request)
-    offered = services.intake.offer(caller.person)
+    rooms = rooms_of(request)
+    offered = rooms.intake.offer(caller.person)
     sent = await reader_of(request).read(request, caller.name, offered)
-    made = await run_in_threadpool(services.intake.accept, caller.person, offered, sent, key)
-    return await run_in_threadpool(_answer_made, services, *made)
+    made = await run_in_threadpool(rooms.intake.accept, caller.person, offered, sent, key)
+    return await run_in_threadpool(_answer_made, rooms, *made)
 
 
 @router.post("/jobs/{job_id}/rerun", status_code=202)
 def rerun_job(request: Request, caller: CallerOf, job_id: str, key: Key) -> Response:
     """Run the same snapshot again, as a new job; what one may use is checked anew."""
-    services = services_of(request)
-    job = services.access.find_repeatable(caller.person, job_id)
-    return _answer_made(services, *services.intake.repeat(caller.person, job, key))
+    rooms = rooms_of(request)
+    job = rooms.access.find_repeatable(caller.person, job_id)
+    return _answer_made(rooms, *rooms.intake.repeat(caller.person, job, key))
 
 
-def _answer_made(services: Services, job: Job, is_new: bool) -> Response:
-    return JSONResponse(answer_job(job, services), 202 if is_new else 200)
+def _answer_made(rooms: Rooms, job: Job, is_new: bool) -> Response:
+    return JSONResponse(answer_job(job, rooms), 202 if is_new else 200)
 
 
 def _answer_check(sent: Sent, offered: Offer) -> dict[str, Any]:

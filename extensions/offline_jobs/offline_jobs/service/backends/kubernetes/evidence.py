@@ -11,8 +11,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-c
 from typing import Any
 
 from hub_config.platform.pods import CONTAINER
-from hub_config.platform.waiting import Hindrance
 from offline_jobs.contract.exits import Exit
+from offline_jobs.contract.facts import Hindrance
 from offline_jobs.service.backends.kubernetes.objects import Object, has_condition
 from offline_jobs.service.model import Evidence
 from offline_jobs.service.rules.records import parse_termination

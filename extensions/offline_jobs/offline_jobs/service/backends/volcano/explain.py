@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hub_config.platform.pod_starts import explain_pod
 from hub_config.platform.pods import LABEL_PREFIX
-from hub_config.platform.waiting import Stage, Waiting
+from hub_config.platform.waiting import Waiting
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.kubernetes.evidence import build_evidence
 from offline_jobs.service.backends.kubernetes.objects import (
@@ -38,7 +39,7 @@ def observe(
     *,
     claims: Sequence[Object] | None,
     ahead: Mapping[str, int],
-    facts: Mapping[str, object],
+    facts: Facts,
 ) -> Observation:
     """What is seen of an attempt.
 
@@ -60,16 +61,19 @@ def observe(
     if get_phase(seen.pod) == "Running" or seen.job is None or is_stopping(seen):
         return Observation("running", handle=handle, begun=get_begin(seen.pod))
     waiting = explain(seen, claims=claims, ahead=ahead, facts=facts)
-    return Observation("waiting", Reason(waiting.stage.value), dict(waiting.facts), handle)
+    return Observation("waiting", waiting.reason, waiting.facts, handle)
 
 
-def read_facts(seen: Seen | None) -> dict[str, object]:
+def read_facts(seen: Seen | None) -> Facts:
     """Slugs that sentences name, from the labels that an attempt's Job gives its pod."""
     if seen is None or seen.job is None:
         return {}
     labels = seen.job["spec"]["tasks"][0]["template"]["metadata"]["labels"]
-    names = ("group", "image", "class")
-    return {name: labels[f"{LABEL_PREFIX}/{name}"] for name in names}
+    return {
+        "group": labels[f"{LABEL_PREFIX}/group"],
+        "image": labels[f"{LABEL_PREFIX}/image"],
+        "class": labels[f"{LABEL_PREFIX}/class"],
+    }
 
 
 def has_ended(seen: Seen) -> bool:
@@ -95,7 +99,7 @@ def explain(
     *,
     claims: Sequence[Object] | None,
     ahead: Mapping[str, int],
-    facts: Mapping[str, object],
+    facts: Facts,
 ) -> Waiting:
     """What an attempt that does not run yet waits for."""
     if seen.pod is None and get_phase(seen.pod_group) in _WAITING_GROUP:
@@ -105,18 +109,18 @@ def explain(
         seen.events_of(seen.pod),
         claims,
         facts=facts,
-        started=Stage.KERNEL_START,
+        started=Reason.KERNEL_START,
     )
 
 
-def _explain_line(seen: Seen, ahead: Mapping[str, int], facts: Mapping[str, object]) -> Waiting:
+def _explain_line(seen: Seen, ahead: Mapping[str, int], facts: Facts) -> Waiting:
     group = seen.pod_group
     if group is None:
-        return Waiting(Stage.QUEUE_QUOTA, {**facts, "asking": True})
-    told = {**facts, "object": f"podgroup/{get_name(group)}"}
+        return Waiting(Reason.QUEUE_QUOTA, {**facts, "asking": True})
+    told: Facts = {**facts, "object": f"podgroup/{get_name(group)}"}
     if not any(_QUOTA in (event.get("message") or "") for event in seen.events_of(group)):
-        return Waiting(Stage.QUEUE_QUOTA, {**told, "asking": True})
-    return Waiting(Stage.QUEUE_QUOTA, {**told, "ahead": ahead.get(get_name(group), 0)})
+        return Waiting(Reason.QUEUE_QUOTA, {**told, "asking": True})
+    return Waiting(Reason.QUEUE_QUOTA, {**told, "ahead": ahead.get(get_name(group), 0)})
 
 
 def count_ahead(pod_groups: Iterable[Object]) -> dict[str, int]:

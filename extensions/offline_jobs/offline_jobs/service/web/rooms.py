@@ -16,7 +16,7 @@ from offline_jobs.service.tokens import Tokens
 
 
 @dataclass(frozen=True)
-class Site:
+class Addresses:
     """Addresses as the browser sees them. All end in a slash; the redirect address does not."""
 
     base_path: str = "/services/offline-jobs/"
@@ -46,7 +46,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Services:
+class Rooms:
     """The rooms below."""
 
     store: Store
@@ -56,11 +56,11 @@ class Services:
     catalogue: Catalogue
     intake: Intake
     access: Access
-    site: Site = Site()
+    addresses: Addresses = Addresses()
     wake: Callable[[], None] = lambda: None
 
 
-def services_of(connection: HTTPConnection) -> Services:
-    """The services of the application that answers this request."""
-    services: Services = connection.app.state.services
-    return services
+def rooms_of(connection: HTTPConnection) -> Rooms:
+    """The rooms of the application that answers this request."""
+    rooms: Rooms = connection.app.state.rooms
+    return rooms

@@ -1,16 +1,36 @@
-"""The hub deletes a user: jobs end, and whoever is called so later has none of them."""
+"""The hub deletes a user: whoever is called so later has nothing of theirs. It tells sessions."""
+
+from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from offline_jobs.contract.states import State
 from tests.service.web.factories import API, HUB_TOKEN, Client, Service
 
 KEEPER = ".retired/ada-2026-11-28T230512"
+TURN = {
+    "session": "5e55104",
+    "number": 1,
+    "at": "2026-11-29T08:00:00.5+01:00",
+    "owner": "ada",
+    "group": "spatial-lab",
+    "image": "notebook",
+    "machine_class": "gpu",
+    "state": "starting",
+}
+
+
+def read_turns(service: Service) -> list[tuple[object, ...]]:
+    """All that the ledger has of sessions, in the order of its columns."""
+    with service.store._database.read() as connection:
+        rows = connection.execute(text("SELECT * FROM sessions ORDER BY number"))
+        return [tuple(row) for row in rows]
 
 
 def ask(
-    service: Service, path: str, token: str = f"token {HUB_TOKEN}", **body: str
+    service: Service, path: str, token: str = f"token {HUB_TOKEN}", **body: object
 ) -> httpx.Response:
     client = service.client("nobody").http
     return client.post(f"{API}{path}", headers={"Authorization": token}, json=body)
@@ -87,6 +107,8 @@ def test_nobody_but_the_hub_may_say_so(service: Service, ada: Client, token: str
     service.finish(job)
     for path, more in (("departures", {}), ("departures/complete", {"keeper": KEEPER})):
         assert ask(service, path, token, user="ada", **more).status_code == 401
+    assert ask(service, "sessions", token, turns=[TURN]).status_code == 401
+    assert read_turns(service) == []
     assert ada.get(f"jobs/{job}").json()["owner"] == "ada"
     assert ada.submit("key-00000002").status_code == 202
 
@@ -107,3 +129,49 @@ def test_the_keeper_is_nobody_who_could_sign_in(
     service.finish(job)
     assert ask(service, "departures/complete", **body).status_code == 422
     assert ada.get(f"jobs/{job}").json()["owner"] == "ada"
+
+
+def test_a_turn_of_a_session_is_kept_once_however_often_it_is_told(service: Service) -> None:
+    waiting = {**TURN, "number": 2, "at": "2026-11-29T07:00:02Z", "reason": "no-node"}
+
+    told = [
+        ask(service, "sessions", turns=turns).json()
+        for turns in ([TURN], [TURN, waiting], [{**waiting, "state": "ended"}], [])
+    ]
+
+    assert told == [{"kept": 1}, {"kept": 1}, {"kept": 0}, {"kept": 0}]
+    row = ("ada", "spatial-lab", "notebook", "gpu", "starting")
+    assert read_turns(service) == [
+        ("5e55104", 1, 1_795_935_600_500_000, *row, None),
+        ("5e55104", 2, 1_795_935_602_000_000, *row, "no-node"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"session": ""},
+        {"session": "x" * 65},
+        {"number": 0},
+        {"number": 2**31},
+        {"at": "2026-11-29T08:00:00"},
+        {"owner": ""},
+        {"state": "queued"},
+        {"reason": "moon"},
+        {"machine_class": None},
+    ],
+)
+def test_of_a_message_with_a_wrong_turn_nothing_is_kept(
+    service: Service, wrong: dict[str, Any]
+) -> None:
+    turns = [{**TURN, "number": 7}, {**TURN, **wrong}]
+    assert ask(service, "sessions", turns=turns).status_code == 422
+    assert read_turns(service) == []
+
+
+def test_who_departs_leaves_sessions_that_are_nobodys(service: Service) -> None:
+    ask(service, "sessions", turns=[TURN, {**TURN, "number": 2, "owner": "ben"}])
+
+    ask(service, "departures/complete", user="ada", keeper=KEEPER)
+
+    assert [row[3] for row in read_turns(service)] == [KEEPER, "ben"]

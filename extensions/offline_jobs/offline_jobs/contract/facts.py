@@ -1,0 +1,74 @@
+"""What is known of why a job or a session waits, or why a job failed: one table of all facts.
+
+What reason or cause a fact belongs to is said beside it. All may be missing, and they are stored
+and sent as they are, so none is a sentence: words are made on the way out. Standard library only;
+anybody may import it.
+"""
+
+from enum import StrEnum
+from typing import TypedDict
+
+
+class Hindrance(StrEnum):
+    """What keeps a start from going on; all but an end may pass, the cluster goes on trying."""
+
+    FOLDERS = "folders"
+    VOLUME = "volume"
+    END = "end"
+
+
+Facts = TypedDict(
+    "Facts",
+    {
+        # ---- Of what is waited for.
+        # Jobs before this one in its line: `local-slots`, `queue-quota`.
+        "ahead": int,
+        # Slugs: any reason.
+        "class": str,
+        "image": str,
+        "group": str,
+        # Nobody has said yet whether it can be had: `queue-quota`, `no-node`, `image-pull`.
+        "asking": bool,
+        # No machine that is there has room: `no-node`.
+        "full": bool,
+        # The image cannot be pulled, or what is started does not start: `image-pull`,
+        # `kernel-start`, `jupyter-start`.
+        "failing": bool,
+        # What in the cluster tells so, such as `nodeclaim/NAME`.
+        "object": str,
+        # One line of the cluster's own words.
+        "said": str,
+        # Since when (ISO 8601) it is hindered.
+        "since": str,
+        # ---- Of both.
+        # What keeps it, or kept it, from starting; as a cause: `internal`.
+        "hindrance": Hindrance,
+        # How long it was hindered, in whole seconds, once that was too long: `no-capacity`,
+        # `image-pull`, `internal`.
+        "waited_seconds": int,
+        # ---- Of a failure.
+        # The error of the first cell that failed: `cell-error`, `kernel-died`.
+        "error_name": str,
+        "error_value": str,
+        # That cell, where the notebook went on to a later one.
+        "error_cell": int,
+        # What runner or place say of it; foreign text.
+        "message": str,
+        # It wrote more to its scratch folder than its class has: `interrupted`.
+        "filled_scratch": bool,
+        # How many cells are finished in the notebook that is kept, where its runner could not say
+        # its end.
+        "kept_cells": int,
+        # So many attempts were made, the most there are.
+        "attempts": int,
+        # What is no longer in the catalogue, and who is no longer in which group: `refused`.
+        "not_in_catalogue": list[str],
+        "not_member": str,
+        # Why its object could not be made: `internal`.
+        "never_started": str,
+        # ---- Of a success.
+        # The notebook ended before its last cell.
+        "ended_itself": bool,
+    },
+    total=False,
+)
