@@ -83,6 +83,8 @@ def update_storage(c: Config, settings: Settings) -> None:
     # Where they end, they do at an orderly end (SIGTERM); a killed hub finds them again.
     c.JupyterHub.cleanup_servers = settings.ends_sessions
     c.JupyterHub.cleanup_proxy = settings.ends_sessions
+    # It answers before it has looked at every server that it finds: one may wait for its machine.
+    c.JupyterHub.init_spawners_timeout = 1
 
 
 def update_access(c: Config, settings: Settings) -> None:

@@ -50,6 +50,8 @@ async def depart(user: Any, jobs: JobsService) -> None:
         ShownError: something is left; the sentence says what.
     """
     spawner: ChoosingSpawner = user.spawner
+    if spawner.pending:
+        raise _refuse(user.name, "a session of theirs is starting or stopping")
     name = name_retired(spawner.build_person().home, datetime.now(UTC))
     try:
         await _end_jobs(user.name, jobs)

@@ -40,7 +40,7 @@ def build_retirement(home: str, name: str, image: str) -> dict[str, Any]:
     Args:
         home: slug of the home.
         name: what it is called then, of :func:`name_retired`.
-        image: reference of an image with a shell.
+        image: reference of the platform's own image: the pod sees everybody's homes.
     """
     resources = {"cpu": f"{_CORES:g}", "memory": quantity(_MEMORY_BYTES)}
     return {

@@ -97,7 +97,7 @@ def build_overrides(workspace: Workspace) -> dict[str, Any]:
         "volumes": build_volumes(workspace),
         "volume_mounts": build_volume_mounts(workspace),
         "extra_labels": build_labels(workspace),
-        "extra_annotations": build_annotations(),
+        "extra_annotations": build_annotations(workspace),
         "service_account": workspace.service_account or None,
         "automount_service_account_token": False,
         "uid": workspace.user_id,

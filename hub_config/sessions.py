@@ -8,7 +8,8 @@ until the service has it (:class:`Courier`). So nothing is lost while either is 
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -44,17 +45,18 @@ class SessionBook:
     @property
     def current(self) -> SessionTurn | None:
         """The last turn of the session that has not ended, if there is one."""
-        noted = self._read().get("current")
-        return SessionTurn.from_json(noted) if noted else None
+        return next(iter(_parse([self._read().get("current")])), None)
 
     @property
     def unsent(self) -> list[SessionTurn]:
         """What the service does not have yet, in order."""
-        return [SessionTurn.from_json(each) for each in self._read().get("unsent", ())]
+        return _parse(self._read().get("unsent", ()))
 
     def begin(self, owner: str, choice: Choice) -> None:
-        """Note that a session starts; one that was never seen to end has ended now."""
-        self.end()
+        """Note that a session starts; one that was never seen to end had ended before."""
+        if (lost := self.current) is not None:
+            # When is not known: it is charged for as long as it was surely there.
+            self._write(replace(lost, number=lost.number + 1, state=SessionState.ENDED, reason=""))
         first = SessionTurn(
             session=uuid.uuid4().hex,
             number=1,
@@ -102,7 +104,12 @@ class SessionBook:
 
     def _store(self, noted: dict[str, Any]) -> None:
         self.row.state = {**(self.row.state or {}), KEY: noted}
-        self.db.commit()
+        try:
+            self.db.commit()
+        except Exception:
+            # The hub's own session of its database: others go on with it.
+            self.db.rollback()
+            raise
 
 
 @dataclass
@@ -110,6 +117,8 @@ class Courier:
     """Brings what is noted to the service, in order, again and again until it has it."""
 
     service: JobsService
+    #: How long starts usually take, in seconds by class, as the service has learned.
+    usual: dict[str, float] = field(default_factory=dict, init=False, compare=False)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, compare=False)
     _running: asyncio.Task[None] | None = field(default=None, init=False, compare=False)
     #: Rows with news.
@@ -135,14 +144,15 @@ class Courier:
         async with self._one_at_a_time:
             while turns := book.unsent[:MOST_TURNS]:
                 body = {"turns": [turn.to_json() for turn in turns]}
-                await self.service.post(PATH_SESSIONS, body)
+                answer = await self.service.post(PATH_SESSIONS, body)
+                self.usual = answer.get("usual_seconds", self.usual)
                 book.forget(turns)
 
     async def _send_all(self, db: Any) -> None:
         if not self._knows_what_was_left:
+            self._knows_what_was_left = True
             left = (row.id for row in db.query(orm.Spawner) if SessionBook(row, db).unsent)
             self._rows.update(left)
-            self._knows_what_was_left = True
         pause = _FIRST_PAUSE
         while self._rows:
             # One that is refused keeps nobody else's waiting.
@@ -152,16 +162,28 @@ class Courier:
                 await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE) if away else _FIRST_PAUSE
 
-    async def _try(self, db: Any, number: int) -> ServiceAway | None:
+    async def _try(self, db: Any, number: int) -> Exception | None:
         """Send what is noted in a row; why that was not possible."""
-        row = db.get(orm.Spawner, number)
         try:
+            row = db.get(orm.Spawner, number)
             if row is not None:
                 await self.send(SessionBook(row, db))
         except ServiceAway as away:
             return away
+        except Exception as error:
+            log.exception("Changes of a session cannot be sent")
+            return error
         self._rows.discard(number)
         return None
+
+
+def _parse(noted: Iterable[dict[str, Any] | None]) -> list[SessionTurn]:
+    """Turns as they were noted; what a hub of another version noted otherwise is left out."""
+    turns = []
+    for each in noted:
+        with suppress(TypeError):
+            turns += [SessionTurn.from_json(each)] if each else []
+    return turns
 
 
 def _now() -> str:

@@ -17,7 +17,7 @@ import yaml
 
 from hub_config.chart import ChartValues, split_url
 from hub_config.logins.demonstration import is_loopback
-from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue, FoldersImage
 from hub_config.platform.catalogue_file import parse_catalogue
 from hub_config.platform.errors import CatalogueError, ConfigurationError
 from hub_config.settings import (
@@ -146,7 +146,7 @@ def _parse_catalogue(read: ChartValues) -> Catalogue:
         return parse_catalogue({"custom": {"catalogue": catalogue}}, "custom.catalogue")
     except CatalogueError as error:
         read.mistakes += error.lines()
-        return Catalogue(images={}, classes={}, node_pools={}, groups={})
+        return Catalogue(FoldersImage("", ""), images={}, classes={}, node_pools={}, groups={})
 
 
 def _get_secret(read: ChartValues, secrets: Mapping[str, str], key: str) -> str:

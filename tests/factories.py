@@ -12,6 +12,7 @@ from typing import Any
 from hub_config.platform.catalogue import (
     GIB,
     Catalogue,
+    FoldersImage,
     Group,
     Image,
     InstanceClass,
@@ -105,6 +106,7 @@ def make_catalogue(
 ) -> Catalogue:
     """One image, one class, one group and a pool of each kind."""
     return Catalogue(
+        folders_image=FoldersImage("registry.example/folders", "1.0"),
         images={image.slug: image for image in images},
         classes={instance_class.slug: instance_class for instance_class in classes},
         node_pools={pool.slug: pool for pool in node_pools},
@@ -156,6 +158,7 @@ def make_workspace(
 
 
 _FILE: Mapping[str, Any] = {
+    "folders_image": {"repository": "registry.example/folders", "tag": "1.0"},
     "images": [
         {
             "slug": "notebook",

@@ -16,6 +16,20 @@ RESOURCES = ("cpu", "memory", GPU_RESOURCE)
 
 
 @dataclass(frozen=True)
+class FoldersImage:
+    """The platform's own image, of the containers that see everybody's homes; nobody chooses it."""
+
+    repository: str
+    tag: str
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        """``repository:tag@digest``; without the digest until the image was pushed."""
+        return build_reference(self.repository, self.tag, self.digest)
+
+
+@dataclass(frozen=True)
 class Image:
     """A container image that users may choose; locally a uv environment of the same name."""
 
@@ -33,8 +47,7 @@ class Image:
     @property
     def reference(self) -> str:
         """``repository:tag@digest``; without the digest until the image was pushed."""
-        reference = f"{self.repository}:{self.tag}"
-        return f"{reference}@{self.digest}" if self.digest else reference
+        return build_reference(self.repository, self.tag, self.digest)
 
 
 @dataclass(frozen=True)
@@ -59,12 +72,17 @@ class Placement:
 
 @dataclass(frozen=True)
 class Price:
-    """Price per hour, for display; ``basis`` says of what, for example an instance type."""
+    """Price per hour, for display; ``basis`` says of what, for example an instance type.
+
+    ``spot_per_hour`` is that of a machine that may be taken away, at ``date``: it changes by the
+    hour.
+    """
 
     per_hour: float
     currency: str
     date: str
     basis: str = ""
+    spot_per_hour: float | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +159,11 @@ class Group:
     leads: tuple[str, ...] = ()
 
 
+def build_reference(repository: str, tag: str, digest: str) -> str:
+    """How a pod names an image."""
+    return f"{repository}:{tag}@{digest}" if digest else f"{repository}:{tag}"
+
+
 def why_pair_fails(image: Image, instance_class: InstanceClass) -> str | None:
     """Why ``image`` cannot run on ``instance_class``, as a sentence; ``None`` if it can."""
     if image.needs_gpu and not instance_class.gpus:
@@ -154,6 +177,7 @@ def why_pair_fails(image: Image, instance_class: InstanceClass) -> str | None:
 class Catalogue:
     """Everything a person may choose from, by slug, in the file's order."""
 
+    folders_image: FoldersImage
     images: Mapping[str, Image]
     classes: Mapping[str, InstanceClass]
     node_pools: Mapping[str, NodePool]

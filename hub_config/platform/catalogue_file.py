@@ -9,10 +9,11 @@ the file is shown by ``helm-values/catalogue.yaml``. Hub, jobs service and deplo
 from collections.abc import Mapping
 from pathlib import Path
 
-from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue, FoldersImage
 from hub_config.platform.catalogue_parts import (
     REPOSITORY,
     read_class,
+    read_folders_image,
     read_group,
     read_image,
     read_pool,
@@ -84,6 +85,7 @@ def _read_catalogue(content: Entry, report: Report) -> Catalogue:
     registry = content.text(
         "registry", "", REPOSITORY, "a registry is a host, with a path if need be"
     )
+    folders = content.entry("folders_image")
     images = content.entries("images", slugs=True)
     pools = content.entries("node_pools", slugs=True)
     classes = content.entries("classes", slugs=True)
@@ -92,6 +94,7 @@ def _read_catalogue(content: Entry, report: Report) -> Catalogue:
     # References are checked against every slug that is written, also where its entry has mistakes.
     group_slugs = [entry.slug for entry in groups if entry.slug]
     pool_slugs = [entry.slug for entry in pools if entry.slug]
+    read_folders = read_folders_image(folders, registry) if folders else None
     read_images = [read_image(entry, registry) for entry in images]
     read_pools = {pool.slug: pool for entry in pools if (pool := read_pool(entry))}
     read_classes = [read_class(entry, group_slugs, pool_slugs, read_pools) for entry in classes]
@@ -99,6 +102,7 @@ def _read_catalogue(content: Entry, report: Report) -> Catalogue:
     _check_one_default(images, "image")
     _check_one_default(classes, "class")
     catalogue = Catalogue(
+        folders_image=read_folders or FoldersImage("", ""),
         images={image.slug: image for image in read_images if image},
         classes={item.slug: item for item in read_classes if item},
         node_pools=read_pools,

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from hub_config.platform.catalogue import (
     GPU_RESOURCE,
+    FoldersImage,
     Group,
     Image,
     InstanceClass,
@@ -57,20 +58,35 @@ _LABEL_RULE = "it must be a Kubernetes label's key or value"
 
 def read_image(entry: Entry, registry: str) -> Image | None:
     """An entry of ``images``; ``registry`` is put before its repository."""
-    repository = entry.text("repository", None, REPOSITORY, "a repository is like team/notebook")
+    repository, tag, digest = _read_reference(entry, registry)
     image = Image(
         slug=_slug(entry),
         name=entry.text("name"),
         description=entry.text("description", ""),
-        repository=f"{registry.rstrip('/')}/{repository}" if registry else repository,
-        tag=entry.text("tag", None, _TAG, "a tag is like 0.1.0"),
-        digest=entry.text("digest", "", _DIGEST, "a digest is sha256: and 64 hexadecimal digits"),
+        repository=repository,
+        tag=tag,
+        digest=digest,
         architectures=entry.texts("architectures", ("amd64",), allowed=ARCHITECTURES),
         kernels=entry.texts("kernels", ("python3",), _KERNEL, "a kernel is named like python3"),
         needs_gpu=entry.flag("needs_gpu"),
         default=entry.flag("default"),
     )
     return _finish(entry, image)
+
+
+def read_folders_image(entry: Entry, registry: str) -> FoldersImage | None:
+    """The entry ``folders_image``; ``registry`` is put before its repository."""
+    return _finish(entry, FoldersImage(*_read_reference(entry, registry)))
+
+
+def _read_reference(entry: Entry, registry: str) -> tuple[str, str, str]:
+    """Repository with registry, tag and digest of an image."""
+    repository = entry.text("repository", None, REPOSITORY, "a repository is like team/notebook")
+    return (
+        f"{registry.rstrip('/')}/{repository}" if registry else repository,
+        entry.text("tag", None, _TAG, "a tag is like 0.1.0"),
+        entry.text("digest", "", _DIGEST, "a digest is sha256: and 64 hexadecimal digits"),
+    )
 
 
 def read_pool(entry: Entry) -> NodePool | None:
@@ -192,6 +208,7 @@ def _read_price(entry: Entry) -> Price | None:
         currency=item.text("currency", allowed=CURRENCIES),
         date=item.date("date"),
         basis=item.text("basis", ""),
+        spot_per_hour=item.number("spot_per_hour", 0) or None,
     )
     item.close()
     return price

@@ -47,13 +47,14 @@ class OfferedClass:
     """A class on the form; disabled when ``why`` is not empty.
 
     ``note`` is a remark, for example that cores are capped on this machine; ``groups`` are the
-    person's groups that may use it.
+    person's groups that may use it; ``spot``: jobs may choose machines that can be taken away.
     """
 
     instance_class: InstanceClass
     groups: tuple[str, ...]
     why: str = ""
     note: str = ""
+    spot: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def offer(catalogue: Catalogue, person: Person, machine: Machine | None) -> Offe
             groups=tuple(slug for slug in slugs if slug in item.groups),
             why="" if machine is None else _why_class_fails(item, machine),
             note="" if machine is None else _note_on_cores(item, machine),
+            spot=machine is None and item.job.spot,
         )
         for item in catalogue.classes.values()
         if any(slug in item.groups for slug in slugs)

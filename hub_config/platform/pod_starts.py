@@ -85,7 +85,7 @@ def has_ended(pod: Object) -> bool:
 
 
 def is_failing_to_pull(pod: Object) -> bool:
-    """Whether a container of a pod has no image at the moment because it cannot be pulled."""
+    """Whether the image that was chosen cannot be pulled at the moment."""
     return any(each.get("waiting", {}).get("reason") in PULL_FAILURES for each in _list_states(pod))
 
 
@@ -116,8 +116,8 @@ def _list_containers(pod: Object) -> list[Object]:
 
 
 def _list_states(pod: Object) -> list[Object]:
-    """The states of a pod's containers."""
-    return [each.get("state", {}) for each in _list_containers(pod)]
+    """The states of a pod's containers that have the image that was chosen."""
+    return [each.get("state", {}) for each in _list_containers(pod) if each["name"] != _FOLDERS]
 
 
 def _explain_machine(
@@ -132,20 +132,25 @@ def _explain_machine(
     reason = last.get("reason")
     if reason == "Pulling":
         return Waiting(Reason.IMAGE_PULL, facts)
-    # All containers have one image, so the first one that began tells that it is there.
-    if reason in _IMAGE_EVENTS or any(
-        each.keys() & {"running", "terminated"} for each in _list_states(pod)
-    ):
+    chosen = [each for each in _list_containers(pod) if each["name"] != _FOLDERS]
+    if reason in _IMAGE_EVENTS or any(map(_has_begun, chosen)):
         return Waiting(started, facts)
-    if reason in _MOUNT_FAILURES:
+    # The first container has the volumes, too: with one that began they are there.
+    if reason in _MOUNT_FAILURES and not any(map(_has_begun, _list_containers(pod))):
         facts = {**facts, "hindrance": Hindrance.VOLUME, **_say(last.get("message"))}
     return Waiting(Reason.IMAGE_PULL, {**facts, "asking": True})
+
+
+def _has_begun(container: Object) -> bool:
+    return bool(container.get("state", {}).keys() & {"running", "terminated"})
 
 
 def _is_failing_to_start(container: Object) -> bool:
     """Whether a container does not start, or ended badly and has not done better since."""
     state = container.get("state", {})
-    if state.get("waiting", {}).get("reason") in _START_FAILURES:
+    # The image of the first container is the platform's own, so nobody's choice cannot be pulled.
+    failures = _START_FAILURES | (PULL_FAILURES if container.get("name") == _FOLDERS else set())
+    if state.get("waiting", {}).get("reason") in failures:
         return True
     end = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
     return bool(end.get("exitCode"))
@@ -239,7 +244,9 @@ def _is_coming_for(claim: Object, selector: Mapping[str, str]) -> bool:
 
 
 def _speaks_of_containers(event: Object) -> bool:
-    return event.get("reason") in _IMAGE_EVENTS | _MOUNT_FAILURES
+    """Of volumes, or of a container with the image that was chosen."""
+    place = event["involvedObject"].get("fieldPath") or ""
+    return event.get("reason") in _IMAGE_EVENTS | _MOUNT_FAILURES and _FOLDERS not in place
 
 
 def _speaks_of_machine(event: Object) -> bool:

@@ -66,7 +66,7 @@ def build_pod_fields(workspace: Workspace) -> dict[str, Any]:
     return {
         "metadata": {
             "labels": build_labels(workspace),
-            "annotations": build_annotations(),
+            "annotations": build_annotations(workspace),
         },
         "spec": spec,
     }
@@ -93,8 +93,9 @@ def build_folders_container(workspace: Workspace, *more: str) -> dict[str, Any]:
     """The first container: makes the folders behind the sub-paths, so that they have their owner.
 
     The kubelet makes a sub-path that is missing as root, and nobody could write there. This one
-    runs as the user; the claims' roots belong to that user, too. It sees everybody's folders, so it
-    is told where to make a folder only below parents that nobody can have replaced by a link.
+    runs as the user; the claims' roots belong to that user, too. It sees everybody's folders, so
+    its image is the platform's and never one that somebody chose, and it is told where to make a
+    folder only below parents that nobody can have replaced by a link.
 
     Args:
         workspace: whose home and shared folder are made.
@@ -110,7 +111,7 @@ def build_folders_container(workspace: Workspace, *more: str) -> dict[str, Any]:
     resources.pop(GPU_RESOURCE, None)
     return {
         "name": "folders",
-        "image": workspace.image_reference,
+        "image": workspace.folders_image,
         "command": [
             "mkdir",
             "-p",
@@ -139,12 +140,16 @@ def build_labels(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def build_annotations() -> dict[str, str]:
+def build_annotations(workspace: Workspace) -> dict[str, str]:
     """Karpenter does not take the node away to save money while the pod runs.
 
-    Source: https://karpenter.sh/docs/concepts/disruption/ (v1.14)
+    Not so on a spot machine: before EC2 takes that away Karpenter drains it, and leaves out pods
+    with this annotation, which would then be killed without a word.
+
+    Source: https://karpenter.sh/docs/concepts/disruption/ (v1.14); IsEvictable in
+    sigs.k8s.io/karpenter v1.14.1, pkg/utils/pod/scheduling.go
     """
-    return {"karpenter.sh/do-not-disrupt": "true"}
+    return {} if workspace.placement.spot else {"karpenter.sh/do-not-disrupt": "true"}
 
 
 def build_resources(workspace: Workspace) -> dict[str, str]:

@@ -9,10 +9,12 @@ from hub_config.platform.waiting import Waiting
 from offline_jobs.contract.facts import Hindrance
 from offline_jobs.contract.states import Reason
 
+_FEW_SECONDS, _MANY_SECONDS = 10, 120
 _HINDRANCES = {
     Hindrance.FOLDERS: "The folders of the home cannot be prepared at the moment, still trying",
     Hindrance.VOLUME: "The volume cannot be mounted at the moment, still trying",
     Hindrance.END: "The start has failed",
+    Hindrance.SILENT: "The notebook's runner has not reported yet, still waiting",
 }
 
 
@@ -27,10 +29,12 @@ def describe_start(waiting: Waiting) -> str:
     sentence = _describe_stage(waiting)
     if waiting.facts.get("failing") is True:
         return f"{sentence} fails at the moment, still trying{_said(waiting)}"
-    seconds = waiting.expected_seconds
-    if seconds is None or seconds <= 0:
-        return sentence
-    return f"{sentence}, usually about {format_seconds(_round(seconds))}"
+    return sentence
+
+
+def describe_usual(seconds: float) -> str:
+    """How long a start usually takes, such as ``usually about 3 min``."""
+    return f"usually about {format_seconds(_round(seconds))}"
 
 
 def _describe_stage(waiting: Waiting) -> str:
@@ -85,7 +89,9 @@ def _image(waiting: Waiting) -> str:
 
 
 def _round(seconds: float) -> int:
-    """To a figure that people would say: steps of 5 s under two minutes, then whole minutes."""
-    if seconds < 2 * 60:
-        return max(5, round(seconds / 5) * 5)
+    """To a figure that people would say: whole seconds, then steps of 5 s, then whole minutes."""
+    if seconds < _FEW_SECONDS:
+        return max(1, round(seconds))
+    if seconds < _MANY_SECONDS:
+        return round(seconds / 5) * 5
     return round(seconds / 60) * 60

@@ -23,12 +23,10 @@ class Waiting:
     Attributes:
         reason: what is waited for.
         facts: numbers, slugs and foreign words that the sentence uses.
-        expected_seconds: median of starts seen before; ``None`` when there were none.
     """
 
     reason: Reason
     facts: Facts = field(default_factory=Facts)
-    expected_seconds: float | None = None
 
 
 def quote(text: object) -> str:

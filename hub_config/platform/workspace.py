@@ -57,6 +57,8 @@ class Workspace:
     group: str
     image: str
     image_reference: str
+    #: Of the container that makes the folders; it sees everybody's, so it is never the user's.
+    folders_image: str
     instance_class: str
     cores: float
     memory_bytes: int
@@ -105,6 +107,7 @@ def build_workspace(
         group=group.slug,
         image=choice.image.slug,
         image_reference=choice.image.reference,
+        folders_image=catalogue.folders_image.reference,
         instance_class=instance_class.slug,
         cores=instance_class.cores,
         memory_bytes=instance_class.memory_bytes,

@@ -19,6 +19,7 @@ from hub_config.platform.choices import Choice, Machine, Offer, choose, offer
 from hub_config.platform.errors import Refused
 from hub_config.platform.people import Person, build_person
 from hub_config.platform.quantities import format_size
+from hub_config.platform.sentences import describe_usual
 from hub_config.sessions import KEY, Courier, SessionBook
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason
@@ -38,7 +39,7 @@ class ChoosingSpawner(HasTraits):
     #: JupyterHub's, of the spawner.
     user: Any
     orm_spawner: Any
-    db: Any
+    pending: Any
 
     # JupyterHub's trait refuses all but a mapping, with an error 500; we refuse it with a sentence.
     user_options = AnyTrait({})
@@ -147,12 +148,15 @@ class ChoosingSpawner(HasTraits):
     @property
     def book(self) -> SessionBook:
         """What is noted of this user's sessions."""
-        return SessionBook(self.orm_spawner, self.db)
+        return SessionBook(self.orm_spawner, self.user.db)
 
     def begin_session(self) -> None:
         """Note that a session of the choice starts."""
         if self._choice is not None:
             self.book.begin(self.user.name, self._choice)
+            # A hub that comes in the middle of this start finds its server by it.
+            self.orm_spawner.state = self.get_state()
+            self.user.db.commit()
             self.courier.send_soon(self.book)
 
     def note_session(self, state: SessionState, reason: Reason | None = None) -> None:
@@ -164,6 +168,12 @@ class ChoosingSpawner(HasTraits):
         """JupyterHub's, called at each end, also of a start that failed."""
         self.note_session(SessionState.ENDED)
         return super().run_post_stop_hook()  # type: ignore[misc]
+
+    def describe_usual(self) -> str:
+        """How long such a start usually takes, in words; empty where nobody knows."""
+        slug = self._choice.instance_class.slug if self._choice is not None else ""
+        seconds = self.courier.usual.get(slug, 0)
+        return describe_usual(seconds) if seconds else ""
 
     async def send_turns(self) -> None:
         """Have all that was noted sent, now.

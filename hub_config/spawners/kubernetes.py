@@ -10,7 +10,9 @@ Source: https://jupyterhub-kubespawner.readthedocs.io/en/7.1.0/spawner.html
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
 
 from kubespawner import KubeSpawner
@@ -29,7 +31,9 @@ from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason
 
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS, _CHECKED_SECONDS = 1.0, 0.2
+#: A start that was cancelled is stopped within this time, or the hub's check stops it.
+_STOPPED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,14 @@ class Offering:
 class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # no types
     """One pod per user."""
 
+    #: KubeSpawner's, of the start that it is at.
+    _start_future: Any
+    #: JupyterHub's: it looks, after its start, whether this server runs.
+    _check_pending: bool
     #: The id of the pod that was there before this start, if one was.
     _earlier_pod = ""
     #: Kept, for the loop itself keeps no task.
-    _noting: asyncio.Task[None] | None = None
+    _noting: Any = None
 
     offering = Instance(Offering, help="What all sessions share.").tag(config=True)
 
@@ -89,12 +97,15 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         self._noting = asyncio.create_task(self._note_start(started))
         return started
 
-    async def _note_start(self, started: "asyncio.Future[str]") -> None:
+    async def _note_start(self, started: "asyncio.Future[Any]") -> None:
         """Note what the start waits for, and that the server runs."""
         while not started.done():
-            self.note_session(SessionState.STARTING, self.explain_start().reason)
+            try:
+                self.note_session(SessionState.STARTING, self.explain_start().reason)
+            except Exception:
+                self.log.exception("What the start of %s waits for is not noted", self._log_name)
             await asyncio.wait([started], timeout=_LOOK_SECONDS)
-        if not started.cancelled() and started.exception() is None:
+        if _is_done_well(started):
             self.note_session(SessionState.RUNNING)
 
     async def get_pod_manifest(self) -> Any:
@@ -116,6 +127,92 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         running: bool = super().is_pod_running(pod)
         return running
 
+    # ---- a start that a restart of the hub met
+
+    async def poll(self) -> int | None:
+        """KubeSpawner's; a hub that comes back in the middle of a start goes on with it.
+
+        JupyterHub looks whether each server that it knows answers, for as long as one may take that
+        runs, and deletes those that do not: a pod that waits for its machine takes longer.
+        """
+        begun = self.book.current
+        is_unfinished = begun is not None and begun.state == SessionState.STARTING
+        if self._check_pending and self._start_future is None and is_unfinished:
+            return await self._resume()
+        status: int | None = await super().poll()
+        return status
+
+    async def _resume(self) -> int | None:
+        """Wait for the pod as its start did; its status then, ``None`` if it runs.
+
+        Until the hub knows that the server answers, its pages show a start that goes on.
+        """
+        with suppress(ShownError):
+            self._choice = self.check_options(self.orm_spawner.user_options)
+        started = self._start_future = asyncio.ensure_future(self._wait_for_server())
+        self._spawn_future = asyncio.ensure_future(self._see_it_through(started))
+        self._spawn_pending = True
+        # Else what is waited for would be judged by nothing.
+        await self._start_watching_pods()
+        await self._start_watching_events()
+        self._noting = asyncio.create_task(self._note_start(started))
+        await asyncio.wait([started])
+        if started.cancelled():
+            # By whoever wants an end and sees to it: nothing is to be stopped twice.
+            async with asyncio.timeout(_STOPPED_SECONDS):
+                while self.server is not None:  # noqa: ASYNC110  (JupyterHub tells nobody)
+                    await asyncio.sleep(_CHECKED_SECONDS)
+        return None if _is_done_well(started) else 1
+
+    async def _wait_for_server(self) -> None:
+        """Return when the pod runs and the server in it answers.
+
+        Raises:
+            ShownError: it ended, is gone, does not answer, or has had all the time of a start.
+        """
+        begun = self.orm_spawner.started.replace(tzinfo=UTC)
+        deadline = begun + timedelta(seconds=self.start_timeout)
+        while await super().poll() is None:
+            if self.is_pod_running(self.find_pod()):
+                await self._wait_for_answer()
+                return
+            if datetime.now(UTC) > deadline:
+                raise ShownError(500, "No machine was there in time. Start it again.")
+            await asyncio.sleep(_LOOK_SECONDS)
+        if self.find_pod() is None:
+            raise ShownError(500, "The start was lost as the hub started anew. Start it again.")
+        raise ShownError(500, f"{describe_start(self.explain_start())}. Start it again.")
+
+    async def _wait_for_answer(self) -> None:
+        """Wait for the server itself, as JupyterHub does after a start.
+
+        Raises:
+            ShownError: it does not answer in time.
+        """
+        try:
+            await self.server.wait_up(timeout=self.http_timeout, http=True, extra_path="api")
+        except TimeoutError as error:
+            raise ShownError(500, "JupyterLab did not answer in time. Start it again.") from error
+
+    async def _see_it_through(self, started: "asyncio.Future[Any]") -> None:
+        """Be pending until the hub's check of this server is over, or somebody cancels the start.
+
+        Raises:
+            ShownError: the start has failed, with its reason, or was cancelled.
+        """
+        try:
+            await asyncio.wait([started])
+            while self._check_pending or self._stop_pending:  # noqa: ASYNC110
+                await asyncio.sleep(_CHECKED_SECONDS)
+        except asyncio.CancelledError:
+            # The hub stops only what nothing else is pending for, and asks for an exception.
+            started.cancel()
+            self._check_pending = False
+            raise ShownError(500, "The start was cancelled.") from None
+        finally:
+            self._spawn_pending = False
+        started.result()
+
     # KubeSpawner then has news each second, also where the pod changed and no event came.
     @default("slow_spawn_message_threshold")
     def _default_slow_spawn_message_threshold(self) -> int:
@@ -133,7 +230,7 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
             sentence = describe_start(self.explain_start())
             if sentence != said:
                 said = sentence
-                yield {"progress": done, "message": f"{sentence}."}
+                yield {"progress": done, "message": f"{sentence}.", "usual": self.describe_usual()}
 
     def explain_start(self) -> Waiting:
         """What the pod waits for, from what KubeSpawner's reflectors know of it."""
@@ -149,7 +246,7 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
 
     async def retire_home(self, name: str) -> None:
         """Let a short pod rename the home: the hub itself sees nobody's."""
-        home, image = self.build_person().home, self.catalogue.default_image.reference
+        home, image = self.build_person().home, self.catalogue.folders_image.reference
         pod = build_retirement(home, name, image)
         await run_briefly(self.api, self.namespace, pod, LONGEST_SECONDS)
 
@@ -172,6 +269,10 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
             "image": self._choice.image.slug,
             "group": self._choice.group.slug,
         }
+
+
+def _is_done_well(future: "asyncio.Future[Any]") -> bool:
+    return not future.cancelled() and future.exception() is None
 
 
 def _get_uid(pod: Mapping[str, Any] | None) -> str:

@@ -195,7 +195,8 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
         """The start in plain words."""
         if self._choice is not None:
             sentence = describe_start(Waiting(Reason.JUPYTER_START))
-            yield {"progress": 30, "message": f"{sentence}: {self.describe_choice()}."}
+            message = f"{sentence}: {self.describe_choice()}."
+            yield {"progress": 30, "message": message, "usual": self.describe_usual()}
 
     # ---- the end of the user
 

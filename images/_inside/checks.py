@@ -189,11 +189,6 @@ def normalize(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-COMMON = (
-    check_user,
-    check_rights,
-    check_init,
-    check_nothing_of_the_build,
-    check_packages,
-    check_compiled,
-)
+OF_EVERY_IMAGE = (check_user, check_rights, check_init, check_nothing_of_the_build)
+#: Of those with an environment of a lock.
+COMMON = (*OF_EVERY_IMAGE, check_packages, check_compiled)

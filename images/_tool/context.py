@@ -50,7 +50,9 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
 def fill_verification(root: Path, image: str, folder: Path) -> None:
     """Fill an empty folder with the image's `verify.py` and what it imports."""
     shutil.copy(root / "images" / image / "verify.py", folder)
-    shutil.copy(root / "images" / image / "requirements.txt", folder)
+    lock = root / "images" / image / "requirements.txt"
+    if lock.exists():
+        shutil.copy(lock, folder)
     inside = folder / "images" / "_inside"
     inside.mkdir(parents=True)
     shutil.copy(root / "images" / "_inside" / "checks.py", inside)

@@ -89,6 +89,7 @@ class Visitor:
         parameters: Mapping[str, object] | None = None,
         path: str | None = None,
         time_limit_seconds: int = 3600,
+        interruptible: bool = False,
     ) -> httpx.Response:
         """Ask for a job by REST; what the service answers."""
         return self.user.api.post(
@@ -104,7 +105,7 @@ class Visitor:
                 "kernel": {"name": "python3", "source": "image"},
                 "parameters": dict(parameters or {}),
                 "time_limit_seconds": time_limit_seconds,
-                "interruptible": False,
+                "interruptible": interruptible,
             },
         )
 
@@ -121,6 +122,10 @@ class Visitor:
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
+
+    def read_log(self, job: str) -> str:
+        """A job's log as far as the service has it; empty before there is any."""
+        return self.user.api.get(f"{JOBS}/{job}/log").text
 
     def newest_job(self) -> dict[str, Any]:
         """The job that was submitted last."""

@@ -13,6 +13,8 @@ from tests.bed.client import Object
 from tests.bed.hub.stand_in import CHART
 from tests.bed.overlay import CATALOGUE
 
+PUBLIC_URL = "https://hub.example/"
+
 
 def render(bed: Bed, namespace: str, values: Mapping[str, object] | None = None) -> list[Object]:
     """All objects of the chart, with the shipped catalogue, for jobs in a namespace.
@@ -28,7 +30,7 @@ def render(bed: Bed, namespace: str, values: Mapping[str, object] | None = None)
         *("--set", f"jobs.namespace={namespace},custom.catalogue.registry=localhost"),
         *(
             word
-            for key, value in (values or {}).items()
+            for key, value in {"hub.publicUrl": PUBLIC_URL, **(values or {})}.items()
             for word in ("--set-json", f"{key}={json.dumps(value)}")
         ),
     ]

@@ -227,6 +227,14 @@ CHANGES: dict[str, tuple[Callable[[Object], None], str]] = {
     "no labels": (lambda job: job["metadata"].update(labels={}), "called after the job"),
     "another image": (put(container, "image", "localhost/other:1"), "catalogue's images"),
     "another image first": (put(first, "image", "localhost/other:1"), "catalogue's images"),
+    "the user's own image first": (
+        lambda job: first(job).update(image=container(job)["image"]),
+        "catalogue's images",
+    ),
+    "the platform's image as the user's": (
+        lambda job: container(job).update(image=first(job)["image"]),
+        "catalogue's images",
+    ),
     "other arguments": (put(container, "args", ["sh", "-c", "id"]), "catalogue's images"),
     "a second container": (
         lambda job: pod(job)["containers"].append({**container(job), "name": "second"}),

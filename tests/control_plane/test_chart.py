@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
+
+import pytest
 
 from tests.bed.bed import Bed
 from tests.bed.client import Object
@@ -53,3 +56,12 @@ def test_a_start_may_take_ten_minutes(bed: Bed) -> None:
 
     assert probe["httpGet"] == container["livenessProbe"]["httpGet"]
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
+
+
+@pytest.mark.parametrize("address", ["", "/", "http://hub.example/"])
+def test_without_tls_it_is_a_demonstration_or_not_installed(bed: Bed, address: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render(bed, "jobs-here", {"hub.publicUrl": address})
+    assert "hub.publicUrl" in refused.value.stderr
+    assert "https://HOST/" in refused.value.stderr
+    assert render(bed, "jobs-here", {"hub.publicUrl": address, "demonstration": True})

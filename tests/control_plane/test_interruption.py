@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.bed.client import NODE_CLAIM, Client, Object, find_condition, wait
-from tests.bed.jobs import Jobs, build_message, get_phase
+from tests.bed.jobs import Jobs, Wish, build_message, get_phase
 from tests.control_plane.lost_machine import NAME, LostMachine, follow_to_the_end
 
 MESSAGE = build_message("", 143)
@@ -27,6 +27,16 @@ def read_message(pod: Mapping[str, Any]) -> dict[str, Any]:
     (container,) = pod["status"]["containerStatuses"]
     message: dict[str, Any] = json.loads(container["state"]["terminated"]["message"])
     return message
+
+
+def find_claim(client: Client, pod: Object) -> Object:
+    """The claim of the machine that a pod runs on."""
+    (claim,) = (
+        each
+        for each in client.list(*NODE_CLAIM)
+        if each.get("status", {}).get("nodeName") == pod["spec"]["nodeName"]
+    )
+    return claim
 
 
 def wait_for_another(jobs: Jobs, name: str, pod: Object) -> Object:
@@ -114,11 +124,7 @@ def test_a_node_claim_that_is_deleted_waits_for_its_job(jobs: Jobs, client: Clie
     """Whoever takes a machine away by hand does not end what runs on it: `do-not-disrupt` holds."""
     jobs.submit("calm", stages={"bed/complete-after": "6s"})
     pod = jobs.wait_for_pod("calm")
-    (claim,) = (
-        each
-        for each in client.list(*NODE_CLAIM)
-        if each.get("status", {}).get("nodeName") == pod["spec"]["nodeName"]
-    )
+    claim = find_claim(client, pod)
 
     client.delete(*NODE_CLAIM, claim["metadata"]["name"])
 
@@ -130,6 +136,24 @@ def test_a_node_claim_that_is_deleted_waits_for_its_job(jobs: Jobs, client: Clie
         lambda: client.find(*NODE_CLAIM, claim["metadata"]["name"]),
         until=lambda found: found is None,
     )
+
+
+@pytest.mark.usefixtures("pretended")
+def test_a_spot_machine_that_is_taken_away_gives_its_job_time_to_save(
+    jobs: Jobs, client: Client
+) -> None:
+    """What Karpenter does at EC2's notice is delete the claim, two minutes before the end."""
+    jobs.submit("spot", Wish(interruptible=True), stages={**STAGES, "bed/stop-exit-code": "13"})
+    pod = jobs.wait_for_pod("spot")
+    claim = find_claim(client, pod)
+    assert claim["metadata"]["labels"]["karpenter.sh/capacity-type"] == "spot"
+
+    client.delete(*NODE_CLAIM, claim["metadata"]["name"])
+
+    states = follow_to_the_end(client, pod)
+    assert find_condition(states[-1], "DisruptionTarget")["reason"] == "EvictionByEvictionAPI"
+    assert read_message(states[-1]) == json.loads(MESSAGE)
+    assert get_phase(jobs.wait_for("spot")) == "Terminated"
 
 
 @pytest.mark.upstream

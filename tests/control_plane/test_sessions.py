@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jupyterhub import orm
-from jupyterhub.utils import format_exception
+from jupyterhub.utils import format_exception, utcnow
 from kubernetes_asyncio.config import kube_config
 from kubespawner.clients import load_config
 from kubespawner.spawner import MockObject
@@ -19,7 +20,7 @@ from hub_config.apply import update_kubernetes_spawner
 from hub_config.jobs_service import JobsService
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.pods import HOMES_CLAIM
-from hub_config.sessions import Courier
+from hub_config.sessions import Courier, SessionBook
 from hub_config.settings import Cluster
 from hub_config.spawners.choosing import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
@@ -45,7 +46,29 @@ def space(
     load_config.cache_clear()
 
 
-def make_spawner(catalogue: Catalogue, namespace: str) -> KubernetesSpawner:
+class Found(KubernetesSpawner):
+    """A spawner of a hub that comes back; the pretended pods serve nothing that could answer."""
+
+    async def _wait_for_answer(self) -> None:
+        """It answers."""
+
+
+def make_row() -> tuple[Any, Any]:
+    """The hub's row of ada's spawner, and its database."""
+    db = orm.new_session_factory("sqlite:///:memory:")()
+    row = orm.Spawner(name="", user=orm.User(name="ada"))
+    row.server = orm.Server(base_url="/user/ada/")
+    db.add(row)
+    db.commit()
+    return row, db
+
+
+def make_spawner(
+    catalogue: Catalogue,
+    namespace: str,
+    of: tuple[Any, Any] | None = None,
+    kind: type[KubernetesSpawner] = KubernetesSpawner,
+) -> KubernetesSpawner:
     user = MockObject()
     user.name, user.id, user.url, user.admin = "ada", 7, "/user/ada/", False
     user.groups = [SimpleNamespace(name="spatial-lab")]
@@ -54,11 +77,9 @@ def make_spawner(catalogue: Catalogue, namespace: str) -> KubernetesSpawner:
     update_kubernetes_spawner(config, catalogue, cluster)
     # Nobody listens there; what is noted stays.
     config.KubernetesSpawner.courier = Courier(JobsService("http://127.0.0.1:9", "token"))
-    db = orm.new_session_factory("sqlite:///:memory:")()
-    row = orm.Spawner(name="", user=orm.User(name="ada"))
-    db.add(row)
-    db.commit()
-    return KubernetesSpawner(_mock=True, user=user, config=config, orm_spawner=row, db=db)
+    row, db = of or make_row()
+    user.db = db
+    return kind(_mock=True, user=user, config=config, orm_spawner=row, db=db)
 
 
 async def begin(spawner: KubernetesSpawner) -> KubernetesSpawner:
@@ -69,6 +90,18 @@ async def begin(spawner: KubernetesSpawner) -> KubernetesSpawner:
     return spawner
 
 
+async def begin_and_lose(catalogue: Catalogue, space: str) -> tuple[Any, Any, KubernetesSpawner]:
+    """A start whose hub is killed once there is a pod: all that is left is database and pod."""
+    row, db = make_row()
+    lost = await begin(make_spawner(catalogue, space, (row, db)))
+    while lost.find_pod() is None:  # noqa: ASYNC110  (nobody tells)
+        await asyncio.sleep(0.1)
+    for task in (lost._start_future, lost._noting):
+        task.cancel()
+    row.started, row.user_options = utcnow(with_tz=False), OPTIONS
+    return row, db, lost
+
+
 def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
     space: str, client: Client, catalogue: Catalogue
 ) -> None:
@@ -77,6 +110,11 @@ def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
         told = [news["message"] async for news in spawner.progress()]
         address: str = await spawner._start_future
         assert await spawner.poll() is None
+        await spawner._noting
+        notes = [(turn.state, turn.reason) for turn in spawner.book.unsent]
+        assert notes[0] == ("starting", "")
+        assert {("starting", "no-node"), ("starting", "node-starting")} <= set(notes)
+        assert notes[-1] == ("running", "")
         pod = client.get(*POD, "jupyter-ada", space)
         labels = client.get(*NODE, pod["spec"]["nodeName"])["metadata"]["labels"]
         pool = catalogue.classes["standard"].session.node_pool
@@ -146,6 +184,97 @@ def test_a_pod_that_its_machine_refused_ends_the_start_with_the_reason(
     assert html is None
     assert told[-1] == "Starting JupyterLab."
     assert REFUSED not in told
+
+
+def test_a_hub_that_comes_back_goes_on_with_the_start(
+    space: str, client: Client, catalogue: Catalogue
+) -> None:
+    async def start() -> tuple[list[str], list[str]]:
+        row, db, _ = await begin_and_lose(catalogue, space)
+        sessions = {turn.session for turn in SessionBook(row, db).unsent}
+
+        found = make_spawner(catalogue, space, (row, db), Found)
+        # As JupyterHub's own check of what it finds.
+        found._check_pending = True
+        checked = asyncio.create_task(found.poll())
+        await asyncio.sleep(0)
+        while not found._spawn_pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        told = [news["message"] async for news in found.progress()]
+        assert await checked is None
+        assert found.pending == "spawn"
+        found._check_pending = False
+        await found._spawn_future
+        assert found.pending is None
+
+        await found._noting
+        turns = SessionBook(row, db).unsent
+        assert {turn.session for turn in turns} == sessions
+        await found.stop()
+        await KubernetesSpawner._stop_all_reflectors()
+        return told, [turn.state for turn in turns]
+
+    told, states = asyncio.run(start())
+
+    assert {"Starting a machine of class standard.", "Starting JupyterLab."} <= set(told)
+    assert (states[-1], states.count("running")) == ("running", 1)
+
+
+def test_a_start_that_goes_on_can_be_cancelled(
+    space: str, client: Client, catalogue: Catalogue
+) -> None:
+    async def start() -> int | None:
+        row, db, _ = await begin_and_lose(catalogue, space)
+
+        found = make_spawner(catalogue, space, (row, db), Found)
+        found._check_pending = True
+        checked = asyncio.create_task(found.poll())
+        while not found._spawn_pending:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        # As the hub stops a server whose start is pending.
+        found._spawn_future.cancel()
+        await asyncio.wait([found._spawn_future])
+        assert found.pending is None
+        # JupyterHub asks so, and a cancelled future would raise.
+        assert isinstance(found._spawn_future.exception(), ShownError)
+        assert await found.poll() is None
+        await found.stop()
+        assert not checked.done()
+        found.server = None
+        status: int | None = await checked
+        await KubernetesSpawner._stop_all_reflectors()
+        return status
+
+    assert asyncio.run(start()) == 1
+    assert client.find(*POD, "jupyter-ada", space) is None
+
+
+@pytest.mark.parametrize("what", ["no pod", "no time"])
+def test_a_start_that_cannot_go_on_is_given_up_with_its_reason(
+    space: str, client: Client, catalogue: Catalogue, what: str
+) -> None:
+    async def start() -> tuple[int | None, BaseException | None]:
+        row, db, lost = await begin_and_lose(catalogue, space)
+        if what == "no pod":
+            await lost.stop()
+        else:
+            row.started -= timedelta(seconds=lost.start_timeout)
+
+        found = make_spawner(catalogue, space, (row, db), Found)
+        found._check_pending = True
+        status: int | None = await found.poll()
+        found._check_pending = False
+        await asyncio.wait([found._spawn_future])
+        await found.stop()
+        await KubernetesSpawner._stop_all_reflectors()
+        return status, found._spawn_future.exception()
+
+    status, error = asyncio.run(start())
+
+    assert status == 1
+    assert isinstance(error, ShownError)
+    words = {"no pod": "The start was lost", "no time": "No machine was there in time"}
+    assert words[what] in error.jupyterhub_message
 
 
 def test_a_claim_that_is_missing_is_told(space: str, client: Client, catalogue: Catalogue) -> None:

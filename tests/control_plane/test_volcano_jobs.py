@@ -177,6 +177,12 @@ def test_from_no_machine_a_job_brings_one_of_its_class_and_says_what_it_waits_fo
     assert (evidence.exit_code, evidence.removed) == (0, False)
     assert evidence.termination == Termination(3, 7, "succeeded", 0)
 
+    # Its end is known and could be stored: nothing more has to be kept.
+    wait("its Job to be told as ended", lambda: asyncio.run(world.backend.list_ended()))
+    assert asyncio.run(world.backend.list_ended()) == [launch.object_name]
+    asyncio.run(world.backend.stop(launch.object_name, force=True))
+    wait("its Job to go", lambda: world.read_all(JOBS), until=lambda left: left == [])
+
 
 def test_over_the_quota_it_says_so_and_nothing_is_bought(
     world: World, client: BedClient, catalogue: Catalogue

@@ -245,12 +245,14 @@ def test_volcano_job(name: str) -> None:
     assert_literal(f"job-{name}", volcano_job(name))
 
 
-def test_interruptible_job_goes_to_spot_and_nothing_else_changes() -> None:
+def test_interruptible_job_goes_to_spot_where_karpenter_may_drain_it() -> None:
     on_demand, spot = job_template("gpu"), job_template("gpu", interruptible=True)
     capacity = "karpenter.sh/capacity-type"
 
     assert on_demand["spec"]["nodeSelector"].pop(capacity) == "on-demand"
     assert spot["spec"]["nodeSelector"].pop(capacity) == "spot"
+    # With it Karpenter would leave the pod out, until its machine is gone.
+    assert on_demand["metadata"]["annotations"].pop("karpenter.sh/do-not-disrupt") == "true"
     assert on_demand == spot
 
 

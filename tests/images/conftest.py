@@ -7,7 +7,9 @@ import pytest
 from tests.images.building import get_archive, why_not
 from tests.images.saved import SavedImage
 
-IMAGES = ("hub", "jobs-service", "notebook")
+#: Those that have an environment of a lock, with our own code in it.
+ENVIRONMENTS = ("hub", "jobs-service", "notebook")
+IMAGES = ("folders", *ENVIRONMENTS)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -20,6 +22,12 @@ def needs_a_builder() -> None:
 @pytest.fixture(scope="session", params=IMAGES)
 def saved(request: pytest.FixtureRequest) -> SavedImage:
     """Each of our images in turn."""
+    return SavedImage(get_archive(request.param))
+
+
+@pytest.fixture(scope="session", params=ENVIRONMENTS)
+def environment(request: pytest.FixtureRequest) -> SavedImage:
+    """Each that has an environment."""
     return SavedImage(get_archive(request.param))
 
 

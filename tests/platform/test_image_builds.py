@@ -178,7 +178,7 @@ def test_a_build_sees_what_its_image_needs_and_nothing_else(tmp_path: Path) -> N
 
 def test_an_image_without_a_dockerfile_is_refused_with_those_that_have_one(tmp_path: Path) -> None:
     with pytest.raises(
-        StepFailed, match="no images/gpu/Dockerfile; images that can be built: hub, jobs"
+        StepFailed, match="no images/gpu/Dockerfile; images that can be built: folders, hub, jobs"
     ):
         fill_context(ROOT, "gpu", [], tmp_path)
 
@@ -186,7 +186,7 @@ def test_an_image_without_a_dockerfile_is_refused_with_those_that_have_one(tmp_p
 def test_an_image_is_named_as_the_catalogue_names_it() -> None:
     assert name_image(ROOT, "notebook") == "localhost/notebook-hpc/notebook:0.1.0"
     assert name_image(ROOT, "hub") == "localhost/notebook-hpc/hub:0.1.0"
-    assert set(list_images(ROOT)) >= {"hub", "jobs-service", "notebook"}
+    assert set(list_images(ROOT)) >= {"folders", "hub", "jobs-service", "notebook"}
 
 
 def test_all_images_are_built_where_none_is_named() -> None:

@@ -27,6 +27,8 @@ export interface IForm {
   kernel: string;
   /** Texts of the parameters that were touched. */
   parameters: Readonly<Record<string, string>>;
+  /** Wanted on a machine that can be taken away, where the class has such. */
+  interruptible: boolean;
   hours: string;
   minutes: string;
 }
@@ -53,6 +55,7 @@ export function initialForm(
     class: session?.class || defaults?.class || '',
     kernel: '',
     parameters: {},
+    interruptible: false,
     hours: String(Math.floor(seconds / 3600)),
     minutes: String(Math.floor((seconds % 3600) / 60))
   };
@@ -239,7 +242,7 @@ export function toSubmission(
     image: form.image,
     class: form.class,
     parameters: values,
-    interruptible: false
+    interruptible: form.interruptible && !!chosenClass(catalogue, form)?.spot
   };
   if (typeof limit === 'number') {
     submission.time_limit_seconds = limit;
@@ -261,6 +264,7 @@ const FIELDS = new Set([
   'image',
   'class',
   'kernel',
+  'interruptible',
   'time_limit_seconds'
 ]);
 

@@ -256,6 +256,16 @@ function Where(props: IPartProps & { catalogue: ICatalogue }): JSX.Element {
         options={classOptions(catalogue, form)}
         onChange={value => submission.update({ class: value })}
       />
+      {instance?.spot && (
+        <SwitchField
+          id={`${ID}-interruptible`}
+          label={trans.__('Spot machine')}
+          help={spotHelp(instance, trans)}
+          problem={problemOf('interruptible')}
+          value={form.interruptible}
+          onChange={value => submission.update({ interruptible: value })}
+        />
+      )}
       {(catalogue.groups.length > 1 || problemOf('group')) && (
         <ChoiceField
           id={`${ID}-group`}
@@ -268,6 +278,19 @@ function Where(props: IPartProps & { catalogue: ICatalogue }): JSX.Element {
       )}
     </fieldset>
   );
+}
+
+/** What it means to run on a machine that can be taken away. */
+function spotHelp(instance: IInstanceClass, trans: TranslationBundle): string {
+  const { spot_price_per_hour: cost, currency } = instance;
+  const cheaper =
+    cost === null
+      ? trans.__('Costs less')
+      : trans.__('About %1 per hour', price(cost, currency));
+  const more = trans.__(
+    'can be taken away at any time: the notebook then runs again from its first cell, 3 times at most. What it wrote to $CHECKPOINT_DIR is still there.'
+  );
+  return `${cheaper} · ${more}`;
 }
 
 /** A class in numbers; what is not known is left out. */

@@ -107,6 +107,9 @@ export interface IInstanceClass {
   price_per_hour: number | null;
   currency: string | null;
   price_date: string | null;
+  /** Whether a job may choose a machine that can be taken away. */
+  spot: boolean;
+  spot_price_per_hour: number | null;
   available: boolean;
   why: string;
   /** A remark, such as fewer cores on this machine. */

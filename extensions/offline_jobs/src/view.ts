@@ -58,6 +58,7 @@ export function details(
     ['image', 'Image', nameOf('images', job.image)],
     ['kernel', 'Kernel', `${job.kernel.name}${fromHome}`],
     ['class', 'Machine', nameOf('classes', job.class)],
+    ['spot', 'Spot machine', job.interruptible && 'may be taken away'],
     ['memory', 'Memory', memoryText(job)],
     ['waited', 'Waited', job.started && waited(job, job.started)],
     ['limit', 'Time limit', duration(job.time_limit_seconds)],
@@ -94,6 +95,22 @@ function memoryText(job: IJob): string {
 
 function memoryBytes(job: IJob): number {
   return isActive(job) ? job.memory.bytes : job.memory.peak_bytes;
+}
+
+/** How many jobs there are in which states, in words; '' where there are none. */
+export function summary(jobs: readonly IJob[], isWhole: boolean): string {
+  const count = (...states: IJob['state'][]): number =>
+    jobs.filter(job => states.includes(job.state)).length;
+  const counts: [number, string][] = [
+    [count('running', 'cancelling'), 'running'],
+    // It has its place; its machine, image or kernel has not come yet.
+    [count('starting'), 'starting'],
+    [count('queued'), 'waiting']
+  ];
+  const noun = jobs.length === 1 && isWhole ? 'job' : 'jobs';
+  const all = `${jobs.length}${isWhole ? '' : ' or more'} ${noun}`;
+  const parts = counts.flatMap(([n, word]) => (n ? [`${n} ${word}`] : []));
+  return jobs.length ? [...parts, all].join(' · ') : '';
 }
 
 /** Percent of the memory limit that is or was needed; null where it is not known. */

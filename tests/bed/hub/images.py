@@ -24,8 +24,8 @@ PROXY = "localhost/notebook-hpc/proxy:stand-in"
 DOCKERFILE = Path(__file__).parent / "proxy" / "Dockerfile"
 #: Which image each node's pods need; `proxy` is no folder of `images/`.
 WANTED = {
-    nodes.SESSIONS: ("proxy", "hub", "jobs-service", "notebook"),
-    nodes.JOBS: ("notebook",),
+    nodes.SESSIONS: ("proxy", "folders", "hub", "jobs-service", "notebook"),
+    nodes.JOBS: ("folders", "notebook"),
 }
 
 

@@ -201,6 +201,8 @@ def install_service(bed: Bed, values: Mapping[str, object]) -> None:
         # The bed has made the namespace of jobs.
         *("--kubeconfig", bed.kubeconfig, "--namespace", objects.NAMESPACE, "--take-ownership"),
         *("--values", catalogue),
+        # It is served without TLS, on loopback.
+        *("--set", "demonstration=true"),
         *(word for key, value in values.items() for word in ("--set", f"{key}={value}")),
     ]
     own = {

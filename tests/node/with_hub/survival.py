@@ -163,7 +163,7 @@ class Service:
     @contextmanager
     def crashing_at(self, step: str) -> Iterator[None]:
         """Let it kill itself meanwhile, at every start that comes to a step."""
-        self.hub.set_chart(demonstration="true", crashAt=step)
+        self.hub.set_chart(crashAt=step)
         try:
             yield
         finally:

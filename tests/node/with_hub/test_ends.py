@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from offline_jobs.service.web import reading
-from tests.bed.client import POD, wait
+from tests.bed import nodes
+from tests.bed.client import NODE, POD, wait
 from tests.bed.hub.objects import JOBS_NAMESPACE
 from tests.browser.people import Visitor, build_notebook
 from tests.node.with_hub.site import BUILDING, PodSite
@@ -94,6 +95,41 @@ def test_the_time_limit_is_named_with_its_cell(site: PodSite, ada: Visitor) -> N
 
     assert (job["cause"], job["sentence"]) == ("time-limit", "Time limit of 15 s reached in cell 2")
     assert list_printed(read_result(site, job))[0] == "kept\n"
+
+
+def test_a_job_on_a_spot_machine_goes_on_from_its_checkpoint_on_the_next(
+    site: PodSite, ada: Visitor
+) -> None:
+    count = """\
+import os, time
+from pathlib import Path
+kept = Path(os.environ["CHECKPOINT_DIR"], "kept")
+done = int(kept.read_text()) if kept.exists() else 0
+print("from", done)
+if not done:
+    kept.write_text("5")
+    print("saved", flush=True)
+    while True:
+        time.sleep(0.1)"""
+    spot = {"metadata": {"labels": {"karpenter.sh/capacity-type": "spot"}}}
+    site.client.patch(*NODE, nodes.JOBS, spot)
+    try:
+        id_ = ada.submit(build_notebook(count), name="spot", interruptible=True)
+        ada.wait_for_cell(id_, 1)
+        wait("its checkpoint", lambda: "saved" in ada.read_log(id_))
+        (pod,) = site.find_job_pods(id_)
+        # What a drain does, two minutes before the machine goes.
+        site.client.evict(JOBS_NAMESPACE, pod["metadata"]["name"])
+        job = ada.wait_for_state(id_, "succeeded", "failed")
+    finally:
+        site.client.patch(*NODE, nodes.JOBS, {"metadata": {"labels": nodes.BOUGHT}})
+
+    assert (job["state"], job["attempt"]) == ("succeeded", 2)
+    assert list_printed(read_result(site, job)) == ["from 5\n"]
+    (earlier,) = site.read_files(job).glob("attempt-1/*.ipynb")
+    assert list_printed(json.loads(earlier.read_text()))[0].startswith("from 0\nsaved\n")
+    turns = ada.user.api.get(f"/services/offline-jobs/api/v1/jobs/{id_}/history").json()["turns"]
+    assert "Interrupted; tried again" in [turn["sentence"] for turn in turns]
 
 
 def test_a_pod_that_is_deleted_by_hand_is_said_to_be_removed(site: PodSite, ada: Visitor) -> None:

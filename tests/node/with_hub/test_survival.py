@@ -82,7 +82,9 @@ def check(site: PodSite, lines: Lines, jobs: Sequence[str], before: Counts) -> N
         lambda: count_new(site, before),
         until=lambda new: POD_GROUP not in new,
     )
-    assert new == {JOB: Counter(jobs), POD: Counter(jobs)}
+    # Those that ended a while ago are gone, and no job had two.
+    assert new.keys() <= {JOB, POD}
+    assert all(count <= Counter(jobs) for count in new.values()), new
 
 
 def test_killed_amid_jobs(

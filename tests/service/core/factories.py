@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from hub_config.platform.catalogue import (
     GIB,
     Catalogue,
+    FoldersImage,
     Group,
     Image,
     InstanceClass,
@@ -143,6 +144,7 @@ def make_catalogue() -> Catalogue:
     placement = Placement(node_pool="pool")
     queue = Queue(weight=1, capability={})
     return Catalogue(
+        folders_image=FoldersImage("registry.example/folders", "1"),
         images={
             "notebook": Image("notebook", "Notebook", "", "registry.example/notebook", "1"),
         },

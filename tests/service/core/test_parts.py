@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from offline_jobs.contract.states import State
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import StateInUse
+from offline_jobs.service.errors import BackendError, StateInUse
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.model import Ending
 from offline_jobs.service.object_store import ObjectStore, log_key, result_key
@@ -19,6 +20,7 @@ from offline_jobs.service.store.lock import hold_state
 from offline_jobs.service.store.store import Store
 from tests.factories import make_machine
 from tests.files import largest_file, reading
+from tests.service.core.conftest import Clock
 from tests.service.core.factories import make_new_job
 
 LARGE = 2 * 2**20
@@ -134,6 +136,46 @@ def test_what_an_owner_deleted_goes_also_after_a_crash(
     left = {path.name for path in (*tmp_path.glob("jobs/*"), *tmp_path.glob("checkpoints/*"))}
     assert left == {f"job-{kept}-1", kept}
     assert store.states.removals() == []
+
+
+class Crowded(LocalBackend):
+    """Says that objects of attempts are in the way of others, as a cluster's quota makes them."""
+
+    def __init__(self, folder: Path, ended: list[str], stubborn: str) -> None:
+        super().__init__(
+            slots=1, state=folder, environments=folder / "none", machine=make_machine()
+        )
+        self.ended, self.stubborn = ended, stubborn
+        self.stopped: list[str] = []
+
+    async def list_ended(self) -> list[str]:
+        return self.ended
+
+    async def stop(self, object_name: str, *, force: bool) -> None:
+        if object_name == self.stubborn:
+            raise BackendError("the cluster is away")
+        self.stopped.append(object_name)
+
+
+def test_objects_go_once_their_end_is_stored_and_one_that_stays_holds_up_no_other(
+    changes: Changes, tmp_path: Path
+) -> None:
+    clock = Clock()
+    store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", changes, clock)
+    store.migrate()
+    jobs = [store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(4)]
+    for job in jobs[:3]:
+        store.states.finish(job, 1, Ending(State.SUCCEEDED))
+    clock.now += timedelta(minutes=1)
+    names = [f"job-{job}-1" for job in jobs]
+    # The first one's end is stored and it cannot go now; the last one's is not stored yet.
+    backend = Crowded(tmp_path, names, names[0])
+    objects = ObjectStore(tmp_path / "objects")
+
+    asyncio.run(Housekeeping(store, backend, objects, changes).clear_ended())
+    store.close()
+
+    assert sorted(backend.stopped) == sorted(names[1:3])
 
 
 def test_a_removal_is_noted_only_when_all_is_gone_and_holds_up_no_other(

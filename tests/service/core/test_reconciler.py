@@ -60,6 +60,9 @@ class Place:
         fail(self.stop_errors, [object_name])
         self.seen[object_name] = Observation("ended")
 
+    async def list_ended(self) -> list[str]:
+        raise AssertionError("nothing is cleared away here")
+
     async def remove_job(self, job_id: str, attempts: int) -> None:
         raise AssertionError("nothing was deleted")
 

@@ -444,6 +444,22 @@ def test_another_attempt_is_refused_where_the_first_cell_began(store: Store) -> 
     assert store.attempt(found, 2) is None
 
 
+def test_a_job_that_may_be_interrupted_is_tried_again_after_a_cell(store: Store) -> None:
+    new = make_new_job("spot", interruptible=True)
+    job = store.create_job(new, open_limit=LIMIT)[0].id
+    store.record_progress(job, 1, Progress("running", 3, 9, [0.5, 0.5]))
+
+    assert store.states.add_attempt(job, 1, replace(FAILED, cell=3))
+
+    stored = store.job(job)
+    assert stored is not None
+    assert (stored.state, stored.attempt, stored.cell) == (State.QUEUED, 2, 0)
+    # That it ran is told, though nobody looked while it did.
+    turns = [(turn.state, turn.attempt) for turn in store.turns(job)]
+    assert turns == [(State.QUEUED, 1), (State.RUNNING, 1), (State.QUEUED, 2)]
+    assert stored.started == store.turns(job)[1].at
+
+
 def test_another_attempt_closes_the_first_and_starts_from_nothing(store: Store) -> None:
     job = submit(store)
     store.states.mark_launched(job, 1, {"pid": 1})
@@ -485,6 +501,24 @@ def test_a_record_found_beside_the_object_fills_what_was_never_heard(store: Stor
     assert stored.started is not None
     assert stored.started.isoformat() == record.started
     assert (stored.cell, stored.cell_seconds) == (2, (1.0, 2.0))
+
+
+def test_objects_of_attempts_that_ended_a_while_ago_are_found(
+    changes: Changes, database_url: str
+) -> None:
+    clock = Clock()
+    store = Store(database_url, changes, clock)
+    store.migrate()
+    old, young, running = (submit(store) for _ in range(3))
+    store.states.finish(old, 1, DONE)
+    clock.now += timedelta(seconds=60)
+    store.states.finish(young, 1, DONE)
+
+    names = [f"job-{job}-1" for job in (old, young, running)]
+    found = store.states.find_closed([*names, "job-of-nobody-1"], timedelta(minutes=1))
+    store.close()
+
+    assert found == [names[0]]
 
 
 def test_only_an_ended_job_is_deleted_and_its_files_are_remembered(

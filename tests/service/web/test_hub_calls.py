@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from offline_jobs.contract.session import MOST_TURNS
 from offline_jobs.contract.states import State
 from tests.service.web.factories import API, HUB_TOKEN, Client, Service
 
@@ -139,7 +140,7 @@ def test_a_turn_of_a_session_is_kept_once_however_often_it_is_told(service: Serv
         for turns in ([TURN], [TURN, waiting], [{**waiting, "state": "ended"}], [])
     ]
 
-    assert told == [{"kept": 1}, {"kept": 1}, {"kept": 0}, {"kept": 0}]
+    assert [each["kept"] for each in told] == [1, 1, 0, 0]
     row = ("ada", "spatial-lab", "notebook", "gpu", "starting")
     assert read_turns(service) == [
         ("5e55104", 1, 1_795_935_600_500_000, *row, None),
@@ -175,3 +176,32 @@ def test_who_departs_leaves_sessions_that_are_nobodys(service: Service) -> None:
     ask(service, "departures/complete", user="ada", keeper=KEEPER)
 
     assert [row[3] for row in read_turns(service)] == [KEEPER, "ben"]
+
+
+def test_the_hub_learns_how_long_starts_of_a_class_usually_take(service: Service) -> None:
+    def start(session: str, machine_class: str, seconds: int) -> dict[str, Any]:
+        turn = {**TURN, "session": session, "machine_class": machine_class}
+        ready = f"2026-11-29T08:{seconds // 60:02}:{seconds % 60:02}+01:00"
+        begun = {**turn, "at": "2026-11-29T08:00:00+01:00"}
+        waiting = {**begun, "number": 2, "reason": "no-node"}
+        running = {**turn, "number": 3, "at": ready, "state": "running"}
+        answer = ask(service, "sessions", turns=[begun, waiting, running])
+        usual: dict[str, Any] = answer.json()["usual_seconds"]
+        return usual
+
+    # Of two nothing is learned, and an outlier changes little.
+    told = [start(f"gpu-{n}", "gpu", seconds) for n, seconds in enumerate((170, 172, 3000))]
+    assert told == [{}, {}, {"gpu": 172.0}]
+    for n, seconds in enumerate((10, 20, 30, 40)):
+        start(f"small-{n}", "small", seconds)
+    # One that never ran says nothing.
+    failed = {**TURN, "session": "failed", "machine_class": "small"}
+    last = ask(service, "sessions", turns=[failed, {**failed, "number": 2, "state": "ended"}])
+    assert last.json()["usual_seconds"] == {"gpu": 172.0, "small": 25.0}
+
+
+def test_a_full_message_with_the_longest_names_is_taken(service: Service) -> None:
+    longest = {key: "x" * 64 for key in ("session", "group", "image", "machine_class")}
+    turn = {**TURN, **longest, "owner": "ü" * 255, "reason": "cluster-unreachable"}
+    turns = [{**turn, "number": number} for number in range(1, MOST_TURNS + 1)]
+    assert ask(service, "sessions", turns=turns).json()["kept"] == MOST_TURNS

@@ -374,7 +374,6 @@ def test_rerun_runs_the_same_snapshot_as_a_new_job(service: Service, ada: Client
         "name": "by hand",
         "parameters": {"k": 5},
         "time_limit_seconds": 77,
-        "interruptible": True,
         "kernel": {"name": "own", "source": "home"},
     }
     job = ada.submit(notebook=notebook, **asked).json()

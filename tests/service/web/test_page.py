@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.service.web.login import MOST_LOGINS
 from tests.service.web.factories import Client, Service
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -88,6 +89,13 @@ def test_without_a_login_the_browser_goes_to_the_hub(service: Service, ada: Clie
     cookie = answer.headers["set-cookie"]
     for part in ("HttpOnly", "SameSite=lax", f"Path={SERVICE_PREFIX}", "Max-Age=600"):
         assert part in cookie
+
+
+def test_visits_that_nobody_brings_to_an_end_leave_few_cookies(ada: Client) -> None:
+    """A browser sends them all, and a request with too many is refused."""
+    for _ in range(3 * MOST_LOGINS):
+        assert ada.http.get(SERVICE_PREFIX).status_code == 302
+        assert 0 < len(ada.http.cookies) <= MOST_LOGINS
 
 
 @pytest.mark.parametrize("query", ["", "?code=x", "?state=y", "?code=x&state=y", "?error=denied"])

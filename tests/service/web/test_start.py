@@ -197,6 +197,10 @@ def test_every_mistake_of_the_catalogue_is_named(settings: dict[str, str], tmp_p
             ],
         ),
         (
+            {"BACKEND": "volcano", "HUB_PUBLIC_URL": "http://hub.example/"},
+            ["OFFLINE_JOBS_HUB_PUBLIC_URL is http://hub.example/", "https://HOST/"],
+        ),
+        (
             {"CRASH_AT": "before-commit"},
             ["OFFLINE_JOBS_CRASH_AT", "only with the demonstration login"],
         ),

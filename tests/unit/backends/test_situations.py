@@ -86,9 +86,9 @@ WAITING: dict[str, tuple[State, Reason, dict[str, object], str]] = {
     ),
     "real-making-folders": (
         State.STARTING,
-        Reason.KERNEL_START,
-        {**SMALL, **POD},
-        "Starting the kernel",
+        Reason.IMAGE_PULL,
+        {**SMALL, **POD, "asking": True},
+        "Preparing the machine",
     ),
 }
 

@@ -19,6 +19,7 @@ from hub_config.departures import depart
 from hub_config.jobs_service import JobsService, ServiceAway
 from hub_config.platform.choices import Choice
 from hub_config.sessions import KEY, Courier, SessionBook
+from hub_config.spawners.choosing import ShownError
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason
 
@@ -54,7 +55,7 @@ class Service:
                     self.send_error(503)
                     return
                 service.calls.append((path, body))
-                self.write({"kept": 1, "open": 0})
+                self.write({"kept": 1, "open": 0, "usual_seconds": {"gpu": 172.0}})
 
         socket, port = bind_unused_port()
         server = HTTPServer(Application([("/services/offline-jobs/api/v1/(.*)", Handler)]))
@@ -125,6 +126,8 @@ def test_a_session_that_was_never_seen_to_end_ends_where_the_next_begins(db: Any
 
     turns = book.unsent
     assert [(t.number, t.state) for t in turns] == [(1, "starting"), (2, "ended"), (1, "starting")]
+    # Nobody knows when: no time is charged in which it was not surely there.
+    assert turns[0].at == turns[1].at
     assert turns[0].session == turns[1].session != turns[2].session
 
 
@@ -192,6 +195,8 @@ def test_many_turns_go_in_several_messages_and_none_twice(
             courier = Courier(jobs)
             await asyncio.gather(courier.send(book), courier.send(book))
 
+            assert courier.usual == {"gpu": 172.0}
+
     asyncio.run(run())
     assert [len(body["turns"]) for _, body in service.calls] == [2, 1]
     assert service.told == [("ada", *turn) for turn in WHOLE]
@@ -224,6 +229,7 @@ def test_who_departs_has_told_all_before_the_records_are_anothers(db: Any) -> No
                 """The home is elsewhere."""
 
             spawner = SimpleNamespace(
+                pending=None,
                 build_person=lambda: SimpleNamespace(home="ada"),
                 retire_home=retire,
                 send_turns=lambda: Courier(jobs).send(book),
@@ -233,3 +239,28 @@ def test_who_departs_has_told_all_before_the_records_are_anothers(db: Any) -> No
     asyncio.run(run())
     paths = [path for path, _ in service.calls]
     assert paths == ["departures", "sessions", "departures/complete"]
+
+
+def test_who_has_a_start_in_progress_does_not_depart(db: Any) -> None:
+    spawner = SimpleNamespace(pending="spawn")
+    with pytest.raises(ShownError, match="is starting or stopping"):
+        asyncio.run(
+            depart(SimpleNamespace(name="ada", spawner=spawner), JobsService("http://x", "token"))
+        )
+
+
+def test_notes_of_another_version_keep_nobody_elses_waiting(db: Any) -> None:
+    odd, book, service = make_book(db, "ben"), make_book(db, "ada"), Service()
+    odd.row.state = {KEY: {"current": {"new": 1}, "unsent": [{"new": 1}]}}
+    play(book, "ada")
+
+    async def run() -> None:
+        async with service.listening() as jobs:
+            courier = Courier(jobs)
+            courier.send_soon(odd)
+            courier.send_soon(book)
+            await until(lambda: not book.unsent)
+
+    asyncio.run(run())
+    assert odd.current is None
+    assert service.told == [("ada", *turn) for turn in WHOLE]

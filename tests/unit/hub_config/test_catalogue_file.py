@@ -139,7 +139,7 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         {"clases": []},
         "clases",
         "clases",
-        "unknown key; allowed: registry, images, node_pools, classes, groups",
+        "unknown key; allowed: registry, folders_image, images, node_pools, classes, groups",
     ),
     "key of an image": ({"images.0.size": 1}, "images.notebook.size", "size: 1", "unknown key"),
     "key of a pool": (

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from hub_config.platform.sentences import describe_start
+from hub_config.platform.sentences import describe_start, describe_usual
 from hub_config.platform.waiting import Waiting
 from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Reason
@@ -28,10 +28,10 @@ def _read(stored: object) -> Facts:
         ),
         (Waiting(Reason.QUEUE_QUOTA), "Waiting until its group has room in its share"),
         (
-            Waiting(Reason.NODE_STARTING, {"class": "gpu"}, 72),
-            "Starting a machine of class gpu, usually about 70 s",
+            Waiting(Reason.NODE_STARTING, {"class": "gpu"}),
+            "Starting a machine of class gpu",
         ),
-        (Waiting(Reason.NODE_STARTING, {}, 171), "Starting a machine, usually about 3 min"),
+        (Waiting(Reason.NODE_STARTING), "Starting a machine"),
         (Waiting(Reason.IMAGE_PULL, {"image": "stomics"}), "Pulling the image stomics"),
         (
             Waiting(Reason.IMAGE_PULL, {"image": "stomics", "failing": True}),
@@ -48,20 +48,24 @@ def _read(stored: object) -> Facts:
             Waiting(Reason.NO_NODE, {"asking": True, "full": True, "class": "gpu"}),
             "Asking for a machine of class gpu, none is free yet",
         ),
-        # What hinders is said instead of the stage, and nothing of how long it usually takes.
+        # What hinders is said instead of the stage.
         (
-            Waiting(Reason.JUPYTER_START, {"hindrance": Hindrance.FOLDERS}, 60),
+            Waiting(Reason.JUPYTER_START, {"hindrance": Hindrance.FOLDERS}),
             "The folders of the home cannot be prepared at the moment, still trying",
         ),
         (
             Waiting(
-                Reason.IMAGE_PULL, {"hindrance": Hindrance.VOLUME, "asking": True, "said": "no"}, 60
+                Reason.IMAGE_PULL, {"hindrance": Hindrance.VOLUME, "asking": True, "said": "no"}
             ),
             "The volume cannot be mounted at the moment, still trying: no",
         ),
         (Waiting(Reason.KERNEL_START, {"hindrance": Hindrance.END}), "The start has failed"),
         (
-            Waiting(Reason.KERNEL_START, {"failing": True, "said": "no secret"}, 60),
+            Waiting(Reason.KERNEL_START, {"hindrance": Hindrance.SILENT}),
+            "The notebook's runner has not reported yet, still waiting",
+        ),
+        (
+            Waiting(Reason.KERNEL_START, {"failing": True, "said": "no secret"}),
             "Starting the kernel fails at the moment, still trying: no secret",
         ),
         # Stored by a service of another version.
@@ -81,3 +85,11 @@ def test_every_reason_has_a_sentence_without_facts(reason: Reason) -> None:
     assert sentence[0].isupper()
     assert not sentence.endswith((".", " "))
     assert "None" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3.2, "usually about 3 s"), (72, "usually about 70 s"), (171, "usually about 3 min")],
+)
+def test_how_long_a_start_usually_takes(seconds: float, words: str) -> None:
+    assert describe_usual(seconds) == words

@@ -28,7 +28,7 @@ SENTENCES = {
     "real-pulling": "Pulling the image notebook",
     "image-missing": "Pulling the image notebook fails at the moment, still trying",
     "real-image-missing": "Pulling the image notebook fails at the moment, still trying",
-    "real-making-folders": "Starting JupyterLab",
+    "real-making-folders": "Preparing the machine",
     "running": "Starting JupyterLab",
     "refused": (
         "The start has failed: Pod was rejected: Node didn't have enough resource: cpu,"
@@ -217,7 +217,7 @@ def test_what_runs_has_its_volumes() -> None:
     pod, events = take("real-making-folders")
     late = {**events[0], "reason": "FailedMount", "message": "a little late"}
 
-    assert say(pod, [*events, late]) == "Starting JupyterLab"
+    assert say(pod, [*events, late]) == "Preparing the machine"
 
 
 BADLY = {"exitCode": 1, "reason": "Error"}
@@ -241,7 +241,10 @@ def test_folders_that_cannot_be_prepared(status: dict[str, Any]) -> None:
     assert say(pod, events) == sentence
     # At last.
     folders |= {"state": {"terminated": {"exitCode": 0}}, "lastState": {"terminated": BADLY}}
-    assert say(pod, events) == "Starting JupyterLab"
+    assert say(pod, events) == "Preparing the machine"
+    # Its own image cannot be pulled: that is nobody's choice.
+    folders |= {"state": {"waiting": {"reason": "ErrImagePull"}}, "lastState": {}}
+    assert say(pod, events) == sentence
 
 
 def test_the_folders_are_those_of_our_first_container() -> None:

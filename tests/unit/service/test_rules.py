@@ -231,6 +231,9 @@ def test_a_long_error_is_cut() -> None:
     assert len(ending.facts["error_value"]) == 500
 
 
+LAUNCHED = {"launched": NOON}
+BEGUN = {"launched": NOON, "contacted": NOON, "first_cell": NOON, "last_contact": NOON}
+
 TRY_AGAIN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], bool]] = {
     # name: (changes of the job, of the attempt, evidence, whether)
     "infrastructure before the first cell": ({}, {}, {"exit_code": 30}, True),
@@ -288,6 +291,39 @@ TRY_AGAIN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], bool]
         {"termination": Termination(0, 0, "refused", 20)},
         False,
     ),
+    "amid the cells of a job that may be interrupted": (
+        {"interruptible": True},
+        BEGUN,
+        {"exit_code": 13, "termination": Termination(3, 9, "interrupted", 13)},
+        True,
+    ),
+    "such a job's machine was lost": ({"interruptible": True}, BEGUN, {}, True),
+    "such a job is cancelled": (
+        {"interruptible": True, "cancel_requested": NOON},
+        BEGUN,
+        {"exit_code": 13},
+        False,
+    ),
+    "such a job was deleted": ({"interruptible": True}, BEGUN, {"removed": True}, False),
+    "such a job filled its disk": (
+        {"interruptible": True},
+        BEGUN,
+        {"exit_code": -9, "filled_scratch": True},
+        False,
+    ),
+    "such a job's cell raised": ({"interruptible": True}, BEGUN, {"exit_code": 10}, False),
+    "such a job's memory was full": (
+        {"interruptible": True},
+        BEGUN,
+        {"exit_code": -9, "killed_for_memory": True},
+        False,
+    ),
+    "such a job's infrastructure failed": (
+        {"interruptible": True},
+        BEGUN,
+        {"exit_code": 30},
+        False,
+    ),
     "removed from outside": ({}, {}, {"removed": True}, False),
     "the owner wants an end": ({"cancel_requested": NOON}, {}, {"exit_code": 30}, False),
     "success": ({}, {}, {"exit_code": 0}, False),
@@ -305,8 +341,6 @@ def test_trying_again(name: str) -> None:
 
 # Steps.
 
-LAUNCHED = {"launched": NOON}
-BEGUN = {"launched": NOON, "contacted": NOON, "first_cell": NOON, "last_contact": NOON}
 STARTING = {"state": State.STARTING, "reason": Reason.KERNEL_START}
 SINCE_NOON: Facts = {"since": "2026-11-24T12:00:00+00:00"}
 CANCELLING = {"state": State.CANCELLING, "reason": None, "cancel_requested": NOON}
@@ -340,6 +374,20 @@ STEPS: dict[str, tuple[dict[str, Any], dict[str, Any], Observation, float, Step 
         ABSENT,
         0,
         Finish(Ending(State.CANCELLED)),
+    ),
+    "cancelled while it waits for a machine": (
+        {"cancel_requested": NOON},
+        LAUNCHED,
+        Observation("waiting", Reason.NO_NODE),
+        0,
+        Stop(force=True, standing=Standing(State.CANCELLING)),
+    ),
+    "still told to end": (
+        CANCELLING,
+        LAUNCHED,
+        Observation("waiting", Reason.NODE_STARTING),
+        1,
+        Stop(force=True),
     ),
     "cancelled when claimed": (
         {"cancel_requested": NOON},
@@ -560,18 +608,39 @@ def stand(job: Job, step: Step | None) -> Job:
     return replace(job, state=standing.state, reason=standing.reason, facts=standing.facts)
 
 
-def follow(seen: list[tuple[int, Observation]]) -> tuple[Job, int | None]:
+def follow(
+    seen: list[tuple[int, Observation]], *, heard: bool = True, listening: datetime | None = None
+) -> tuple[Job, int | None]:
     """A job after passes every 5 s, and at which second it was stopped."""
-    job, attempt = make_job(time_limit_seconds=10**6), make_attempt(**LAUNCHED)
+    job = make_job(time_limit_seconds=10**6)
+    attempt = make_attempt(**LAUNCHED, contacted=NOON if heard else None)
     for begin, observed in seen:
         end = next((each for each, _ in seen if each > begin), begin + 4000)
         for second in range(begin, end, 5):
-            step = decide(View(job, attempt, observed), after(second), PATIENCE)
+            step = decide(View(job, attempt, observed, listening), after(second), PATIENCE)
             if isinstance(step, Stop):
                 assert step == Stop(force=True)
                 return job, second
             job = stand(job, step)
     return job, None
+
+
+def test_a_runner_that_never_reports_is_told_and_given_up() -> None:
+    told, stopped = follow([(0, RUNNING)], heard=False)
+
+    # A minute until it is told, ten until that is enough, and it is done in the next pass.
+    assert stopped == 665
+    assert told.facts["hindrance"] is Hindrance.SILENT
+    attempt = make_attempt(**LAUNCHED)
+    step = decide(View(told, attempt, ended(removed=True)), after(700), PATIENCE)
+    facts: Facts = {"waited_seconds": 600, "hindrance": Hindrance.SILENT}
+    assert step == Finish(Ending(State.FAILED, Cause.INTERNAL, facts))
+
+
+def test_only_time_counts_in_which_a_runner_could_have_been_heard() -> None:
+    came_late = Observation("running", begun=after(1000))
+    assert follow([(1000, came_late)], heard=False)[1] == 1665
+    assert follow([(3000, RUNNING)], heard=False, listening=after(3000))[1] == 3665
 
 
 @pytest.mark.parametrize("name", GIVEN_UP)
@@ -613,8 +682,8 @@ def test_an_owner_s_wish_counts_more_than_that_it_was_given_up() -> None:
     job = replace(job, cancel_requested=after(2000))
     attempt = make_attempt(**LAUNCHED)
 
-    assert decide(View(job, attempt, NO_MACHINE), after(2001), PATIENCE) == Stand(
-        STANDING_CANCELLING
+    assert decide(View(job, attempt, NO_MACHINE), after(2001), PATIENCE) == Stop(
+        force=True, standing=STANDING_CANCELLING
     )
     step = decide(View(job, attempt, ended(removed=True)), after(2001), PATIENCE)
     assert step == Finish(Ending(State.CANCELLED))

@@ -171,6 +171,12 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
     ),
     (
         Cause.INTERNAL,
+        {"hindrance": "silent"},
+        "It could not be run in cell 17: its runner never reported",
+        f"{KEPT}Run it again; if it fails the same way, tell an administrator.",
+    ),
+    (
+        Cause.INTERNAL,
         {"never_started": "No space left"},
         "It could not be started: No space left",
         "Run it again; if it fails the same way, tell an administrator.",

@@ -2,15 +2,21 @@
 
 {{/* References of the images, as hub_config/platform/catalogue_parts.py builds them. */}}
 {{- define "offline-jobs.images" -}}
-{{- $registry := .registry | default "" | trimSuffix "/" }}
+{{- $catalogue := . }}
 {{- $images := list }}
 {{- range .images }}
-{{- $reference := printf "%s:%s" .repository .tag }}
-{{- if .digest }}{{ $reference = printf "%s@%s" $reference .digest }}{{ end }}
-{{- if $registry }}{{ $reference = printf "%s/%s" $registry $reference }}{{ end }}
-{{- $images = append $images (squote $reference) }}
+{{- $images = append $images (include "offline-jobs.reference" (dict "catalogue" $catalogue "image" .)) }}
 {{- end -}}
 [{{ join ", " $images }}]
+{{- end }}
+
+{{/* One reference, quoted. */}}
+{{- define "offline-jobs.reference" -}}
+{{- $registry := .catalogue.registry | default "" | trimSuffix "/" }}
+{{- $reference := printf "%s:%s" .image.repository .image.tag }}
+{{- if .image.digest }}{{ $reference = printf "%s@%s" $reference .image.digest }}{{ end }}
+{{- if $registry }}{{ $reference = printf "%s/%s" $registry $reference }}{{ end }}
+{{- squote $reference }}
 {{- end }}
 
 {{/* Each group's account. */}}

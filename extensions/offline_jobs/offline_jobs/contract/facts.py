@@ -15,6 +15,8 @@ class Hindrance(StrEnum):
     FOLDERS = "folders"
     VOLUME = "volume"
     END = "end"
+    #: What was started runs, and the runner in it has not said a word.
+    SILENT = "silent"
 
 
 Facts = TypedDict(

@@ -13,7 +13,7 @@ from offline_jobs.service import logs
 from offline_jobs.service.crash import arm
 from offline_jobs.service.errors import StartRefused
 from offline_jobs.service.ground import Ground, hold_ground
-from offline_jobs.service.settings import Settings, load_settings
+from offline_jobs.service.settings import Settings, check_address, load_settings
 
 REFUSED_EXIT = 2
 
@@ -23,6 +23,7 @@ def main() -> int:
     try:
         settings = load_settings()
         logs.set_up(settings.log_level)
+        check_address(settings)
         arm(settings.crash_at or None, demonstration=settings.demonstration)
         with hold_ground(settings) as ground:
             asyncio.run(_serve(settings, ground))

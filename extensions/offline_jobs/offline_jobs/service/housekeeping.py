@@ -1,11 +1,13 @@
-"""Clears away what owners deleted: results, logs, folders.
+"""Clears away what owners deleted (results, logs, folders), and what the cluster need not keep.
 
 A deletion is noted in the store with the record's removal; here it is carried out, as often as it
-takes. ``app.py`` starts it.
+takes. Objects of attempts whose end is stored have nothing more to say, and count in the quota of
+their namespace. ``app.py`` starts it.
 """
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.changes import Changes
@@ -15,6 +17,8 @@ from offline_jobs.service.store.store import Store
 
 _log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 60.0
+#: So long an object stays for whoever looks by hand.
+_SHOWN = timedelta(minutes=1)
 
 
 class Housekeeping:
@@ -29,13 +33,14 @@ class Housekeeping:
         self._changes = changes
 
     async def run(self) -> None:
-        """Clear at the start and after each deletion, until cancelled."""
+        """Clear at the start, after each deletion and once a minute, until cancelled."""
         async with self._changes.subscribe() as news:
             while True:
-                try:
-                    await self.clear_removed()
-                except Exception:  # noqa: BLE001  (the loop must go on)
-                    _log.exception("clearing failed; it is tried again")
+                for clear in (self.clear_removed, self.clear_ended):
+                    try:
+                        await clear()
+                    except Exception:  # noqa: BLE001  (the loop must go on)
+                        _log.exception("clearing failed; it is tried again")
                 try:
                     async with asyncio.timeout(_AGAIN_SECONDS):
                         async for change in news:
@@ -54,3 +59,12 @@ class Housekeeping:
                 _log.warning("%s is not cleared away yet: %s", job_id, error)
                 continue
             await asyncio.to_thread(self._store.states.note_removed, job_id)
+
+    async def clear_ended(self) -> None:
+        """Let objects go whose end has been stored for a while."""
+        ended = await self._backend.list_ended()
+        for name in await asyncio.to_thread(self._store.states.find_closed, ended, _SHOWN):
+            try:
+                await self._backend.stop(name, force=True)
+            except BackendError as error:
+                _log.warning("%s is not cleared away yet: %s", name, error)

@@ -63,6 +63,21 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
 
 
+def check_address(settings: Settings) -> None:
+    """See that a cluster's browsers come by TLS: a cookie of theirs opens all that is theirs.
+
+    Raises:
+        StartRefused: they do not, and it is no demonstration.
+    """
+    is_safe = settings.hub_public_url.startswith("https://")
+    if settings.backend == "volcano" and not (is_safe or settings.demonstration):
+        raise StartRefused(
+            f"{_PREFIX}HUB_PUBLIC_URL is {settings.hub_public_url}: write the hub's address as"
+            " browsers see it, https://HOST/ (the chart's hub.publicUrl). Without TLS it is served"
+            " as a demonstration only."
+        )
+
+
 def load_settings() -> Settings:
     """The settings of this process' environment.
 

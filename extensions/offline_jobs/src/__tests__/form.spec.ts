@@ -115,6 +115,26 @@ describe('a submission', () => {
     );
   });
 
+  it('takes a spot machine where it is wanted and the class has one', () => {
+    const [catalogue, form] = [
+      makeCatalogue(),
+      makeForm({ interruptible: true })
+    ];
+    const classes = catalogue.classes.map(one => ({ ...one, spot: true }));
+    const wish = (has: boolean, wanted = form) =>
+      toSubmission(
+        PATH,
+        wanted,
+        [],
+        has ? { ...catalogue, classes } : catalogue
+      ).submission.interruptible;
+    expect([wish(true), wish(false), wish(true, makeForm())]).toEqual([
+      true,
+      false,
+      false
+    ]);
+  });
+
   it('leaves the kernel to the notebook unless one is chosen', () => {
     const { submission } = toSubmission(PATH, makeForm(), [], makeCatalogue());
     expect(submission).not.toHaveProperty('kernel');

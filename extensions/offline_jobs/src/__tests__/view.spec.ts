@@ -5,7 +5,8 @@ import {
   describeScale,
   details,
   memoryShare,
-  progress
+  progress,
+  summary
 } from '../view';
 import { golden } from './factories';
 
@@ -79,6 +80,23 @@ describe('how a job was run', () => {
     const lost = job('succeeded', { has_result: false });
     expect(lines(lost).output).toBeTruthy();
     expect(lines(job('queued')).output).toBeTruthy();
+  });
+
+  it('counts what runs apart from what only begins to', () => {
+    const jobs = (
+      ['running', 'starting', 'starting', 'queued', 'succeeded'] as const
+    ).map(state => job(state));
+    expect(summary(jobs, true)).toBe(
+      '1 running · 2 starting · 1 waiting · 5 jobs'
+    );
+    expect(summary(jobs.slice(4), true)).toBe('1 job');
+    expect(summary(jobs.slice(4), false)).toBe('1 or more jobs');
+    expect(summary([], true)).toBe('');
+  });
+
+  it('tells of a spot machine', () => {
+    expect(lines(job('queued', { interruptible: true })).spot).toBeTruthy();
+    expect(lines(job('queued')).spot).toBe(undefined);
   });
 
   it('tells text from numbers', () => {

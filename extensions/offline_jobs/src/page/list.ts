@@ -3,6 +3,7 @@
  */
 
 import type { IJob, IJobPage } from '../types';
+import { summary } from '../view';
 import { isActive } from '../words';
 import {
   act,
@@ -115,19 +116,8 @@ export function showList(): void {
   }
 
   function summarize(): void {
-    const count = (...states: IJob['state'][]): number =>
-      [...jobs.values()].filter(job => states.includes(job.state)).length;
-    const running = count('running', 'starting', 'cancelling');
-    const waiting = count('queued');
     const isWhole = cursor === null;
-    const noun = jobs.size === 1 && isWhole ? 'job' : 'jobs';
-    const parts = [
-      running ? `${running} running` : '',
-      waiting ? `${waiting} waiting` : '',
-      `${jobs.size}${isWhole ? '' : ' or more'} ${noun}`
-    ];
-    const words = parts.filter(Boolean).join(' · ');
-    setText(byId('summary'), jobs.size ? words : '');
+    setText(byId('summary'), summary([...jobs.values()], isWhole));
     byId('jobs').hidden = !jobs.size;
     byId('empty').hidden = jobs.size > 0;
     more.hidden = isWhole;

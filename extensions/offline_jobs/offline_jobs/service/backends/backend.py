@@ -77,6 +77,10 @@ class Backend(Protocol):
         """
         ...
 
+    async def list_ended(self) -> Collection[str]:
+        """Names of objects that have ended, are still there, and are in the way of others."""
+        ...
+
     async def remove_job(self, job_id: str, attempts: int) -> None:
         """Clear away what remains of a deleted job's ``attempts``; nothing there is fine."""
         ...

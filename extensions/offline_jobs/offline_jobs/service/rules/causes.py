@@ -102,16 +102,18 @@ def last_cell(attempt: Attempt, evidence: Evidence) -> int:
 def may_try_again(job: Job, attempt: Attempt, evidence: Evidence, ending: Ending) -> bool:
     """Whether another attempt is harmless and useful.
 
-    That is: the first cell never began, nobody wants an end, it was not given up (it would only
-    wait again), and the runner vanished, was stopped by a signal (its machine goes away, or the
-    service's did) or met a fault of the infrastructure.
+    That is: nobody wants an end, it was not given up (it would only wait again), the first cell
+    never began, and the runner vanished, was stopped by a signal (its machine goes away, or the
+    service's did) or met a fault of the infrastructure. A job that may be interrupted is also tried
+    again after a cell, for its owner said so; only where its machine was taken away.
     """
-    if attempt.first_cell is not None or ending.cell or job.cancel_requested is not None:
-        return False
-    if why_given_up(job):
+    if job.cancel_requested is not None or why_given_up(job):
         return False
     if evidence.removed or ending.state is not State.FAILED:
         return False
+    if attempt.first_cell is not None or ending.cell:
+        was_taken = ending.cause is Cause.INTERRUPTED and not evidence.filled_scratch
+        return job.request.interruptible and was_taken
     if (record := attempt.result or evidence.result) is not None:
         return record.exit_code in _ENDS_FROM_OUTSIDE
     if evidence.exit_code in _ENDS_FROM_OUTSIDE:

@@ -11,19 +11,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from offline_jobs.contract.facts import Facts
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Cause, Reason
 from offline_jobs.service.model import Job, Standing
 
 
-def measure(job: Job, standing: Standing, now: datetime, limits: Mapping[Cause, float]) -> Standing:
+def measure(
+    job: Job, standing: Standing, now: datetime, limits: Mapping[Cause | Hindrance, float]
+) -> Standing:
     """``standing`` with since when what hinders the start does, if something does.
 
     Args:
         job: as stored; while the same hindrance stands, its clock goes on.
         standing: where the job is seen to stand now.
         now: the time.
-        limits: seconds after which a job is given up, by cause.
+        limits: seconds after which a job is given up, by what hinders it or else by cause.
     """
     cause = _find_hindrance(standing.reason, standing.facts)
     if cause is None:
@@ -33,7 +35,7 @@ def measure(job: Job, standing: Standing, now: datetime, limits: Mapping[Cause, 
         since = datetime.fromisoformat(job.facts["since"])
     facts: Facts = {**standing.facts, "since": since.isoformat()}
     waited = (now - since).total_seconds()
-    if waited >= limits[cause]:
+    if waited >= limits.get(standing.facts.get("hindrance", cause), limits[cause]):
         facts["waited_seconds"] = int(waited)
     return replace(standing, facts=facts)
 

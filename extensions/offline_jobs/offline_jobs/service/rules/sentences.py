@@ -224,6 +224,7 @@ _HINDERED: Mapping[str, str] = {
     Hindrance.FOLDERS: "the folders of the home could not be prepared",
     Hindrance.VOLUME: "a volume could not be mounted",
     Hindrance.END: "its container could not be started",
+    Hindrance.SILENT: "its runner never reported",
 }
 
 

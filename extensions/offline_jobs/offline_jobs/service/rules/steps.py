@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from offline_jobs.contract.facts import Facts
+from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
 from offline_jobs.service.rules.causes import judge, may_try_again
@@ -27,7 +27,8 @@ class Patience:
     ``overtime``: beyond the job's time limit; ``silent``: without a word of it, before time is
     counted against it at all; ``goodbye``: of its process after its result record; ``launch``: for
     an object that cannot be made; ``machine`` and ``image``: for one that cannot be had;
-    ``obstacle``: for what else keeps a pod from starting, such as a volume.
+    ``obstacle``: for what else keeps a pod from starting, such as a volume; ``report``: for the
+    first word of a runner that runs, told as missing after ``word``.
     """
 
     cancel_seconds: float = 15
@@ -39,14 +40,17 @@ class Patience:
     machine_seconds: float = 1800
     image_seconds: float = 600
     obstacle_seconds: float = 1800
+    word_seconds: float = 60
+    report_seconds: float = 600
 
     @property
-    def hindrances(self) -> Mapping[Cause, float]:
+    def hindrances(self) -> Mapping[Cause | Hindrance, float]:
         """Seconds after which a job is given up that something keeps from starting."""
         return {
             Cause.NO_CAPACITY: self.machine_seconds,
             Cause.IMAGE_PULL: self.image_seconds,
             Cause.INTERNAL: self.obstacle_seconds,
+            Hindrance.SILENT: self.report_seconds,
         }
 
 
@@ -220,7 +224,7 @@ def is_overtime(view: View, now: datetime, patience: Patience) -> bool:
 def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
     job, attempt = view.job, view.attempt
     if job.cancel_requested is not None:
-        return _while_cancelling(job, job.cancel_requested, now, patience)
+        return _while_cancelling(view, job.cancel_requested, now, patience)
     if why_given_up(job):
         return Stop(force=True)
     if is_overtime(view, now, patience):
@@ -230,10 +234,10 @@ def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
     if attempt.result is not None:
         said = attempt.last_contact or attempt.created
         return Stop(force=True) if _passed(said, patience.goodbye_seconds, now) else None
-    return _stand(job, measure(job, _find_standing(view), now, patience.hindrances))
+    return _stand(job, measure(job, _find_standing(view, now, patience), now, patience.hindrances))
 
 
-def _find_standing(view: View) -> Standing:
+def _find_standing(view: View, now: datetime, patience: Patience) -> Standing:
     """Where a job stands whose object is there and shall be."""
     if view.seen.phase == "waiting":
         in_line = view.seen.reason is Reason.QUEUE_QUOTA
@@ -241,12 +245,24 @@ def _find_standing(view: View) -> Standing:
         return Standing(state, view.seen.reason, view.seen.facts)
     if view.attempt.first_cell is not None:
         return Standing(State.RUNNING)
+    if view.attempt.contacted is None:
+        # Only the time counts in which it could have been heard.
+        since = max(filter(None, (view.seen.begun or view.attempt.launched, view.listening)))
+        if _passed(since, patience.word_seconds, now):
+            return Standing(State.STARTING, Reason.KERNEL_START, {"hindrance": Hindrance.SILENT})
     return Standing(State.STARTING, Reason.KERNEL_START)
 
 
-def _while_cancelling(job: Job, since: datetime, now: datetime, patience: Patience) -> Step | None:
-    """First its runner is asked (the answer to its progress), then a signal, then it is killed."""
-    standing = _new(job, Standing(State.CANCELLING))
+def _while_cancelling(
+    view: View, since: datetime, now: datetime, patience: Patience
+) -> Step | None:
+    """First its runner is asked (the answer to its progress), then a signal, then it is killed.
+
+    What waits has no runner yet that could be asked, and may be given a machine at any moment.
+    """
+    standing = _new(view.job, Standing(State.CANCELLING))
+    if view.seen.phase == "waiting":
+        return Stop(force=True, standing=standing)
     if _passed(since, patience.cancel_seconds + patience.stop_seconds, now):
         return Stop(force=True, standing=standing)
     if _passed(since, patience.cancel_seconds, now):

@@ -93,6 +93,8 @@ def examine(asked: Request, offer: Offer, notebook: Notebook | None) -> Findings
             group=choice.group.slug,
             image=choice.image.slug,
             machine_class=choice.instance_class.slug,
+            # Elsewhere nothing takes a machine away, and a run is not to be repeated.
+            interruptible=asked.interruptible and _has_spot(choice, offer),
         )
     return Findings(filled, choice, tuple(problems))
 
@@ -116,6 +118,11 @@ def foretell(choice: Choice, time_limit_seconds: int, note: str = "") -> str:
         f"Runs on {machine.name} ({', '.join(parts)}); "
         f"at most {amounts.duration(time_limit_seconds)}; you may close the browser.{remark}"
     )
+
+
+def _has_spot(choice: Choice, offer: Offer) -> bool:
+    slug = choice.instance_class.slug
+    return any(each.spot for each in offer.classes if each.instance_class.slug == slug)
 
 
 def _said_options(asked: Request) -> dict[str, str]:

@@ -7,15 +7,19 @@ For the rooms of the store alone.
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import datetime
+from statistics import median
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
 from offline_jobs.contract.facts import Facts
+from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, SessionTurn, Turn
 from offline_jobs.service.store.tables import ledger, sessions
 
+#: Of so many starts of sessions something is learned, of so few of a class nothing.
+_LATEST_STARTS, _FEWEST_STARTS = 200, 3
 _COLUMNS = [ledger.c[field.name] for field in fields(Turn)]
 
 
@@ -79,6 +83,25 @@ def keep_sessions(connection: Connection, turns: Sequence[SessionTurn]) -> int:
     if news:
         connection.execute(insert(sessions), list(news.values()))
     return len(news)
+
+
+def find_usual_starts(connection: Connection) -> dict[str, float]:
+    """How long the latest sessions took to start, by class: the median, in seconds.
+
+    A class of which few starts were seen is left out.
+    """
+    first, run = sessions.alias(), sessions.alias()
+    statement = (
+        select(run.c.machine_class, first.c.at, run.c.at)
+        .join(first, (first.c.session == run.c.session) & (first.c.number == 1))
+        .where(run.c.state == SessionState.RUNNING)
+        .order_by(run.c.at.desc())
+        .limit(_LATEST_STARTS)
+    )
+    seen: dict[str, list[float]] = {}
+    for machine_class, begun, running in connection.execute(statement):
+        seen.setdefault(machine_class, []).append((running - begun).total_seconds())
+    return {slug: median(each) for slug, each in seen.items() if len(each) >= _FEWEST_STARTS}
 
 
 def rename_owner(connection: Connection, owner: str, keeper: str) -> None:

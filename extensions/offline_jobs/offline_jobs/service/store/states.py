@@ -4,9 +4,9 @@ Nobody else changes a state. The methods guard what must never happen, whatever 
 believes: a job that has ended stays ended, and an attempt whose first cell began has no successor.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -120,11 +120,15 @@ class StateWriter:
     def add_attempt(self, job_id: str, number: int, ending: Ending) -> bool:
         """Close attempt ``number`` with ``ending`` and queue the next one; whether it did.
 
-        Refused where the first cell began, by the runner's word or the ending's.
+        Refused where the first cell began, by the runner's word or the ending's, unless the job may
+        be interrupted.
         """
         with self._database.write() as connection:
             job, attempt = self._current(connection, job_id, number)
-            if job is None or attempt is None or attempt.first_cell is not None or ending.cell:
+            if job is None or attempt is None:
+                return False
+            has_begun = attempt.first_cell is not None or ending.cell
+            if has_begun and not job.request.interruptible:
                 return False
             now = self._clock()
             self._close_attempt(connection, attempt, ending, now)
@@ -137,10 +141,19 @@ class StateWriter:
                 reason=Reason.SERVICE,
                 facts={},
                 attempt=number + 1,
+                started=job.started or attempt.first_cell or _parse_started(ending, job, now),
             )
             version = touch(connection, job_id, job.owner)
         self._changes.publish(job_id, job.owner, version)
         return True
+
+    def find_closed(self, object_names: Collection[str], age: timedelta) -> list[str]:
+        """Which of these belong to attempts whose end was stored at least so long ago."""
+        statement = select(attempts.c.object_name).where(
+            attempts.c.object_name.in_(object_names), attempts.c.ended <= self._clock() - age
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(statement).scalars())
 
     def removals(self) -> list[tuple[str, int]]:
         """Deleted jobs whose files are still there, each with its number of attempts."""
@@ -203,7 +216,7 @@ class StateWriter:
         """
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values))
         changed = replace(job, **values)
-        if job.started is None and changed.started is not None and changed.ended is not None:
+        if job.started is None and changed.started and (changed.ended or because):
             running = replace(job, state=State.RUNNING, reason=None, facts={})
             ledger.enter(connection, running, changed.started, previous=job.state)
             job = running

@@ -103,6 +103,11 @@ class Store:
         with self._database.write() as connection:
             return ledger.keep_sessions(connection, turns)
 
+    def find_usual_starts(self) -> dict[str, float]:
+        """How long sessions usually take to start, in seconds, by class."""
+        with self._database.read() as connection:
+            return ledger.find_usual_starts(connection)
+
     # Submission.
 
     def create_job(self, new: NewJob, *, open_limit: int) -> tuple[Job, bool]:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from offline_jobs.contract import run
 from offline_jobs.contract.names import API_PREFIX, RUNS_PREFIX
+from offline_jobs.contract.session import PATH_SESSIONS
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.web import (
     catalogue,
@@ -36,6 +37,8 @@ from offline_jobs.service.web.rooms import Rooms
 SUBMISSION_BYTES = 25 * 1024**2
 SMALL_BYTES = 64 * 1024
 PROGRESS_BYTES = 4 * 1024**2
+#: A full message of turns of sessions with the longest names, each letter escaped.
+TURNS_BYTES = 1024**2
 HEADERS = {
     "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -118,8 +121,11 @@ def _show_openapi(request: Request, caller: CallerOf) -> Response:
 
 
 def _public_limit(api: str, method: str, path: str) -> int:
-    large = method == "POST" and path in (f"{api}/jobs", f"{api}/jobs/check")
-    return SUBMISSION_BYTES if large else SMALL_BYTES
+    if method == "POST" and path in (f"{api}/jobs", f"{api}/jobs/check"):
+        return SUBMISSION_BYTES
+    if method == "POST" and path == f"{api}/{PATH_SESSIONS}":
+        return TURNS_BYTES
+    return SMALL_BYTES
 
 
 def _runs_limit(method: str, path: str) -> int:

@@ -65,6 +65,8 @@ def _class(offered: OfferedClass) -> dict[str, Any]:
         "price_per_hour": price.per_hour if price else None,
         "currency": price.currency if price else None,
         "price_date": price.date if price else None,
+        "spot": offered.spot,
+        "spot_price_per_hour": price.spot_per_hour if price and offered.spot else None,
         "available": not offered.why,
         "why": offered.why,
         "note": offered.note,

@@ -4,7 +4,7 @@ It shows the token that it gave the service. ``hub_config/departures.py`` and
 ``hub_config/sessions.py`` are the other side.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Request
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
@@ -78,7 +78,11 @@ def complete_departure(request: Request, user: Name, keeper: Name) -> dict[str, 
 
 
 @router.post(f"/{PATH_SESSIONS}")
-def keep_turns(request: Request, told: TurnsBody) -> dict[str, int]:
-    """Keep changes of sessions in the ledger; those that it has are the hub's word once more."""
-    turns = [turn.build_turn() for turn in told.turns]
-    return {"kept": rooms_of(request).store.keep_turns(turns)}
+def keep_turns(request: Request, told: TurnsBody) -> dict[str, Any]:
+    """Keep changes of sessions in the ledger; those that it has are the hub's word once more.
+
+    The answer tells the hub what was learned from them: how long starts usually take, by class.
+    """
+    store = rooms_of(request).store
+    kept = store.keep_turns([turn.build_turn() for turn in told.turns])
+    return {"kept": kept, "usual_seconds": store.find_usual_starts()}

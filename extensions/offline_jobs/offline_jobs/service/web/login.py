@@ -12,6 +12,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -34,6 +35,9 @@ STATE_COOKIE = "offline-jobs-login"
 HUB_SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_SECONDS = 14 * 24 * 3600
 STATE_SECONDS = 600
+_STATE_COOKIES = re.compile(rf"{STATE_COOKIE}-[0-9a-f]{{12}}")
+#: So many logins may be begun in one browser at the same time.
+MOST_LOGINS = 8
 MOST_SESSIONS = 5_000
 LONGEST_NEXT = 500
 
@@ -117,7 +121,9 @@ def hub_session_of(connection: HTTPConnection) -> str:
     return connection.cookies.get(HUB_SESSION_COOKIE, "")
 
 
-def send_to_login(addresses: Addresses, sessions: Sessions, path: str) -> Response:
+def send_to_login(
+    connection: HTTPConnection, addresses: Addresses, sessions: Sessions, path: str
+) -> Response:
     """Send the browser to the hub's login; it returns to ``path`` (below the base path)."""
     state = secrets.token_urlsafe(24)
     query = urlencode(
@@ -129,6 +135,11 @@ def send_to_login(addresses: Addresses, sessions: Sessions, path: str) -> Respon
         }
     )
     response = RedirectResponse(f"{addresses.hub_base}hub/api/oauth2/authorize?{query}", 302)
+    begun = [name for name in connection.cookies if _STATE_COOKIES.fullmatch(name)]
+    if len(begun) >= MOST_LOGINS:
+        # Visits that nobody brought to an end; so many would make the next request too large.
+        for name in begun:
+            response.delete_cookie(name, path=addresses.base_path)
     # One cookie per login, so that several tabs can log in side by side.
     _set_cookie(
         response, addresses, _state_cookie(state), sessions.seal(state, path), STATE_SECONDS

@@ -113,7 +113,7 @@ def _turn_away(request: Request, error: ServiceError) -> Response:
     if isinstance(error, Unauthorized) and "authorization" not in request.headers:
         rooms = rooms_of(request)
         # The path alone: nothing that a link's author put into the query is carried through.
-        return send_to_login(rooms.addresses, _sessions(request), request.url.path)
+        return send_to_login(request, rooms.addresses, _sessions(request), request.url.path)
     return _message(request, error)
 
 

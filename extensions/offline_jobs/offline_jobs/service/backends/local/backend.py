@@ -92,6 +92,10 @@ class LocalBackend:
         """Ask the runner to end, or kill everything of the attempt."""
         await asyncio.to_thread(self._stop, object_name, force)
 
+    async def list_ended(self) -> Collection[str]:
+        """None: a folder keeps nobody from running."""
+        return ()
+
     async def remove_job(self, job_id: str, attempts: int) -> None:
         """Delete folders and checkpoints of a deleted job.
 

@@ -24,10 +24,20 @@ from offline_jobs.service.backends.kubernetes.client import (
     Object,
     Resource,
 )
-from offline_jobs.service.backends.kubernetes.objects import get_attempt, sort_out
+from offline_jobs.service.backends.kubernetes.objects import (
+    get_attempt,
+    get_name,
+    get_phase,
+    sort_out,
+)
 from offline_jobs.service.backends.kubernetes.watch import Watch
 from offline_jobs.service.backends.volcano.build import build_job
-from offline_jobs.service.backends.volcano.explain import count_ahead, observe, read_facts
+from offline_jobs.service.backends.volcano.explain import (
+    FINAL_PHASES,
+    count_ahead,
+    observe,
+    read_facts,
+)
 from offline_jobs.service.crash import crash_at
 from offline_jobs.service.errors import BackendError
 from offline_jobs.service.model import Observation
@@ -80,6 +90,14 @@ class VolcanoBackend:
         its grace would need a right over pods, which the service does not have.
         """
         await asyncio.to_thread(self._delete, object_name)
+
+    async def list_ended(self) -> Collection[str]:
+        """Jobs that have ended: each counts in the namespace's quota."""
+        return [
+            name
+            for job in self._there(JOBS)
+            if get_phase(job) in FINAL_PHASES and get_attempt(job) == (name := get_name(job))
+        ]
 
     async def remove_job(self, job_id: str, attempts: int) -> None:
         """Delete the Jobs of a deleted record."""
