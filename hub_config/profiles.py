@@ -12,7 +12,7 @@ from typing import Any
 
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice
-from hub_config.platform.people import Person
+from hub_config.platform.people import Person, build_person
 from hub_config.platform.pods import (
     LOCAL_PATH,
     build_annotations,
@@ -62,6 +62,17 @@ def build_profile(catalogue: Catalogue, person: Person, choice: Choice) -> dict[
             build_workspace(catalogue, person, choice, Kind.SESSION)
         ),
     }
+
+
+def list_overrides(catalogue: Catalogue) -> frozenset[str]:
+    """Names of the traits that a profile decides, whatever is configured."""
+    group = next(iter(catalogue.groups.values()))
+    choice = Choice(
+        group=group, image=catalogue.default_image, instance_class=catalogue.default_class
+    )
+    person = build_person("anybody", [group.slug])
+    workspace = build_workspace(catalogue, person, choice, Kind.SESSION)
+    return frozenset(build_overrides(workspace))
 
 
 def build_overrides(workspace: Workspace) -> dict[str, Any]:

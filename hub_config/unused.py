@@ -8,7 +8,7 @@ here and not in :mod:`hub_config.values` works as the chart's documentation says
 Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterhub/values.yaml
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from hub_config.chart import ChartValues
@@ -39,19 +39,6 @@ _POD = "a session's pod is made by the platform alone"
 _FOLDERS = "home, shared folder and the groups' buckets are what a session sees"
 _IMAGE = "put it into an image of custom.catalogue.images"
 
-#: Traits of the hub itself that values could set, too.
-_SET_BY_US = (
-    "base_url",
-    "bind_url",
-    "db_url",
-    "load_roles",
-    "proxy_class",
-    "services",
-    "spawner_class",
-    "template_paths",
-    "template_vars",
-)
-
 UNUSED = (
     Unused("hub.loadRoles", f"add roles in {_CODE}"),
     Unused("hub.existingSecret", "the platform reads the chart's own Secret; give its values here"),
@@ -59,8 +46,8 @@ UNUSED = (
     Unused("hub.templatePaths", f"change pages in {_CODE}"),
     Unused("hub.templateVars", f"change pages in {_CODE}"),
     *(
-        Unused(f"hub.config.JupyterHub.{trait}", f"the platform sets it; change it in {_CODE}")
-        for trait in _SET_BY_US
+        Unused(key, "the platform knows hub and proxy by the chart's own names")
+        for key in ("fullnameOverride", "nameOverride")
     ),
     Unused("singleuser.profileList", "the offer is custom.catalogue"),
     Unused("singleuser.extraEnv", f"{_IMAGE}, as a variable"),
@@ -143,6 +130,22 @@ def refuse_unused(values: ChartValues) -> None:
     for name in own:
         if name not in ("url", "apiToken"):
             values.refuse(f"{_SERVICE}.{name}", "is not used: url and apiToken are")
+
+
+def refuse_overruled(values: ChartValues, sections: Mapping[str, Collection[str]]) -> None:
+    """Note every trait below ``hub.config`` that the platform sets itself.
+
+    Args:
+        values: of the chart.
+        sections: by the name of a class, the traits that the platform's configuration has the last
+            word about.
+    """
+    config: Mapping[str, Any] = values.get("hub.config", {})
+    for section, own in sections.items():
+        for trait, value in (config.get(section) or {}).items():
+            if trait in own and not _is_harmless(value, ()):
+                key = f"hub.config.{section}.{trait}"
+                values.refuse(key, f"is not used: the platform sets it; change it in {_CODE}")
 
 
 def _is_harmless(value: Any, harmless: tuple[object, ...]) -> bool:

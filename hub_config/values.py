@@ -10,16 +10,20 @@ Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterh
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from traitlets.config import Config
 
+from hub_config.apply import apply
 from hub_config.chart import ChartValues, split_url
 from hub_config.logins.demonstration import is_loopback
 from hub_config.platform.catalogue import Catalogue, FoldersImage
 from hub_config.platform.catalogue_file import parse_catalogue
 from hub_config.platform.errors import CatalogueError, ConfigurationError
+from hub_config.profiles import list_overrides
 from hub_config.settings import (
     Cluster,
     Settings,
@@ -27,7 +31,7 @@ from hub_config.settings import (
     parse_cookie_secret,
     read_secret,
 )
-from hub_config.unused import refuse_unused
+from hub_config.unused import refuse_overruled, refuse_unused
 from offline_jobs.contract.names import SERVICE_NAME
 
 #: Where the chart mounts its Secret; the values are one of its keys.
@@ -47,6 +51,8 @@ _JOBS_URL = f"hub.services.{SERVICE_NAME}.url"
 _AUTHENTICATOR = "hub.config.JupyterHub.authenticator_class"
 _PUBLIC_URL = "hub.config.JupyterHub.public_url"
 
+#: Traits that are the administrator's word all the same: what the platform makes of it is its own.
+_READ_BY_US = {"authenticator_class", "auth_token", "cookie_secret"}
 #: Databases of the chart whose address is always the same; the others need one.
 _DATABASES = {"sqlite-pvc": "sqlite:///jupyterhub.sqlite", "sqlite-memory": "sqlite://"}
 #: Authenticators for which nobody has to prove who they are, or nobody can: name, or end of it.
@@ -134,10 +140,26 @@ def parse_values(
     if read.get("hub.baseUrl", "/") != "/":
         read.refuse("hub.baseUrl", "must be /: give the platform a host name of its own")
     refuse_unused(read)
+    if settings.catalogue.groups:
+        refuse_overruled(read, _list_own_traits(settings))
     if read.mistakes:
         lines = "\n".join(f"- {mistake}." for mistake in read.mistakes)
         raise ConfigurationError(f"The chart's values cannot be used:\n{lines}")
     return settings
+
+
+def _list_own_traits(settings: Settings) -> dict[str, set[str]]:
+    """The traits that the platform's configuration sets, by class: taken from the finished one."""
+    own = Config()
+    # Which login it is changes no name, and one that is refused is told already.
+    apply(own, replace(settings, demonstration_host=None))
+    pod = own.KubernetesSpawner.keys() | list_overrides(settings.catalogue)
+    return {
+        "JupyterHub": own.JupyterHub.keys() - _READ_BY_US,
+        "ConfigurableHTTPProxy": own.ConfigurableHTTPProxy.keys() - _READ_BY_US,
+        # A class's own section outranks those of its bases.
+        **dict.fromkeys(("Spawner", "KubeSpawner", "KubernetesSpawner"), pod),
+    }
 
 
 def _parse_catalogue(read: ChartValues) -> Catalogue:

@@ -27,7 +27,7 @@ CHEAT_SHEET = """\
 Look inside (kubectl is at {kubectl}):
   export KUBECONFIG={kubeconfig}
   kubectl get nodes,nodeclaims,nodepools          machines, and what asked for them
-  kubectl get queues,vcjobs,podgroups -A          Volcano's side
+  kubectl get queues,vcjob,podgroups -A           Volcano's side
   kubectl get pods -A -o wide                     and the pods
   kubectl get events -A --sort-by=.lastTimestamp  what happened
   ls {logs}   every program's log
@@ -37,7 +37,7 @@ Sessions run on the real node real-sessions, jobs on real-jobs. Neither has a GP
 waits for a machine, and nobody starts it.
   export KUBECONFIG={kubeconfig}
   kubectl get pods -n jupyterhub                  hub, proxy, jobs service, sessions
-  kubectl get vcjobs,pods -n offline-jobs         jobs
+  kubectl get vcjob,pods -n offline-jobs          jobs
   ls {homes}   the homes
 End it, homes and all, with: make bed-down. Sign in as"""
 

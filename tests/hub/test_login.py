@@ -27,6 +27,8 @@ values = yaml.safe_load((folder / "values.yaml").read_text())
 for section, traits in values["hub"]["config"].items():
     c[section].update(traits)
 c.JupyterHub.bind_url = {url!r}
+c.JupyterHub.hub_bind_url = {own!r}
+c.ConfigurableHTTPProxy.api_url = {api!r}
 settings = load_settings(folder, namespace_file=folder / "namespace")
 update_login(c, settings)
 update_pages(c, settings)
@@ -41,8 +43,8 @@ def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     values = yaml.safe_load((ROOT / "helm-values" / "jupyterhub.yaml").read_text())
     values |= yaml.safe_load((ROOT / "helm-values" / "catalogue.yaml").read_text())
     values["hub"]["config"] = {
-        "JupyterHub": {"authenticator_class": "github", "hub_bind_url": own},
-        "ConfigurableHTTPProxy": {"api_url": api, "command": [str(find_proxy())]},
+        "JupyterHub": {"authenticator_class": "github"},
+        "ConfigurableHTTPProxy": {"command": [str(find_proxy())]},
         "GitHubOAuthenticator": {
             "client_id": "notebook-hpc",
             "client_secret": "secret",
@@ -59,7 +61,7 @@ def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ):
         (folder / key).write_text("ab" * 32)
     file = folder / "jupyterhub_config.py"
-    file.write_text(CONFIGURATION.format(folder=str(folder), url=url))
+    file.write_text(CONFIGURATION.format(folder=str(folder), url=url, own=own, api=api))
     output = folder / "output"
     with output.open("wb") as stream:
         hub = psutil.Popen(
