@@ -89,7 +89,8 @@ class Environments:
         def make() -> None:
             stamp.unlink(missing_ok=True)
             for source in sources:
-                target = self._places.build / "wheels" / f"{folder.name}-{source.name}"
+                # Not below `wheels`, which another step empties meanwhile.
+                target = self._places.build / "editable" / f"{folder.name}-{source.name}"
                 self._builds.build_wheel(source, target, "editable")
                 (wheel,) = target.glob("*.whl")
                 self._pip(
