@@ -82,10 +82,6 @@ class SessionBook:
         self._write(replace(last, number=number, at=_now(), state=state, reason=reason or ""))
         return True
 
-    def end(self) -> None:
-        """Note that the session has ended, if there is one."""
-        self.note(SessionState.ENDED)
-
     def forget(self, sent: Sequence[SessionTurn]) -> None:
         """Forget what the service has."""
         unsent = [turn.to_json() for turn in self.unsent if turn not in sent]

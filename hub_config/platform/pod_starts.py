@@ -86,7 +86,10 @@ def has_ended(pod: Object) -> bool:
 
 def is_failing_to_pull(pod: Object) -> bool:
     """Whether the image that was chosen cannot be pulled at the moment."""
-    return any(each.get("waiting", {}).get("reason") in PULL_FAILURES for each in _list_states(pod))
+    return any(
+        each.get("state", {}).get("waiting", {}).get("reason") in PULL_FAILURES
+        for each in _list_chosen(pod)
+    )
 
 
 def _say(text: object) -> Facts:
@@ -115,9 +118,9 @@ def _list_containers(pod: Object) -> list[Object]:
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 
-def _list_states(pod: Object) -> list[Object]:
-    """The states of a pod's containers that have the image that was chosen."""
-    return [each.get("state", {}) for each in _list_containers(pod) if each["name"] != _FOLDERS]
+def _list_chosen(pod: Object) -> list[Object]:
+    """The statuses of those that have the image that was chosen."""
+    return [each for each in _list_containers(pod) if each["name"] != _FOLDERS]
 
 
 def _explain_machine(
@@ -132,8 +135,7 @@ def _explain_machine(
     reason = last.get("reason")
     if reason == "Pulling":
         return Waiting(Reason.IMAGE_PULL, facts)
-    chosen = [each for each in _list_containers(pod) if each["name"] != _FOLDERS]
-    if reason in _IMAGE_EVENTS or any(map(_has_begun, chosen)):
+    if reason in _IMAGE_EVENTS or any(map(_has_begun, _list_chosen(pod))):
         return Waiting(started, facts)
     # The first container has the volumes, too: with one that began they are there.
     if reason in _MOUNT_FAILURES and not any(map(_has_begun, _list_containers(pod))):

@@ -153,10 +153,9 @@ class ChoosingSpawner(HasTraits):
     def begin_session(self) -> None:
         """Note that a session of the choice starts."""
         if self._choice is not None:
-            self.book.begin(self.user.name, self._choice)
             # A hub that comes in the middle of this start finds its server by it.
             self.orm_spawner.state = self.get_state()
-            self.user.db.commit()
+            self.book.begin(self.user.name, self._choice)
             self.courier.send_soon(self.book)
 
     def note_session(self, state: SessionState, reason: Reason | None = None) -> None:

@@ -135,10 +135,10 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         JupyterHub looks whether each server that it knows answers, for as long as one may take that
         runs, and deletes those that do not: a pod that waits for its machine takes longer.
         """
-        begun = self.book.current
-        is_unfinished = begun is not None and begun.state == SessionState.STARTING
-        if self._check_pending and self._start_future is None and is_unfinished:
-            return await self._resume()
+        if self._check_pending and self._start_future is None:
+            begun = self.book.current
+            if begun is not None and begun.state == SessionState.STARTING:
+                return await self._resume()
         status: int | None = await super().poll()
         return status
 

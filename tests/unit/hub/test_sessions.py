@@ -88,13 +88,22 @@ def play(book: SessionBook, name: str) -> None:
     """A whole session."""
     book.begin(name, CHOICE)
     book.note(SessionState.RUNNING)
-    book.end()
+    book.note(SessionState.ENDED)
 
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  (the database tells nobody)
             await asyncio.sleep(0.01)
+
+
+async def send_behind(first: SessionBook, book: SessionBook, service: Service) -> None:
+    """Have two books sent, until the second one is."""
+    async with service.listening() as jobs:
+        courier = Courier(jobs)
+        courier.send_soon(first)
+        courier.send_soon(book)
+        await until(lambda: not book.unsent)
 
 
 WHOLE = [(1, "starting"), (2, "running"), (3, "ended")]
@@ -172,14 +181,7 @@ def test_one_that_is_refused_for_ever_keeps_nobody_else_waiting(db: Any) -> None
     play(stuck, "ben")
     play(book, "ada")
 
-    async def run() -> None:
-        async with service.listening() as jobs:
-            courier = Courier(jobs)
-            courier.send_soon(stuck)
-            courier.send_soon(book)
-            await until(lambda: not book.unsent)
-
-    asyncio.run(run())
+    asyncio.run(send_behind(stuck, book, service))
     assert len(stuck.unsent) == 3
 
 
@@ -254,13 +256,6 @@ def test_notes_of_another_version_keep_nobody_elses_waiting(db: Any) -> None:
     odd.row.state = {KEY: {"current": {"new": 1}, "unsent": [{"new": 1}]}}
     play(book, "ada")
 
-    async def run() -> None:
-        async with service.listening() as jobs:
-            courier = Courier(jobs)
-            courier.send_soon(odd)
-            courier.send_soon(book)
-            await until(lambda: not book.unsent)
-
-    asyncio.run(run())
+    asyncio.run(send_behind(odd, book, service))
     assert odd.current is None
     assert service.told == [("ada", *turn) for turn in WHOLE]
