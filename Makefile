@@ -36,10 +36,13 @@ PURE := tests/unit tests/golden
 # The Lab extension's scripts, with the pinned Node.
 JLPM := $(VENV)/python -m images._tool.jlpm
 BED = $(VENV)/python -m tests.bed --name "$(NAME)"
+# An installation, for `make deploy` and its like; without KUBECONFIG the cluster that kubectl means.
+SETTINGS ?= cluster/settings.yaml
+DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images lock system-packages quick test test-rings test-lab test-long \
-	bench \
+	bench deploy deploy-status undeploy \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -109,6 +112,18 @@ bed-programs: setup ## find or build the test bed's programs: etcd, Kubernetes, 
 # Without them the bed's rings say so and skip themselves; where CI runs they can be had.
 try-bed-programs:
 	@$(VENV)/python -m tests.bed.programs >/dev/null || test "$${CI:-}" != true
+
+deploy: python ## install the platform on a Kubernetes cluster, or bring it up to date; SETTINGS= KUBECONFIG= STEP=
+	@$(MAKE_ENVIRONMENT) platform
+	@$(DEPLOYMENT) --step "$(STEP)" $(if $(filter 1,$(TAKE_OVER)),--take-over) deploy
+
+deploy-status: python ## show what of the platform is on a cluster and whether it is right, SETTINGS= KUBECONFIG=
+	@$(MAKE_ENVIRONMENT) platform
+	@$(DEPLOYMENT) status
+
+undeploy: python ## take the platform away from a cluster, but for people's files; SETTINGS= KUBECONFIG= YES=1
+	@$(MAKE_ENVIRONMENT) platform
+	@$(DEPLOYMENT) $(if $(filter 1,$(YES)),--yes) undeploy
 
 record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
 	@$(VENV)/python -m tests.bed.record --name $(NAME)

@@ -41,7 +41,6 @@ _IMAGE = "put it into an image of custom.catalogue.images"
 
 UNUSED = (
     Unused("hub.loadRoles", f"add roles in {_CODE}"),
-    Unused("hub.existingSecret", "the platform reads the chart's own Secret; give its values here"),
     Unused("hub.consecutiveFailureLimit", "a start that fails never ends the hub", (5, 0)),
     Unused("hub.templatePaths", f"change pages in {_CODE}"),
     Unused("hub.templateVars", f"change pages in {_CODE}"),

@@ -37,6 +37,8 @@ from offline_jobs.contract.names import SERVICE_NAME
 #: Where the chart mounts its Secret; the values are one of its keys.
 MOUNT = Path("/usr/local/etc/jupyterhub/secret")
 VALUES = "values.yaml"
+#: Where it mounts a Secret of the administrator's own, beside :data:`MOUNT`.
+EXISTING = "existing-secret"
 #: Names and ports of the chart's Services, whose names our values leave as they are.
 HUB_URL = "http://hub:8081"
 PROXY_API_URL = "http://proxy-api:8001"
@@ -75,27 +77,56 @@ def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) ->
     """The settings of the hub's pod.
 
     Args:
-        mount: folder with ``values.yaml`` and the chart's secrets.
+        mount: folder with ``values.yaml`` and the chart's secrets; beside it, where the chart was
+            told ``hub.existingSecret``, :data:`EXISTING` with what goes over them.
         namespace_file: the pod's own namespace, as the kubelet writes it.
 
     Raises:
         ConfigurationError: naming every value and secret that is missing or wrong.
     """
-    path = mount / VALUES
+    namespace = namespace_file or Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    # The last one that has a key wins.
+    places = (mount, mount.with_name(EXISTING))
+    return parse_values(
+        read_values(mount),
+        secrets={
+            key: read_secret(place / key)
+            for place in places
+            for key in (_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN)
+            if (place / key).exists()
+        },
+        namespace=read_secret(namespace),
+    )
+
+
+def read_values(mount: Path = MOUNT) -> dict[str, Any]:
+    """The chart's values, with those of an existing Secret over them, as the chart merges them.
+
+    Raises:
+        ConfigurationError: they cannot be read.
+    """
+    merged: dict[str, Any] = {}
+    for path in (mount / VALUES, mount.with_name(EXISTING) / VALUES):
+        if path.parent == mount or path.exists():
+            merged = _merge(merged, _read_mapping(path))
+    return merged
+
+
+def _read_mapping(path: Path) -> Mapping[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigurationError(f"The values {path} cannot be read: {error}.") from error
-    namespace = namespace_file or Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-    return parse_values(
-        values if isinstance(values, Mapping) else {},
-        secrets={
-            key: read_secret(mount / key)
-            for key in (_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN)
-            if (mount / key).exists()
-        },
-        namespace=read_secret(namespace),
-    )
+    return values if isinstance(values, Mapping) else {}
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        there = merged.get(key)
+        both = isinstance(there, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(there, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def parse_values(

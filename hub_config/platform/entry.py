@@ -2,16 +2,17 @@
 
 Each reading method returns a usable value even after a mistake, so that one run finds all of them;
 whoever builds an object from an entry asks :attr:`Entry.sound` first. Used by
-:mod:`hub_config.platform.catalogue_file` only. Pure.
+:mod:`hub_config.platform.catalogue_file`, and for an installation's settings. Pure.
 """
 
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from hub_config.platform.errors import Mistake
-from hub_config.platform.located import Located
+from hub_config.platform.located import Located, unwrap
 from hub_config.platform.quantities import parse_bytes, parse_seconds
 
 #: Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ (v1.35)
@@ -196,6 +197,10 @@ class Entry:
             else:
                 found[key] = item.value
         return found
+
+    def plain(self, name: str) -> dict[str, Any]:
+        """A mapping as it is written, for whoever else judges what is in it."""
+        return {key: unwrap(item) for key, item in self._mapping(name).items()}
 
     @property
     def slug(self) -> str:

@@ -2,11 +2,13 @@
 
 Reads text (or a mapping that somebody else parsed; then lines are 0) into :class:`Located` trees.
 Duplicate keys, unknown tags and broken YAML become mistakes, never a traceback. Used by
-:mod:`hub_config.platform.catalogue_file` only. Pure.
+:mod:`hub_config.platform.catalogue_file` and, with :mod:`~hub_config.platform.entry`, for settings.
+Pure.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -116,6 +118,15 @@ def wrap(value: object) -> Located:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return Located([wrap(item) for item in value])
     return Located(value)
+
+
+def unwrap(tree: Located) -> Any:
+    """What :func:`wrap` was given."""
+    if isinstance(tree.value, dict):
+        return {key: unwrap(item) for key, item in tree.value.items()}
+    if isinstance(tree.value, list):
+        return [unwrap(item) for item in tree.value]
+    return tree.value
 
 
 def _mistake_of(error: yaml.YAMLError) -> Mistake:

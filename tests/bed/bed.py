@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 
 from cluster.driver.node_pools import build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
+from cluster.driver.tools import ToolFailed
 from hub_config.platform.catalogue import Catalogue
-from tests.bed import nodes, programs, volcano_chart
+from tests.bed import installation, nodes, programs, volcano_chart
 from tests.bed.client import (
     NODE_POOL,
     QUEUE,
@@ -66,6 +67,7 @@ FAILURES = (
     NoAnswer,
     ProgramsFailed,
     TooLate,
+    ToolFailed,
     nodes.NodeFailed,
 )
 
@@ -160,8 +162,9 @@ def up(
     Args:
         name: of the bed; its state is in `build/bed/NAME`.
         with_nodes: whether two real nodes join (root, Linux, containerd).
-        values: Volcano's values; another file shows why a line of ours is there.
-        has_root_queue: whether the root queue gets its capability before Volcano starts.
+        values: Volcano's values, without real nodes; others show why a line of ours is there.
+        has_root_queue: whether the root queue gets its capability before Volcano starts; without
+            real nodes, on which `cluster.driver` sees to it.
         say: told what happens, a line at a time.
 
     Raises:
@@ -226,36 +229,56 @@ def _start(
     with ThreadPoolExecutor(3) as pool:
         # Both take as long as the API server's start.
         chart = pool.submit(volcano_chart.render, prepared, values)
-        definitions = pool.submit(load_documents, prepared.crds)
+        definitions = pool.submit(_load_definitions, prepared.crds, with_volcano=not with_nodes)
         _wait(bed, "the API server", bed.client.is_ready)
         say("The API server answers.")
         plane.start_controllers()
         joining = pool.submit(_start_nodes, bed) if with_nodes else None
         bed.client.apply_all(definitions.result())
         bed.client.wait_for_crds()
-        say("The resources of Volcano, Karpenter and kwok are known.")
-        _start_schedulers(bed, chart.result(), has_root_queue=has_root_queue)
-        _wait(bed, "Volcano's queues to open", lambda: _are_queues_open(bed.client))
-        _wait(bed, "Karpenter's node pools", lambda: _are_pools_ready(bed.client))
-        if joining is not None:
+        say("The definitions of custom resources are known.")
+        _start_machines(bed)
+        if joining is None:
+            _start_volcano(bed, chart.result(), has_root_queue=has_root_queue)
+        else:
             joining.result()
             say("The real nodes are ready.")
+            _install_volcano(bed, say)
+        _wait(bed, "Volcano's queues to open", lambda: _are_queues_open(bed.client))
+        _wait(bed, "Karpenter's node pools", lambda: _are_pools_ready(bed.client))
     _write(bed)
     return bed
 
 
-def _start_schedulers(bed: Bed, documents: list[Object], *, has_root_queue: bool) -> None:
+def _load_definitions(folder: Path, *, with_volcano: bool) -> list[Object]:
+    """Custom resources' definitions; those of Volcano come with its installation."""
+    every = load_documents(folder)
+    return [each for each in every if with_volcano or "volcano.sh" not in each["spec"]["group"]]
+
+
+def _start_machines(bed: Bed) -> None:
+    plane, pools = bed.control_plane, build_node_pools(bed.catalogue, get_node_class())
+    plane.start_kwok(STAGES)
+    plane.start_karpenter(write_karpenter_file(bed.folder / "instance-types.json"))
+    bed.client.apply_all([build_node_class(), *pools])
+
+
+def _install_volcano(bed: Bed, say: Say) -> None:
+    """Volcano as pods, and the platform's own objects: what every cluster gets first."""
+    installation.prepare(bed)
+    installation.load_deployment(bed, say=say).deploy("volcano", "platform")
+
+
+def _start_volcano(bed: Bed, documents: list[Object], *, has_root_queue: bool) -> None:
+    """Volcano as plain processes, where no pod can run."""
     plane, client, catalogue = bed.control_plane, bed.client, bed.catalogue
     admissions = volcano_chart.get_admissions(documents)
     client.apply_all(_build_namespace(each) for each in NAMESPACES)
     if has_root_queue:
         # Before any of Volcano's programs: they would make one without capability, for good.
         client.apply(build_root_queue(catalogue))
-    plane.start_kwok(STAGES)
     plane.start_admission(admissions)
     plane.start_volcano(volcano_chart.get_scheduler_configuration(documents))
-    plane.start_karpenter(write_karpenter_file(bed.folder / "instance-types.json"))
-    client.apply_all([build_node_class(), *build_node_pools(catalogue, get_node_class())])
     _wait(bed, "Volcano's first queues", lambda: {"root", "default"} <= _list_queues(client))
     client.apply_all(volcano_chart.build_webhooks(documents, plane.webhook_server))
     # That the queues are taken does not tell that it listens: the API server may not have heard of

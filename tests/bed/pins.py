@@ -19,6 +19,8 @@ MODULES = Path(__file__).parent / "modules"
 OWN_SOURCES = Path(__file__).parent / "go"
 KUBERNETES = "k8s.io/kubernetes"
 PRICES = "zz_generated.pricing_aws.go"
+#: What Volcano's image of the webhook server has beside the program.
+SECRET_SCRIPT = "gen-admission-secret.sh"
 
 #: Packages whose last word says too little.
 NAMES = {
@@ -116,6 +118,11 @@ FAMILIES = (
         },
         stamps=_KUBERNETES_VERSION + _VOLCANO_VERSION,
         patched=(APIS, {"pkg/apis/scheduling/v1beta1/gate.go": _GATE}),
+    ),
+    Family(
+        "volcano-images",
+        "volcano.sh/volcano",
+        copies={f"data/{SECRET_SCRIPT}": f"installer/dockerfile/webhook-manager/{SECRET_SCRIPT}"},
     ),
     Family(
         "karpenter",

@@ -1,17 +1,21 @@
-"""What the jobs service's chart makes of its values; admission, rights and network: beside it."""
+"""What our charts make of their values; admission, rights and network: beside it."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.bed.bed import Bed
 from tests.bed.client import Object
-from tests.control_plane.chart import find, render
+from tests.bed.overlay import CATALOGUE
+from tests.control_plane.chart import find, render, render_platform
 
 KEY = "run-token-key"
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 
 def get_signing_secret(chart: list[Object]) -> str:
@@ -58,10 +62,156 @@ def test_a_start_may_take_ten_minutes(bed: Bed) -> None:
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
 
 
-@pytest.mark.parametrize("address", ["", "/", "http://hub.example/"])
-def test_without_tls_it_is_a_demonstration_or_not_installed(bed: Bed, address: str) -> None:
+@pytest.fixture
+def pushed() -> dict[str, object]:
+    """Values of an installation whose images were pushed."""
+    catalogue: dict[str, Any] = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["custom"][
+        "catalogue"
+    ]
+    images = [{**each, "digest": DIGEST} for each in catalogue["images"]]
+    folders = {**catalogue["folders_image"], "digest": DIGEST}
+    return {
+        "demonstration": False,
+        "hub.publicUrl": "https://hub.example/",
+        "image.digest": DIGEST,
+        "custom.catalogue": {**catalogue, "images": images, "folders_image": folders},
+    }
+
+
+def say_refusal(bed: Bed, values: Mapping[str, object]) -> str:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        render(bed, "jobs-here", {"hub.publicUrl": address})
-    assert "hub.publicUrl" in refused.value.stderr
-    assert "https://HOST/" in refused.value.stderr
+        render(bed, "jobs-here", values)
+    return str(refused.value.stderr)
+
+
+def test_what_was_pushed_is_installed_by_its_digest(bed: Bed, pushed: dict[str, object]) -> None:
+    (container,) = find(render(bed, "jobs-here", pushed), "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+
+    assert container["image"].endswith(f"/notebook-hpc/jobs-service:0.1.0@{DIGEST}")
+
+
+@pytest.mark.parametrize("address", ["", "/", "http://hub.example/"])
+def test_without_tls_it_is_a_demonstration_or_not_installed(
+    bed: Bed, pushed: dict[str, object], address: str
+) -> None:
+    said = say_refusal(bed, {**pushed, "hub.publicUrl": address})
+
+    assert "hub.publicUrl" in said
+    assert "https://HOST/" in said
     assert render(bed, "jobs-here", {"hub.publicUrl": address, "demonstration": True})
+
+
+def test_images_without_a_digest_are_named_all_at_once(bed: Bed, pushed: dict[str, object]) -> None:
+    """Of a tag nobody knows what is pulled."""
+    shipped = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["custom"]["catalogue"]
+
+    said = say_refusal(bed, {**pushed, "image.digest": "", "custom.catalogue": shipped})
+
+    assert "image.digest is empty" in said
+    for slug in ("folders_image", *(each["slug"] for each in shipped["images"])):
+        assert f"image {slug} has no digest" in said
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"imagePullPolicy": "Always"}, "imagePullPolicy"),
+        ({"jobs.quota": {}}, "quota"),
+        ({"image.digest": "sha256:abc"}, "/image/digest"),
+        ({"custom.catalogue": {}}, "/custom/catalogue"),
+        ({"jobs.openPerUser": "many"}, "/jobs/openPerUser"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(
+    bed: Bed, values: dict[str, object], said: str
+) -> None:
+    assert said in say_refusal(bed, values)
+
+
+# ---- the platform's own objects
+
+
+def find_all(objects: list[Object], kind: str) -> dict[tuple[str, str], Object]:
+    """Objects of a kind by namespace and name."""
+    return {
+        (each["metadata"].get("namespace", ""), each["metadata"]["name"]): each
+        for each in objects
+        if each["kind"] == kind
+    }
+
+
+def test_sessions_and_jobs_see_the_same_files_by_volumes_of_their_own(bed: Bed) -> None:
+    handle = {"csi": {"driver": "files.example", "volumeHandle": "ours"}}
+    bucket = {"csi": {"driver": "buckets.example", "volumeAttributes": {"bucketName": "raw"}}}
+    claims = [
+        {
+            "name": "homes",
+            "mode": "ReadWriteMany",
+            "size": "1Gi",
+            "keep": True,
+            "source": handle,
+            "mountOptions": ["hard", "nconnect=4"],
+        },
+        {"name": "data-my.raw", "mode": "ReadOnlyMany", "size": "1Gi", "source": bucket},
+    ]
+
+    objects = render_platform(bed, "jobs-here", {"claims": claims})
+
+    volumes = find_all(objects, "PersistentVolume")
+    assert volumes.keys() == {
+        ("", f"{namespace}-{name}")
+        for namespace in ("jupyterhub", "jobs-here")
+        for name in ("homes", "data-my.raw")
+    }
+    for namespace in ("jupyterhub", "jobs-here"):
+        homes = volumes["", f"{namespace}-homes"]
+        assert homes["spec"]["csi"] == handle["csi"]
+        assert homes["spec"]["mountOptions"] == ["hard", "nconnect=4"]
+        assert homes["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
+        # A machine that mounts two volumes of one handle mounts one of them.
+        raw = volumes["", f"{namespace}-data-my.raw"]
+        assert raw["spec"]["csi"] == {**bucket["csi"], "volumeHandle": f"{namespace}-data-my.raw"}
+        claim = find_all(objects, "PersistentVolumeClaim")[namespace, "homes"]
+        assert claim["spec"]["volumeName"] == f"{namespace}-homes"
+        assert homes["spec"]["claimRef"]["name"] == "homes"
+        assert homes["spec"]["claimRef"]["namespace"] == namespace
+        keep = {"helm.sh/resource-policy": "keep"}
+        assert claim["metadata"]["annotations"] == homes["metadata"]["annotations"] == keep
+        assert "annotations" not in raw["metadata"]
+
+
+def test_both_namespaces_admit_restricted_pods_only_and_stay(bed: Bed) -> None:
+    namespaces = find_all(render_platform(bed, "jobs-here"), "Namespace")
+
+    assert namespaces.keys() == {("", "jupyterhub"), ("", "jobs-here")}
+    for each in namespaces.values():
+        assert each["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+        assert each["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def test_accounts_are_in_both_namespaces_and_have_no_token(bed: Bed) -> None:
+    accounts = find_all(render_platform(bed, "jobs-here"), "ServiceAccount")
+
+    assert accounts.keys() == {("jupyterhub", "spatial-lab"), ("jobs-here", "spatial-lab")}
+    assert not any(each["automountServiceAccountToken"] for each in accounts.values())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"claims": []}, "/claims"),
+        ({"claims": [{"name": "homes", "mode": "ReadWriteMany", "size": "1Gi"}]}, "source"),
+        ({"queues": []}, "/queues"),
+        ({"quotas": {"jobs": {"pods": 7}}}, "/quotas/jobs/pods"),
+        ({"accounts": ["Not a name"]}, "/accounts/0"),
+        ({"networkPolicies": {}}, "networkPolicies"),
+    ],
+)
+def test_values_of_the_platform_that_mean_nothing_are_refused(
+    bed: Bed, values: dict[str, object], said: str
+) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        render_platform(bed, "jobs-here", values)
+    assert said in refused.value.stderr

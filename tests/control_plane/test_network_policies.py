@@ -1,4 +1,4 @@
-"""The chart's network policies: what they say, and that the API server understands all of it.
+"""The charts' network policies: what they say, and that the API server understands all of it.
 
 The bed has no policy engine, so nothing here shows that a packet is stopped.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import copy
 import ipaddress
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.bed.bed import Bed
+from tests.bed.bed import ROOT, Bed
 from tests.bed.client import Client, Object
-from tests.bed.hub.stand_in import VALUES
-from tests.control_plane.chart import find, render
+from tests.control_plane.chart import find, render, render_platform
 
+HUB_VALUES = ROOT / "helm-values" / "jupyterhub.yaml"
 JOBS, RELEASE = "jobs-here", "jupyterhub"
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 
@@ -24,6 +25,23 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 @pytest.fixture
 def chart(bed: Bed) -> list[Object]:
     return render(bed, JOBS)
+
+
+@pytest.fixture
+def platform(bed: Bed) -> list[Object]:
+    return render_platform(bed, JOBS)
+
+
+def find_policy(objects: list[Object], name: str, namespace: str) -> Object:
+    (found,) = [
+        each
+        for each in objects
+        if each["kind"] == "NetworkPolicy"
+        and each["metadata"]["name"] == name
+        and each["metadata"].get("namespace", RELEASE) == namespace
+    ]
+    spec: Object = found["spec"]
+    return spec
 
 
 def get_service_pod(chart: list[Object]) -> dict[str, str]:
@@ -57,9 +75,9 @@ def test_the_service_has_the_label_that_the_hub_asks_of_its_callers(chart: list[
 
 
 def test_jobs_are_called_by_nobody_and_call_names_the_world_and_the_service(
-    chart: list[Object],
+    chart: list[Object], platform: list[Object]
 ) -> None:
-    spec = find(chart, "NetworkPolicy", JOBS)["spec"]
+    spec = find_policy(platform, "jobs", JOBS)
 
     names, world, service = spec["egress"]
     assert spec["podSelector"] == {}
@@ -89,12 +107,14 @@ def test_jobs_are_called_by_nobody_and_call_names_the_world_and_the_service(
         ("172.16.0.1", False),
         ("172.31.255.254", False),
         ("192.168.1.1", False),
+        ("100.64.0.1", False),
+        ("100.128.0.1", True),
     ],
 )
 def test_jobs_reach_no_private_address_and_not_the_machines_credentials(
-    chart: list[Object], address: str, reached: bool
+    platform: list[Object], address: str, reached: bool
 ) -> None:
-    egress = find(chart, "NetworkPolicy", JOBS)["spec"]["egress"]
+    egress = find_policy(platform, "jobs", JOBS)["egress"]
     blocks = [
         peer["ipBlock"] for rule in egress for peer in rule.get("to", []) if "ipBlock" in peer
     ]
@@ -109,8 +129,7 @@ def test_the_service_is_called_from_beside_it_and_by_runners_each_on_their_port(
 
     assert is_selected(spec["podSelector"], get_service_pod(chart))
     assert not is_selected(spec["podSelector"], {"component": "hub"})
-    # It asks hub and API server, wherever they are.
-    assert spec["policyTypes"] == ["Ingress"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["ingress"] == [
         {"from": [{"podSelector": {}}], "ports": [{"port": 8080, "protocol": "TCP"}]},
         {
@@ -122,7 +141,7 @@ def test_the_service_is_called_from_beside_it_and_by_runners_each_on_their_port(
 
 def test_sessions_may_call_the_service(chart: list[Object]) -> None:
     """The hub's chart closes private addresses to them, but for what our values open."""
-    values = yaml.safe_load(VALUES.read_text(encoding="utf-8"))
+    values = yaml.safe_load(HUB_VALUES.read_text(encoding="utf-8"))
     (rule,) = values["singleuser"]["networkPolicy"]["egress"]
     (peer,) = rule["to"]
 
@@ -144,6 +163,46 @@ def test_a_service_has_its_pods_ports(chart: list[Object]) -> None:
     assert {each["name"]: each["port"] for each in services} == ports
 
 
+def test_the_service_calls_whatever_it_is_told_to_but_no_machines_credentials(
+    chart: list[Object],
+) -> None:
+    """Hub, API server, database and object store may be anywhere."""
+    everywhere, beside, names = find(chart, "NetworkPolicy")["spec"]["egress"]
+    (peer,) = everywhere["to"]
+
+    assert "ports" not in everywhere
+    assert is_reached("10.0.0.1", peer["ipBlock"])
+    assert is_reached("8.8.8.8", peer["ipBlock"])
+    assert not is_reached("169.254.169.254", peer["ipBlock"])
+    assert beside == {"to": [{"podSelector": {}}]}
+    assert {each["port"] for each in names["ports"]} == {53}
+
+
+@pytest.mark.parametrize("namespace", [RELEASE, JOBS])
+def test_what_nobody_allows_is_denied(platform: list[Object], namespace: str) -> None:
+    """A machine's credentials above all, which no policy of ours allows."""
+    denied = find_policy(platform, "default-deny", namespace)
+
+    assert denied == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def test_hub_and_proxy_may_not_ask_for_a_machines_credentials() -> None:
+    """The hub's chart lets them, unless it is told not to."""
+    values = yaml.safe_load(HUB_VALUES.read_text(encoding="utf-8"))
+
+    for component in (values["hub"], values["proxy"]["chp"]):
+        assert component["networkPolicy"]["egressAllowRules"] == {"cloudMetadataServer": False}
+
+
+def test_hub_and_proxy_reach_the_service_as_sessions_do() -> None:
+    """The chart allows them private addresses, which not every engine takes pods for."""
+    values = yaml.safe_load(HUB_VALUES.read_text(encoding="utf-8"))
+    rules = values["singleuser"]["networkPolicy"]["egress"]
+
+    for component in (values["hub"], values["proxy"]["chp"]):
+        assert component["networkPolicy"]["egress"] == rules
+
+
 def test_what_a_deployment_adds_is_added(bed: Bed) -> None:
     database = {
         "to": [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
@@ -151,28 +210,30 @@ def test_what_a_deployment_adds_is_added(bed: Bed) -> None:
     }
 
     def get_egress(**values: object) -> list[Object]:
-        egress: list[Object] = find(render(bed, JOBS, values), "NetworkPolicy", JOBS)["spec"][
-            "egress"
-        ]
+        made = render_platform(bed, JOBS, values)
+        egress: list[Object] = find_policy(made, "jobs", JOBS)["egress"]
         return egress
 
-    assert get_egress(**{"networkPolicy.egress": [database]}) == [*get_egress(), database]
+    assert get_egress(**{"networkPolicy.jobsEgress": [database]}) == [*get_egress(), database]
 
 
-def test_without_policies_there_is_none(bed: Bed) -> None:
-    kinds = {each["kind"] for each in render(bed, JOBS, {"networkPolicy.enabled": False})}
+@pytest.mark.parametrize("make", [render, render_platform])
+def test_without_policies_there_is_none(
+    bed: Bed, make: Callable[[Bed, str, dict[str, object]], list[Object]]
+) -> None:
+    kinds = {each["kind"] for each in make(bed, JOBS, {"networkPolicy.enabled": False})}
 
     assert "NetworkPolicy" not in kinds
-    assert "Deployment" in kinds
+    assert "ServiceAccount" in kinds
 
 
 @pytest.mark.usefixtures("pretended")
 def test_the_api_server_understands_all_of_them(
-    client: Client, namespace: str, chart: list[Object]
+    client: Client, namespace: str, chart: list[Object], platform: list[Object]
 ) -> None:
     """A field that it does not know, it would leave out."""
-    policies = [each for each in chart if each["kind"] == "NetworkPolicy"]
-    assert len(policies) == 2
+    policies = [each for each in (*chart, *platform) if each["kind"] == "NetworkPolicy"]
+    assert len(policies) == 5
     for number, policy in enumerate(policies):
         wanted = copy.deepcopy(policy)
         wanted["metadata"].update(name=f"policy-{number}", namespace=namespace)

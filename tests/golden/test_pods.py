@@ -38,7 +38,7 @@ from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import Specification
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.backends.volcano.build import build_job
-from tests.bed.hub import objects, stand_in
+from tests.bed.installation import HUB_CONFIGURATION, RANDOM_KEYS, read_hub_values
 from tests.factories import (
     make_catalogue,
     make_class,
@@ -208,13 +208,13 @@ def test_session_pod(name: str) -> None:
 def test_what_the_chart_has_set_before_changes_no_pod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = stand_in.build_values("http://127.0.0.1:8000")
+    values = read_hub_values(tmp_path, "http://127.0.0.1:8000")
     (tmp_path / VALUES).write_text(yaml.safe_dump(values))
     monkeypatch.setattr("hub_config.values.MOUNT", tmp_path)
     settings = parse_values(
-        values, secrets=dict.fromkeys(objects.RANDOM_KEYS, "ab" * 32), namespace="jupyterhub"
+        values, secrets=dict.fromkeys(RANDOM_KEYS, "ab" * 32), namespace="jupyterhub"
     )
-    chart, blank = PyFileConfigLoader(str(objects.CONFIGURATION)).load_config(), Config()
+    chart, blank = PyFileConfigLoader(str(HUB_CONFIGURATION)).load_config(), Config()
     assert chart.KubeSpawner.fs_gid == 100
     apply(chart, settings)
     apply(blank, settings)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cluster.driver.charts import JOBS_NAMESPACE, NAMESPACE
 from tests.bed.client import JOB, POD, Client, Object
-from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE, SERVICE_CLAIM
-from tests.bed.hub.stand_in import Hub, get_folder
+from tests.bed.hub.stand_in import Hub
+from tests.bed.installation import SERVICE_CLAIM, get_folder
 from tests.site import Site
 
 #: Seconds that a test may take: the first one of a run may have to build and load the images.

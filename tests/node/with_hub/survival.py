@@ -20,8 +20,8 @@ from typing import Any
 
 import httpx
 
+from cluster.driver.charts import JOBS_NAMESPACE, NAMESPACE
 from tests.bed.client import COMMAND, JOB, POD, POD_GROUP, SERVICE, Client, Kind, Object, wait
-from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
 from tests.bed.hub.stand_in import PATIENCE, Hub
 from tests.browser.people import JOBS, Visitor, build_notebook
 from tests.node.pods import is_ready

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
+from cluster.driver.charts import NAMESPACE
 from hub_config.homes import RETIRED
 from tests.bed.client import POD, wait
-from tests.bed.hub.objects import NAMESPACE
 from tests.node.with_hub.site import BUILDING, PodSite
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]

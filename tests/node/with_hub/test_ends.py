@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from cluster.driver.charts import JOBS_NAMESPACE
 from offline_jobs.service.web import reading
 from tests.bed import nodes
 from tests.bed.client import NODE, POD, wait
-from tests.bed.hub.objects import JOBS_NAMESPACE
 from tests.browser.people import Visitor, build_notebook
 from tests.node.with_hub.site import BUILDING, PodSite
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from cluster.driver.charts import JOBS_NAMESPACE
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import build_person
 from hub_config.platform.pods import build_pod_fields
 from hub_config.platform.workspace import Kind, build_workspace
 from tests.bed import archive, nodes
 from tests.bed.client import POD
-from tests.bed.hub.objects import JOBS_NAMESPACE
 from tests.node.pods import Pods
 from tests.node.with_hub.site import BUILDING, PodSite
 

@@ -14,10 +14,10 @@ import pytest
 from kubernetes.utils.quantity import parse_quantity
 from playwright.sync_api import Page, expect
 
+from cluster.driver.charts import JOBS_NAMESPACE, NAMESPACE
 from hub_config.platform.catalogue import InstanceClass
 from tests.bed import nodes
 from tests.bed.client import JOB, NODE_CLAIM, POD, Kind, Object, wait
-from tests.bed.hub.objects import JOBS_NAMESPACE, NAMESPACE
 from tests.browser.lab import COMMAND, Lab
 from tests.browser.people import Visitor, Window, build_notebook
 from tests.browser.windows import OpenWindow

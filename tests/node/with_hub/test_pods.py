@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from cluster.driver.charts import NAMESPACE
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import build_person
 from hub_config.platform.pods import SHARED_MEMORY_PATH
 from hub_config.platform.workspace import Kind, build_workspace
 from tests.bed import nodes
 from tests.bed.client import Object
-from tests.bed.hub.objects import NAMESPACE
 from tests.browser.people import Visitor, build_notebook
 from tests.hub.kernel import Kernel
 from tests.images.building import get_archive

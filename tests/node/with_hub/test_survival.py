@@ -13,9 +13,9 @@ from functools import partial
 
 import pytest
 
+from cluster.driver.charts import NAMESPACE
 from offline_jobs.service.crash import CRASH_POINTS
 from tests.bed.client import JOB, POD, POD_GROUP, Kind, wait
-from tests.bed.hub.objects import NAMESPACE
 from tests.bed.hub.stand_in import Hub
 from tests.browser.people import JOBS, Visitor
 from tests.node.with_hub.site import BUILDING, PodSite
@@ -42,7 +42,7 @@ def list_steps() -> Iterator[object]:
 @pytest.fixture
 def service(hub: Hub) -> Service:
     """The jobs service, which answers."""
-    hub.wait_until_available("offline-jobs")
+    hub.wait_until_available()
     return Service(hub)
 
 

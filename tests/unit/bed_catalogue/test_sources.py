@@ -30,7 +30,8 @@ def find_unknown_keys(values: Mapping[str, Any], chart: Mapping[str, Any]) -> It
     for key, value in values.items():
         if key not in chart:
             yield key
-        elif isinstance(value, Mapping):
+        # A default of nothing is whatever Kubernetes takes there.
+        elif isinstance(value, Mapping) and chart[key] is not None:
             yield from (f"{key}.{below}" for below in find_unknown_keys(value, chart[key]))
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from hub_config.platform.pods import HOMES_CLAIM
 from hub_config.settings import Cluster
 from hub_config.values import parse_values
-from tests.bed.hub import forward, objects, stand_in
+from tests.bed.hub import forward, stand_in
+from tests.bed.installation import RANDOM_KEYS, read_hub_values
 from tests.bed.overlay import load_catalogue
 from tests.bed.processes import Daemons
 from tests.platform_fixture import find_free_port
@@ -20,36 +20,16 @@ from tests.platform_fixture import find_free_port
 URL = "http://127.0.0.1:8000"
 
 
-def test_the_hub_reads_what_its_chart_would_get() -> None:
+def test_the_hub_reads_what_its_chart_would_get(tmp_path: Path) -> None:
     settings = parse_values(
-        stand_in.build_values(URL),
-        secrets=dict.fromkeys(objects.RANDOM_KEYS, "ab" * 32),
-        namespace=objects.NAMESPACE,
+        read_hub_values(tmp_path, URL),
+        secrets=dict.fromkeys(RANDOM_KEYS, "ab" * 32),
+        namespace="jupyterhub",
     )
 
     assert settings.catalogue == load_catalogue(real=True)
     assert settings.demonstration_host == "127.0.0.1"
     assert settings.sessions == Cluster("jupyterhub", 1200, "IfNotPresent")
-
-
-def test_sessions_and_jobs_share_the_folders_of_homes_and_buckets() -> None:
-    made = list(objects.build_storage(load_catalogue(real=True), Path("/volumes")))
-
-    volumes = [each for each in made if each["kind"] == "PersistentVolume"]
-    paths = {
-        (each["spec"]["claimRef"]["namespace"], each["spec"]["claimRef"]["name"]): each["spec"][
-            "hostPath"
-        ]["path"]
-        for each in volumes
-    }
-    for claim in (HOMES_CLAIM, "shared", "data-spatial-lab-raw"):
-        assert paths["jupyterhub", claim] == paths["offline-jobs", claim] == f"/volumes/{claim}"
-    # The state of hub and service is of no use to anybody else.
-    assert paths.keys() - {
-        (namespace, claim)
-        for namespace in ("jupyterhub", "offline-jobs")
-        for claim in (HOMES_CLAIM, "shared", "data-spatial-lab-raw")
-    } == {("jupyterhub", "hub-db-dir"), ("jupyterhub", "offline-jobs")}
 
 
 def test_a_port_leads_to_the_other_side_and_says_when_nobody_is_there() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.driver.deployment import read_versions
 from tests.bed import pins
+from tests.bed.installation import HUB_CHART
 
 VALUES = Path(__file__).parents[3] / "helm-values"
 
@@ -16,11 +18,6 @@ VALUES = Path(__file__).parents[3] / "helm-values"
 def values() -> dict[str, Any]:
     parsed: dict[str, Any] = yaml.safe_load((VALUES / "volcano.yaml").read_text())
     return parsed
-
-
-def read_versions() -> dict[str, str]:
-    lines = (VALUES / "versions.env").read_text().splitlines()
-    return dict(line.split("=") for line in lines if not line.startswith("#"))
 
 
 def test_scheduler_admits_by_the_queues_capability_alone(values: dict[str, Any]) -> None:
@@ -64,10 +61,14 @@ def test_images_are_of_the_pinned_version(values: dict[str, Any]) -> None:
 
 def test_bed_runs_the_versions_that_are_deployed() -> None:
     families = {family.name: pins.get_version(family) for family in pins.FAMILIES}
+    chart = yaml.safe_load((HUB_CHART / "Chart.yaml").read_text())
     (kubernetes,) = re.findall(r"^\d+\.\d+", families["kubernetes"])
 
     assert read_versions() == {
         "KUBERNETES_VERSION": kubernetes,
         "VOLCANO_VERSION": families["volcano"],
         "KARPENTER_VERSION": families["karpenter"],
+        "JUPYTERHUB_CHART_VERSION": chart["version"],
     }
+    # What an image of Volcano has besides its program comes from the same sources.
+    assert families["volcano-images"] == families["volcano"]

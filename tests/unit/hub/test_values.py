@@ -12,6 +12,8 @@ import pytest
 import yaml
 from traitlets.config import Config
 
+from cluster.driver import settings as installation
+from cluster.driver.charts import build_hub_values
 from hub_config.access import build_services
 from hub_config.apply import apply
 from hub_config.logins.demonstration import DemonstrationAuthenticator
@@ -19,7 +21,8 @@ from hub_config.platform.errors import ConfigurationError
 from hub_config.settings import Cluster, Settings
 from hub_config.spawners.kubernetes import KubernetesSpawner
 from hub_config.unused import UNUSED, Unused
-from hub_config.values import load_settings, parse_values
+from hub_config.values import load_settings, parse_values, read_values
+from tests.factories import make_catalogue
 from tests.platform_fixture import ROOT
 from tests.skips import require
 from tests.unit.hub.idleness import IDLE_SECONDS, assert_used_sessions_stay
@@ -92,6 +95,33 @@ def test_the_values_are_valid_for_the_chart(values: dict[str, Any]) -> None:
     jsonschema.validate(values, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**values, "singleUser": {}}, schema)
+
+
+@pytest.mark.parametrize(
+    "ingress", [installation.Ingress("alb", "arn:x"), installation.Ingress("nginx", "tls"), None]
+)
+def test_what_a_deployment_computes_is_valid_for_the_chart(
+    values: dict[str, Any], ingress: installation.Ingress | None
+) -> None:
+    if not SCHEMA.exists():
+        require("shared")
+    settings = installation.Settings(
+        address="https://hub.example.org",
+        catalogue_file=Path("catalogue.yaml"),
+        catalogue=make_catalogue(),
+        registry="registry.example",
+        digests={"hub": f"sha256:{'a' * 64}"},
+        ingress=ingress,
+        storage_class="gp3",
+        volumes={},
+        values={},
+        charts={},
+    )
+
+    computed = build_hub_values(settings, values)
+
+    jsonschema.validate(computed, without_required(json.loads(SCHEMA.read_text())))
+    assert ("ingress" in computed) is bool(ingress)
 
 
 def test_the_values_hold_no_code(values: dict[str, Any]) -> None:
@@ -460,3 +490,39 @@ def test_there_is_one_login(values: dict[str, Any]) -> None:
         "hub.config.JupyterHub.authenticator_class is not used with custom.login: demonstration;"
         " keep one of them."
     ]
+
+
+def test_a_secret_of_the_administrators_goes_over_the_charts(
+    tmp_path: Path, values: dict[str, Any]
+) -> None:
+    """What is secret in a login is there, and not in a file of values."""
+    put(values, "hub.config.GitHubOAuthenticator.client_id", "public")
+    mount, own = tmp_path / "secret", tmp_path / "existing-secret"
+    namespace = tmp_path / "namespace"
+    namespace.write_text("jupyterhub")
+    for folder, whole in (
+        (mount, values),
+        (own, {"hub": {"config": {"GitHubOAuthenticator": {"client_secret": "s"}}}}),
+    ):
+        folder.mkdir()
+        (folder / "values.yaml").write_text(yaml.safe_dump(whole))
+    for key, text in SECRETS.items():
+        (mount / key).write_text(text)
+    (own / "hub.config.ConfigurableHTTPProxy.auth_token").write_text("another")
+
+    settings = load_settings(mount, namespace_file=namespace)
+
+    assert settings.proxy_token == "another"
+    assert settings.jobs_token == SECRETS["hub.services.offline-jobs.apiToken"]
+    assert read_values(mount)["hub"]["config"]["GitHubOAuthenticator"] == {
+        "client_id": "public",
+        "client_secret": "s",
+    }
+
+
+def test_values_of_the_chart_that_are_not_there_are_told(tmp_path: Path) -> None:
+    (tmp_path / "existing-secret").mkdir()
+    (tmp_path / "existing-secret" / "values.yaml").write_text("{}")
+
+    with pytest.raises(ConfigurationError, match=r"secret/values\.yaml cannot be read"):
+        read_values(tmp_path / "secret")

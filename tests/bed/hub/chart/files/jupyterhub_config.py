@@ -9,12 +9,10 @@ Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterh
 
 from pathlib import Path
 
-import yaml
-
 from hub_config import values as ours
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
-values = yaml.safe_load((ours.MOUNT / ours.VALUES).read_text(encoding="utf-8"))
+values = ours.read_values(ours.MOUNT)
 
 c.ConfigurableHTTPProxy.api_url = ours.PROXY_API_URL
 c.ConfigurableHTTPProxy.should_start = False

@@ -1,0 +1,133 @@
+"""Values of each chart, from the settings and the catalogue in them.
+
+What stands in ``helm-values/`` holds for every installation; this is what follows from one. Whoever
+installs by other means than ``make deploy`` gets the same from ``python -m cluster.driver values
+CHART``. Pure.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cluster.driver.queues import build_queues
+from cluster.driver.settings import Ingress, Settings, list_claims
+from hub_config.platform.pods import HOMES_CLAIM, SHARED_CLAIM
+from hub_config.platform.quantities import quantity
+
+Values = dict[str, Any]
+
+#: Where sessions, hub, proxy and jobs service are, and where jobs are.
+NAMESPACE, JOBS_NAMESPACE = "jupyterhub", "offline-jobs"
+#: Answered by the proxy itself: by one of the hub's, a hub that restarts would cut off everybody.
+HEALTH_PATH = "/_chp_healthz"
+#: A kernel may be silent for long, and its connection is to stay. The most that an ALB allows.
+IDLE_SECONDS = 4000
+#: What a class of Ingress needs to serve notebooks: large uploads, connections that stay, TLS only.
+#: Sources: https://kubernetes-sigs.github.io/aws-load-balancer-controller/v3.5/guide/ingress/annotations/
+#: and https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
+ANNOTATIONS: Mapping[str, Mapping[str, str]] = {
+    "alb": {
+        "alb.ingress.kubernetes.io/scheme": "internet-facing",
+        "alb.ingress.kubernetes.io/target-type": "ip",
+        "alb.ingress.kubernetes.io/listen-ports": '[{"HTTP": 80}, {"HTTPS": 443}]',
+        "alb.ingress.kubernetes.io/ssl-redirect": "443",
+        "alb.ingress.kubernetes.io/ssl-policy": "ELBSecurityPolicy-TLS13-1-2-2021-06",
+        "alb.ingress.kubernetes.io/healthcheck-path": HEALTH_PATH,
+        "alb.ingress.kubernetes.io/load-balancer-attributes": (
+            f"idle_timeout.timeout_seconds={IDLE_SECONDS},"
+            "routing.http.drop_invalid_header_fields.enabled=true"
+        ),
+    },
+    "nginx": {
+        "nginx.ingress.kubernetes.io/proxy-body-size": "0",
+        "nginx.ingress.kubernetes.io/proxy-read-timeout": str(IDLE_SECONDS),
+        "nginx.ingress.kubernetes.io/proxy-send-timeout": str(IDLE_SECONDS),
+    },
+}
+
+
+def build_platform_values(settings: Settings) -> Values:
+    """Of ``cluster/chart``: groups' accounts, claims and queues."""
+    catalogue = settings.catalogue
+    accounts = {group.service_account for group in catalogue.groups.values()}
+    return {
+        "jobsNamespace": JOBS_NAMESPACE,
+        "accounts": sorted(accounts - {""}),
+        "claims": [_build_claim(settings, name) for name in list_claims(catalogue)],
+        "queues": [
+            {"name": queue["metadata"]["name"], "spec": queue["spec"]}
+            for queue in build_queues(catalogue)
+        ],
+    }
+
+
+def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
+    """Of Zero to JupyterHub: address, image, storage class, Ingress.
+
+    Args:
+        settings: of the installation.
+        shipped: ``helm-values/jupyterhub.yaml``, which names the hub's image.
+
+    Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterhub/values.yaml
+    """
+    digest = settings.digests.get("hub", "")
+    hub: Values = {"config": {"JupyterHub": {"public_url": settings.address}}}
+    if settings.storage_class:
+        hub["db"] = {"pvc": {"storageClassName": settings.storage_class}}
+    own = shipped["hub"]["image"]
+    # A tag may have a digest behind it, and the chart has no key for one.
+    hub["image"] = {
+        "name": f"{settings.registry}/{own['name']}" if settings.registry else own["name"],
+        "tag": _build_tag(own["tag"], digest),
+    }
+    values: Values = {"hub": hub}
+    # What the platform chooses for each session replaces it; the chart shows it, so it is true.
+    image = settings.catalogue.default_image
+    tag = _build_tag(image.tag, image.digest)
+    values["singleuser"] = {"image": {"name": image.repository, "tag": tag}}
+    if settings.ingress:
+        values["ingress"] = _build_ingress(settings.ingress, settings.host)
+    return values
+
+
+def build_service_values(settings: Settings) -> Values:
+    """Of the jobs service: address, image, storage class."""
+    return {
+        "hub": {"publicUrl": f"{settings.address}/"},
+        "image": {"digest": settings.digests.get("jobs-service", "")},
+        "jobs": {"namespace": JOBS_NAMESPACE},
+        "storage": {"className": settings.storage_class},
+        "demonstration": settings.is_demonstration,
+    }
+
+
+def _build_claim(settings: Settings, name: str) -> Values:
+    volume = settings.volumes[name]
+    holds_work = name in (HOMES_CLAIM, SHARED_CLAIM)
+    return {
+        "name": name,
+        "mode": "ReadWriteMany" if holds_work else "ReadOnlyMany",
+        "size": quantity(volume.size),
+        "source": dict(volume.source),
+        "mountOptions": list(volume.mount_options),
+        "keep": holds_work,
+    }
+
+
+def _build_ingress(ingress: Ingress, host: str) -> Values:
+    annotations = dict(ANNOTATIONS.get(ingress.kind, {}))
+    values: Values = {
+        "enabled": True,
+        "ingressClassName": ingress.kind,
+        "hosts": [host],
+        "pathType": "Prefix",
+    }
+    if ingress.kind == "alb":
+        annotations["alb.ingress.kubernetes.io/certificate-arn"] = ingress.certificate
+    else:
+        values["tls"] = [{"hosts": [host], "secretName": ingress.certificate}]
+    values["annotations"] = {**annotations, **ingress.annotations}
+    return values
+
+
+def _build_tag(tag: str, digest: str) -> str:
+    return f"{tag}@{digest}" if digest else tag

@@ -1,0 +1,307 @@
+"""What an administrator says of one installation: ``settings.yaml`` → :class:`Settings`.
+
+The form of the file is shown by ``cluster/settings.yaml``. Every mistake is refused with file,
+line, key and what is allowed, all of them at once, as the catalogue's are. Pure but for the two
+files that :func:`load_settings` reads.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_file import load_catalogue
+from hub_config.platform.entry import Entry, Report
+from hub_config.platform.errors import CatalogueError, Mistake
+from hub_config.platform.located import read_text
+from hub_config.platform.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
+
+#: Our images that no user chooses and that the catalogue does not name.
+PLATFORM_IMAGES = ("hub", "jobs-service")
+#: Whose values may be laid over ours.
+RELEASES = ("volcano", "platform", "jupyterhub", "offline-jobs")
+#: Charts that are not in this project.
+FOREIGN_CHARTS = ("volcano", "jupyterhub")
+LOOPBACK = ("127.0.0.1", "localhost")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: Kinds of volumes that several machines can mount, and a folder of one machine.
+SOURCES = ("csi", "nfs", "cephfs", "hostPath")
+#: Values of the platform's chart that nobody else may say.
+_COMPUTED = {"jobsNamespace", "accounts", "claims", "queues"}
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_ADDRESS = re.compile(rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*)(?::[0-9]{{1,5}})?")
+_NUMBERS = re.compile(r"[0-9.]+")
+_SAY_INGRESS = (
+    "what leads from the address to the proxy? Name its class and certificate, or class: none where"
+    " something else does, to Service proxy-public in namespace jupyterhub"
+)
+_SAY_DIGEST = "a digest is sha256: and 64 hexadecimal digits"
+#: What a claim asks for where nobody says: file systems such as EFS do not heed it.
+_SIZE = 1 << 40
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Where the files behind a claim are.
+
+    Attributes:
+        source: what a PersistentVolume is made of, such as ``{"nfs": {...}}``.
+        size: bytes that volume and claim say.
+        mount_options: of the volume.
+    """
+
+    source: Mapping[str, Any]
+    size: int
+    mount_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ingress:
+    """How browsers get from the address to the proxy.
+
+    Attributes:
+        kind: class of the Ingress, such as ``alb`` or ``nginx``.
+        certificate: an ARN for ``alb``, else the name of a Secret.
+        annotations: over those that the class needs.
+    """
+
+    kind: str
+    certificate: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation.
+
+    Attributes:
+        address: where browsers find the platform, without a slash at the end.
+        catalogue_file: the catalogue's file, which charts get as it is.
+        catalogue: what is in it.
+        registry: what it puts before the images' repositories.
+        digests: of :data:`PLATFORM_IMAGES`, by name; empty in a demonstration.
+        ingress: ``None`` where something else leads to the proxy.
+        storage_class: of the claims of hub and jobs service; empty for the cluster's default.
+        volumes: by the name of the claim.
+        values: over the other values of a chart, by release.
+        charts: where a chart is that is not to come from its repository, by release.
+    """
+
+    address: str
+    catalogue_file: Path
+    catalogue: Catalogue
+    registry: str
+    digests: Mapping[str, str]
+    ingress: Ingress | None
+    storage_class: str
+    volumes: Mapping[str, Volume]
+    values: Mapping[str, Mapping[str, Any]]
+    charts: Mapping[str, str]
+
+    @property
+    def host(self) -> str:
+        """The host name of the address."""
+        return urlsplit(self.address).hostname or ""
+
+    @property
+    def is_demonstration(self) -> bool:
+        """Whether it is reached without TLS, from one machine."""
+        return self.address.startswith("http://")
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings of a file; paths in it start at its folder.
+
+    Raises:
+        CatalogueError: settings or catalogue cannot be read, or have mistakes; all are named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise CatalogueError([Mistake("(file)", f"cannot be read: {reason}")], str(path)) from error
+    tree, mistakes = read_text(text)
+    report = Report(mistakes)
+    settings = None
+    if not mistakes or tree.value is not None:
+        settings = _read(Entry("", tree, report), path.parent)
+    if report.mistakes or settings is None:
+        raise CatalogueError(sorted(report.mistakes, key=lambda each: each.line), str(path))
+    return settings
+
+
+def list_claims(catalogue: Catalogue) -> list[str]:
+    """Names of the claims that sessions and jobs have in common."""
+    groups = catalogue.groups.values()
+    buckets = {bucket for group in groups for bucket in group.buckets}
+    shared = [SHARED_CLAIM] if any(group.shared_folder for group in groups) else []
+    return [HOMES_CLAIM, *shared, *(f"{DATA_CLAIM_PREFIX}{name}" for name in sorted(buckets))]
+
+
+def _read(top: Entry, folder: Path) -> Settings | None:
+    address = top.text("address").rstrip("/")
+    catalogue_file = folder / top.text("catalogue")
+    digests = top.entry("digests", required=False)
+    ingress = top.entry("ingress", required=False)
+    storage = top.entry("storage")
+    values = top.entry("values", required=False)
+    charts = top.entry("charts", required=False)
+    top.close()
+    is_demonstration = _check_address(top, address)
+    catalogue = _load_catalogue(top, catalogue_file)
+    found = (
+        {each: digests.text(each, "", _DIGEST, _SAY_DIGEST) for each in PLATFORM_IMAGES}
+        if digests
+        else {}
+    )
+    overlays = {each: values.plain(each) for each in RELEASES} if values else {}
+    sources = {each: charts.text(each, "") for each in FOREIGN_CHARTS} if charts else {}
+    for entry in (digests, values, charts):
+        if entry:
+            entry.close()
+    for key in sorted(_COMPUTED & overlays.get("platform", {}).keys()):
+        top.add(f"values.platform.{key}", "follows from catalogue and settings: say it there")
+    read_ingress = _read_ingress(ingress) if ingress else None
+    storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
+    registry = _read_registry(catalogue_file) if catalogue else ""
+    if is_demonstration and ingress:
+        top.add("ingress", "is not used: a demonstration is reached from one machine; take it out")
+    if not is_demonstration:
+        if not ingress:
+            top.add("ingress", f"is missing: {_SAY_INGRESS}")
+        if catalogue:
+            _check_pushed(top, catalogue, registry, found)
+    if catalogue is None:
+        return None
+    return Settings(
+        address,
+        catalogue_file,
+        catalogue,
+        registry,
+        found,
+        read_ingress,
+        storage_class,
+        volumes,
+        overlays,
+        sources,
+    )
+
+
+def _load_catalogue(top: Entry, path: Path) -> Catalogue | None:
+    """The catalogue; its mistakes are noted with those of the settings."""
+    if not path.name or path.is_dir():
+        return None
+    try:
+        return load_catalogue(path)
+    except CatalogueError as error:
+        for line in error.lines():
+            top.add("catalogue", line)
+        return None
+
+
+def _check_address(top: Entry, address: str) -> bool:
+    """Note what is wrong with the address; return whether it is a demonstration's."""
+    if not address:
+        return False
+    found = _ADDRESS.fullmatch(address)
+    if not found:
+        top.add("address", f"must be https://HOST, a name without user or path, not {address!r}")
+        return False
+    scheme, host = found["scheme"], found["host"]
+    if scheme == "http" and host not in LOOPBACK:
+        top.add(
+            "address",
+            f"must begin with https://: cookies and tokens would cross the network to {host} in"
+            " clear; http:// is for a demonstration on 127.0.0.1",
+        )
+    if scheme == "https" and _NUMBERS.fullmatch(host):
+        top.add("address", f"must have a host name, for which there is a certificate, not {host}")
+    return scheme == "http" and host in LOOPBACK
+
+
+def _read_ingress(entry: Entry) -> Ingress | None:
+    """How browsers get here; ``None`` where the class is ``none``: something else leads here."""
+    kind = entry.text("class")
+    certificate = entry.text("certificate", "")
+    ingress = Ingress(kind, certificate, entry.plain("annotations"))
+    entry.close()
+    if kind == "none":
+        return None
+    if not certificate and kind:
+        what = "the certificate's ARN" if kind == "alb" else "a Secret with the certificate"
+        entry.add("certificate", f"is missing: name {what}")
+    elif kind == "alb" and not certificate.startswith("arn:"):
+        entry.add("certificate", f"must be the certificate's ARN for class alb, not {certificate}")
+    return ingress
+
+
+def _read_storage(entry: Entry, catalogue: Catalogue | None) -> tuple[str, dict[str, Volume]]:
+    name = entry.text("class", "")
+    below = entry.entry("volumes")
+    entry.close()
+    if below is None or catalogue is None:
+        return name, {}
+    volumes: dict[str, Volume] = {}
+    for claim in list_claims(catalogue):
+        volume = below.entry(claim, required=False)
+        if volume is None:
+            below.add(claim, _say_missing(claim, catalogue))
+            continue
+        source = volume.plain("source")
+        if len(source) != 1 or not all(isinstance(each, dict) for each in source.values()):
+            volume.add(
+                "source",
+                "must be one kind of volume with its fields, as nfs: {server: ..., path: ...}",
+            )
+        elif not source.keys() <= set(SOURCES):
+            volume.add(
+                "source", f"unknown kind {next(iter(source))}; allowed: {', '.join(SOURCES)}"
+            )
+        for other, earlier in volumes.items():
+            if earlier.source == source:
+                volume.add("source", f"is that of {other}: each has a folder of its own")
+        size = volume.bytes("size", required=False) or _SIZE
+        options = volume.texts("mount_options", ())
+        volume.close()
+        volumes[claim] = Volume(source, size, options)
+    below.close()
+    return name, volumes
+
+
+def _say_missing(claim: str, catalogue: Catalogue) -> str:
+    bucket = claim.removeprefix(DATA_CLAIM_PREFIX)
+    groups = [each.slug for each in catalogue.groups.values() if bucket in each.buckets]
+    whose = {HOMES_CLAIM: "everybody's homes", SHARED_CLAIM: "the groups' shared folders"}.get(
+        claim, f"bucket {bucket} of group {', '.join(groups)}"
+    )
+    return f"is missing: say where {whose} are, with a source"
+
+
+def _read_registry(catalogue_file: Path) -> str:
+    values = yaml.safe_load(catalogue_file.read_text(encoding="utf-8"))
+    return str(values["custom"]["catalogue"].get("registry") or "").rstrip("/")
+
+
+def _check_pushed(
+    top: Entry, catalogue: Catalogue, registry: str, digests: Mapping[str, str]
+) -> None:
+    """Note images that anybody could put in the place of ours."""
+    if not registry:
+        top.add(
+            "catalogue",
+            "its registry is empty: images would be pulled from a public registry, where anybody"
+            " may own their names",
+        )
+    unpushed = [each.slug for each in catalogue.images.values() if "@sha256:" not in each.reference]
+    if "@sha256:" not in catalogue.folders_image.reference:
+        unpushed.append("folders_image")
+    if unpushed:
+        top.add("catalogue", f"these images have no digest: {', '.join(unpushed)}; push them first")
+    for each in PLATFORM_IMAGES:
+        if not digests.get(each):
+            top.add(f"digests.{each}", "is missing: an image goes by what was pushed")

@@ -1,0 +1,225 @@
+"""Runs helm and kubectl against one cluster; nothing else here does.
+
+Used by :mod:`cluster.driver.deployment`.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.driver.renderer import parse
+
+Manifest = dict[str, Any]
+#: Who changes what is applied here, for Kubernetes to tell conflicts; and the label of what is so.
+MANAGER = "notebook-hpc"
+OURS = "app.kubernetes.io/part-of"
+_ROOT = Path(__file__).parents[2]
+#: Seconds that helm and kubectl wait for what they started.
+PATIENCE_SECONDS = 600
+
+
+class ToolFailed(Exception):
+    """helm or kubectl refused something, or is not there; the message is for an administrator."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Where a chart is.
+
+    Attributes:
+        place: a folder or file, or the chart's name in the repository.
+        repository: address of a repository; empty for a folder or file.
+        version: of a chart in a repository.
+    """
+
+    place: str
+    repository: str = ""
+    version: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """What helm is told."""
+        more = ["--repo", self.repository, "--version", self.version] if self.repository else []
+        return [self.place, *more]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """helm and kubectl for one cluster.
+
+    Attributes:
+        kubeconfig: of an administrator; empty for the one that kubectl takes by itself.
+        helm: the program.
+        kubectl: the program.
+        environment: over this process's.
+    """
+
+    kubeconfig: str = ""
+    helm: str = "helm"
+    kubectl: str = "kubectl"
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """See that helm is one that knows what it is told.
+
+        Raises:
+            ToolFailed: it is too old or too new, or is not there.
+        """
+        said = self._run(self.helm, ["version", "--template", "{{.Version}}"])
+        major, minor, *_ = (int(each) for each in re.findall(r"\d+", said))
+        if not (3, 17) <= (major, minor) < (4, 0):
+            raise ToolFailed(f"helm is {said}, and 3.17 or newer is needed, but not 4: set HELM")
+
+    def render(self, release: str, chart: Chart, namespace: str) -> list[Manifest]:
+        """What a chart makes without further values, for objects that need none."""
+        words = ["template", release, *chart.words, "--namespace", namespace]
+        return parse(self._run(self.helm, words))
+
+    def install(
+        self,
+        release: str,
+        chart: Chart,
+        namespace: str,
+        values: Sequence[Path],
+        *,
+        without_definitions: bool = False,
+        waits: bool = False,
+    ) -> None:
+        """Install a release, or bring it up to date.
+
+        Args:
+            release: its name.
+            chart: what is installed.
+            namespace: made if it is not there; what is there already becomes the release's.
+            values: files; later ones win.
+            without_definitions: whether custom resources' definitions are left out.
+            waits: whether to return only when all of it is ready.
+
+        Raises:
+            ToolFailed: with helm's words.
+        """
+        status = self.find_release(release, namespace) or ""
+        if status.startswith("pending"):
+            raise ToolFailed(
+                f"Release {release} is {status}: an earlier run was ended in the middle. Let it go"
+                f" back and try again: helm rollback {release} --namespace {namespace}; where it"
+                f" was the first: helm uninstall {release} --namespace {namespace}"
+            )
+        # helm would make it too late for a release that has its own namespace among its objects.
+        metadata = {"name": namespace, "labels": {OURS: MANAGER}}
+        self.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}])
+        words = ["upgrade", "--install", release, *chart.words, "--namespace", namespace]
+        words += ["--take-ownership", "--history-max", "5"]
+        words += [word for path in values for word in ("--values", str(path))]
+        if without_definitions:
+            words += ["--post-renderer", sys.executable]
+            words += [f"--post-renderer-args={each}" for each in ("-m", "cluster.driver.renderer")]
+        if waits:
+            words += ["--wait", f"--timeout={PATIENCE_SECONDS}s"]
+        self._run(self.helm, words)
+
+    def uninstall(self, release: str, namespace: str) -> None:
+        """Remove a release, if it is there."""
+        words = ["uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait"]
+        self._run(self.helm, words)
+
+    def find_release(self, release: str, namespace: str) -> str | None:
+        """How helm says that a release is, such as ``deployed``; ``None`` when there is none."""
+        words = ["list", "--all", "--namespace", namespace, "--filter", f"^{release}$"]
+        found = json.loads(self._run(self.helm, [*words, "--output", "json"]))
+        return str(found[0]["status"]) if found else None
+
+    def apply(self, objects: Iterable[Manifest], *, only_tries: bool = False) -> None:
+        """Make objects, or bring them up to date; or see whether the cluster would take them."""
+        words = ["apply", "--server-side", f"--field-manager={MANAGER}", "--force-conflicts"]
+        if only_tries:
+            words.append("--dry-run=server")
+        # As JSON, which is YAML that everybody reads alike: 0123 and 1e3 stay the texts they are.
+        every = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self._run(self.kubectl, [*words, "-f", "-"], json.dumps(every))
+
+    def find(self, kind: str, name: str, namespace: str = "") -> Manifest | None:
+        """One object, or ``None``."""
+        found: Manifest | None = None
+        words = ["get", kind, name, "--ignore-not-found", "--output", "json"]
+        if said := self._run(self.kubectl, [*words, *_within(namespace)]).strip():
+            found = json.loads(said)
+        return found
+
+    def list(
+        self, kind: str, namespace: str = "", labels: str = "", *, everywhere: bool = False
+    ) -> list[Manifest]:
+        """All objects of a kind: of a namespace if one is named, or of every namespace."""
+        where = ["--all-namespaces"] if everywhere else _within(namespace)
+        words = ["get", kind, "--output", "json", *where, f"--selector={labels}"]
+        items: list[Manifest] = json.loads(self._run(self.kubectl, words))["items"]
+        return items
+
+    def delete(self, kind: str, *names: str, namespace: str = "", labels: str = "") -> None:
+        """Delete objects and wait until they are gone; those that are not there do not matter."""
+        which = [f"--selector={labels}"] if labels else list(names) or ["--all"]
+        words = ["delete", kind, *which, "--ignore-not-found", f"--timeout={PATIENCE_SECONDS}s"]
+        self._run(self.kubectl, [*words, *_within(namespace)])
+
+    def patch(self, kind: str, name: str, change: Sequence[Manifest]) -> None:
+        """Change an object without a namespace, by operations of JSON Patch (RFC 6902)."""
+        self._run(
+            self.kubectl, ["patch", kind, name, "--type=json", f"--patch={json.dumps(change)}"]
+        )
+
+    def wait_for(self, kind: str, name: str, condition: str, namespace: str = "") -> None:
+        """Wait until an object is as `condition` says, in kubectl's words."""
+        words = ["wait", kind, name, f"--for={condition}", f"--timeout={PATIENCE_SECONDS}s"]
+        self._run(self.kubectl, [*words, *_within(namespace)])
+
+    def wait_for_rollout(self, name: str, namespace: str) -> None:
+        """Wait until a Deployment's newest pods answer, and no others are there.
+
+        Raises:
+            ToolFailed: they do not in time; with the end of what they wrote.
+        """
+        words = ["rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE_SECONDS}s"]
+        try:
+            self._run(self.kubectl, [*words, *_within(namespace)])
+        except ToolFailed as failed:
+            logs = ["logs", f"deployment/{name}", "--tail=40", *_within(namespace)]
+            try:
+                said = self._run(self.kubectl, logs)
+            except ToolFailed as none:
+                said = str(none)
+            raise ToolFailed(
+                f"{failed}\nThe end of `kubectl {' '.join(logs)}`:\n{said}"
+            ) from failed
+
+    def _run(self, program: str, words: Sequence[str], said: str | None = None) -> str:
+        if shutil.which(program) is None:
+            raise ToolFailed(
+                f"There is no program {program}: install it, or say where it is in HELM or KUBECTL"
+            )
+        # Where helm finds what it hands a release's objects to.
+        own = {"PYTHONPATH": str(_ROOT), **self.environment}
+        if self.kubeconfig:
+            own["KUBECONFIG"] = self.kubeconfig
+        done = subprocess.run(
+            [program, *words],
+            env={**os.environ, **own},
+            input=said,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            what = " ".join([Path(program).name, *words[:3]])
+            raise ToolFailed(f"{what} failed:\n{done.stderr.strip()}")
+        return done.stdout
+
+
+def _within(namespace: str) -> list[str]:
+    return ["--namespace", namespace] if namespace else []

@@ -1,0 +1,272 @@
+"""An installation's settings: what is read, and that each mistake is named with its mend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.driver.settings import Ingress, Settings, Volume, list_claims, load_settings
+from hub_config.platform.errors import CatalogueError
+from tests.bed.overlay import CATALOGUE
+
+EXAMPLE = CATALOGUE.parents[1] / "cluster" / "settings.yaml"
+DIGEST = f"sha256:{'0123456789abcdef' * 4}"
+
+Change = Callable[[dict[str, Any], dict[str, Any]], object]
+
+
+@pytest.fixture
+def written() -> dict[str, Any]:
+    """The example, after an administrator has pushed our images."""
+    settings: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    settings["catalogue"] = "mine.yaml"
+    settings["digests"] = {"hub": DIGEST, "jobs-service": DIGEST}
+    return settings
+
+
+@pytest.fixture
+def pushed() -> dict[str, Any]:
+    """The shipped catalogue, after all images were pushed."""
+    file: dict[str, Any] = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    catalogue: dict[str, Any] = file["custom"]["catalogue"]
+    catalogue["registry"] = "registry.example/lab"
+    for image in (catalogue["folders_image"], *catalogue["images"]):
+        image["digest"] = DIGEST
+    return catalogue
+
+
+def load(folder: Path, settings: dict[str, Any], catalogue: dict[str, Any]) -> Settings:
+    (folder / "mine.yaml").write_text(yaml.safe_dump({"custom": {"catalogue": catalogue}}))
+    (folder / "settings.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    return load_settings(folder / "settings.yaml")
+
+
+def test_the_example_is_complete_but_for_what_was_pushed() -> None:
+    """Nothing else is wrong with it, and the shipped catalogue has no registry and no digests."""
+    with pytest.raises(CatalogueError) as refused:
+        load_settings(EXAMPLE)
+
+    assert {each.key for each in refused.value.mistakes} == {
+        "catalogue",
+        "digests.hub",
+        "digests.jobs-service",
+    }
+
+
+def test_what_is_written_is_read(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    pushed["groups"][0].update(buckets=["raw"], service_account="spatial-lab")
+    source = {"csi": {"driver": "s3.csi.aws.com", "volumeAttributes": {"bucketName": "raw"}}}
+    written["address"] += "/"
+    written["storage"]["volumes"]["data-raw"] = {
+        "source": source,
+        "size": "2 GiB",
+        "mount_options": ["read-only"],
+    }
+
+    settings = load(tmp_path, written, pushed)
+
+    assert settings.address == "https://hub.example.org"
+    assert settings.host == "hub.example.org"
+    assert not settings.is_demonstration
+    assert settings.registry == "registry.example/lab"
+    assert settings.digests == {"hub": DIGEST, "jobs-service": DIGEST}
+    assert settings.storage_class == "gp3"
+    assert settings.volumes["data-raw"] == Volume(source, 2 << 30, ("read-only",))
+    assert settings.volumes["homes"].source == written["storage"]["volumes"]["homes"]["source"]
+    assert (
+        list(settings.volumes) == list_claims(settings.catalogue) == ["homes", "shared", "data-raw"]
+    )
+    assert settings.ingress == Ingress("alb", written["ingress"]["certificate"])
+    assert settings.values["jupyterhub"] == written["values"]["jupyterhub"]
+    assert settings.values["volcano"] == {}
+
+
+def test_folders_that_no_group_has_need_no_volume(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    for group in pushed["groups"]:
+        group.pop("shared_folder", None)
+    del written["storage"]["volumes"]["shared"]
+
+    assert list(load(tmp_path, written, pushed).volumes) == ["homes"]
+
+
+def test_a_demonstration_has_no_ingress(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    """Of a number there is no host, and the API server would refuse it in the third step."""
+    written["address"] = "http://127.0.0.1:8000"
+
+    with pytest.raises(CatalogueError, match="ingress: is not used"):
+        load(tmp_path, written, pushed)
+
+
+def test_a_demonstration_needs_neither_registry_nor_digests_nor_ingress(
+    tmp_path: Path, written: dict[str, Any]
+) -> None:
+    shipped = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["custom"]["catalogue"]
+    written["address"] = "http://127.0.0.1:8000"
+    del written["digests"], written["ingress"]
+
+    assert load(tmp_path, written, shipped).is_demonstration
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "said"),
+    [
+        (lambda s, c: s.update(address="hub.example.org"), "address", "https://HOST"),
+        (
+            lambda s, c: s.update(address="https://hub.example.org/hub"),
+            "address",
+            "name without user or path",
+        ),
+        (lambda s, c: s.update(address="https://[hub"), "address", "https://HOST"),
+        (lambda s, c: s.update(address="https://u:p@hub.example.org"), "address", "without user"),
+        (lambda s, c: s.update(address="https://hub example"), "address", "https://HOST"),
+        (lambda s, c: s.update(address="https://hub:port"), "address", "https://HOST"),
+        (lambda s, c: s.update(address="https://10.0.0.1"), "address", "must have a host name"),
+        (lambda s, c: s["ingress"].update(certificate="tls"), "ingress.certificate", "ARN"),
+        (
+            lambda s, c: s["storage"]["volumes"]["homes"].update(source={"nsf": {}}),
+            "storage.volumes.homes.source",
+            "unknown kind nsf; allowed: csi, nfs",
+        ),
+        (
+            lambda s, c: s["storage"]["volumes"].update(shared=s["storage"]["volumes"]["homes"]),
+            "storage.volumes.shared.source",
+            "is that of homes",
+        ),
+        (
+            lambda s, c: s["values"].update(platform={"jobsNamespace": "other"}),
+            "values.platform.jobsNamespace",
+            "follows from catalogue and settings",
+        ),
+        (lambda s, c: s.update(address="http://hub.example.org"), "address", "in clear"),
+        (lambda s, c: s.update(adress="x"), "adress", "unknown key; allowed: address, catalogue"),
+        (lambda s, c: s.pop("ingress"), "ingress", "what leads from the address"),
+        (
+            lambda s, c: s["ingress"].pop("certificate"),
+            "ingress.certificate",
+            "the certificate's ARN",
+        ),
+        (
+            lambda s, c: s.update(ingress={"class": "nginx"}),
+            "ingress.certificate",
+            "a Secret with the certificate",
+        ),
+        (lambda s, c: s["digests"].update(hub="0.1.0"), "digests.hub", "sha256:"),
+        (lambda s, c: s["digests"].pop("hub"), "digests.hub", "is missing"),
+        (lambda s, c: s.pop("digests"), "digests.jobs-service", "is missing"),
+        (lambda s, c: s["digests"].update(proxy=DIGEST), "digests.proxy", "unknown key"),
+        (lambda s, c: s["storage"]["volumes"].pop("homes"), "storage.volumes.homes", "homes are"),
+        (
+            lambda s, c: c["groups"][1].update(buckets=["raw"], service_account="gpu"),
+            "storage.volumes.data-raw",
+            "bucket raw of group gpu-users",
+        ),
+        (
+            lambda s, c: s["storage"]["volumes"].update({"data-x": {"source": {"nfs": {}}}}),
+            "storage.volumes.data-x",
+            "unknown key; allowed: homes, shared",
+        ),
+        (
+            lambda s, c: s["storage"]["volumes"]["homes"].update(source={}),
+            "storage.volumes.homes.source",
+            "one kind of volume",
+        ),
+        (
+            lambda s, c: s["storage"]["volumes"]["homes"].update(source={"nfs": "here"}),
+            "storage.volumes.homes.source",
+            "one kind of volume",
+        ),
+        (lambda s, c: s["values"].update(karpenter={}), "values.karpenter", "unknown key"),
+        (lambda s, c: s.update(charts={"offline-jobs": "x"}), "charts.offline-jobs", "unknown key"),
+        (lambda s, c: c.update(registry=""), "catalogue", "public registry"),
+        (lambda s, c: c["images"][1].update(digest=""), "catalogue", "no digest: stomics"),
+        (
+            lambda s, c: c["folders_image"].update(digest=""),
+            "catalogue",
+            "no digest: folders_image",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_mend(
+    tmp_path: Path,
+    written: dict[str, Any],
+    pushed: dict[str, Any],
+    change: Change,
+    key: str,
+    said: str,
+) -> None:
+    change(written, pushed)
+
+    with pytest.raises(CatalogueError) as refused:
+        load(tmp_path, written, pushed)
+
+    (mistake,) = (
+        refused.value.mistakes if key != "digests.jobs-service" else (refused.value.mistakes[-1:])
+    )
+    assert mistake.key == key
+    assert said in mistake.message
+    assert mistake.line
+
+
+def test_mistakes_of_every_part_are_named_at_once(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    """Also those of the catalogue, with its own lines."""
+    written.update(address="hub.example.org", unknown=1)
+    written["digests"]["hub"] = "new"
+    written["storage"]["volumes"]["extra"] = {"source": {}}
+    pushed["classes"][0]["cores"] = -1
+
+    with pytest.raises(CatalogueError) as refused:
+        load(tmp_path, written, pushed)
+
+    keys = {each.key for each in refused.value.mistakes}
+    assert keys >= {"address", "unknown", "digests.hub", "catalogue"}
+    assert "classes.small.cores" in str(refused.value)
+
+
+def test_something_else_may_lead_to_the_proxy(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    written["ingress"] = {"class": "none"}
+
+    assert load(tmp_path, written, pushed).ingress is None
+
+
+def test_all_mistakes_are_named_at_once_with_their_lines(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    written["digests"]["hub"] = "new"
+    written["storage"]["volumes"]["homes"]["size"] = "large"
+
+    with pytest.raises(CatalogueError) as refused:
+        load(tmp_path, written, pushed)
+
+    lines = (tmp_path / "settings.yaml").read_text().splitlines()
+    assert [lines[each.line - 1].strip() for each in refused.value.mistakes] == [
+        "hub: new",
+        "size: large",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "address: [", "- a list", "\tno: yaml"])
+def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+
+    with pytest.raises(CatalogueError, match=r"settings\.yaml"):
+        load_settings(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="cannot be read: No such file"):
+        load_settings(tmp_path / "nowhere.yaml")
