@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from jupyterhub import orm
@@ -30,6 +30,7 @@ from tests.bed.client import NODE, POD, Client
 from tests.control_plane.claims import bound_claims
 
 pytestmark = pytest.mark.usefixtures("pretended", "no_nodes")
+T = TypeVar("T")
 OPTIONS = {"group": "spatial-lab", "image": "notebook", "class": "standard"}
 
 
@@ -82,6 +83,25 @@ def make_spawner(
     return kind(_mock=True, user=user, config=config, orm_spawner=row, db=db)
 
 
+def run_hub(doing: Coroutine[Any, Any, T]) -> T:
+    """Run what a hub does, and end it as a hub ends: no task and no connection is left."""
+
+    async def run() -> T:
+        try:
+            return await doing
+        finally:
+            await KubernetesSpawner._stop_all_reflectors()
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            # A connection that was closed goes in the loop's next rounds.
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+    return asyncio.run(run())
+
+
 async def begin(spawner: KubernetesSpawner) -> KubernetesSpawner:
     """Start, as the hub does."""
     spawner.user_options = OPTIONS
@@ -121,10 +141,9 @@ def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
         assert labels["karpenter.sh/nodepool"] == pool
         await spawner.stop()
         assert client.find(*POD, "jupyter-ada", space) is None
-        await KubernetesSpawner._stop_all_reflectors()
         return address, told
 
-    address, told = asyncio.run(start())
+    address, told = run_hub(start())
 
     assert address.endswith(":8888")
     expected = [
@@ -172,10 +191,9 @@ def test_a_pod_that_its_machine_refused_ends_the_start_with_the_reason(
         told = [news["message"] async for news in spawner.progress()]
         await spawner._start_future
         await spawner.stop()
-        await KubernetesSpawner._stop_all_reflectors()
         return failed.value, told
 
-    error, told = asyncio.run(start())
+    error, told = run_hub(start())
 
     assert error.status_code == 500
     # As the hub's page of failed starts asks for it.
@@ -211,10 +229,9 @@ def test_a_hub_that_comes_back_goes_on_with_the_start(
         turns = SessionBook(row, db).unsent
         assert {turn.session for turn in turns} == sessions
         await found.stop()
-        await KubernetesSpawner._stop_all_reflectors()
         return told, [turn.state for turn in turns]
 
-    told, states = asyncio.run(start())
+    told, states = run_hub(start())
 
     assert {"Starting a machine of class standard.", "Starting JupyterLab."} <= set(told)
     assert (states[-1], states.count("running")) == ("running", 1)
@@ -242,10 +259,9 @@ def test_a_start_that_goes_on_can_be_cancelled(
         assert not checked.done()
         found.server = None
         status: int | None = await checked
-        await KubernetesSpawner._stop_all_reflectors()
         return status
 
-    assert asyncio.run(start()) == 1
+    assert run_hub(start()) == 1
     assert client.find(*POD, "jupyter-ada", space) is None
 
 
@@ -266,10 +282,9 @@ def test_a_start_that_cannot_go_on_is_given_up_with_its_reason(
         found._check_pending = False
         await asyncio.wait([found._spawn_future])
         await found.stop()
-        await KubernetesSpawner._stop_all_reflectors()
         return status, found._spawn_future.exception()
 
-    status, error = asyncio.run(start())
+    status, error = run_hub(start())
 
     assert status == 1
     assert isinstance(error, ShownError)
@@ -290,10 +305,9 @@ def test_a_claim_that_is_missing_is_told(space: str, client: Client, catalogue: 
         spawner._start_future.cancel()
         await asyncio.wait([spawner._start_future])
         await spawner.stop()
-        await KubernetesSpawner._stop_all_reflectors()
         return told
 
-    told = asyncio.run(start()).lower()
+    told = run_hub(start()).lower()
 
     assert told == (
         "the volume cannot be mounted at the moment, still trying:"
