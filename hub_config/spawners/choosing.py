@@ -7,8 +7,10 @@ jobs service's ledger (:mod:`hub_config.sessions`). :mod:`hub_config.departures`
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jupyterhub.utils import maybe_future
 from tornado.web import HTTPError
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, default
@@ -40,6 +42,9 @@ class ChoosingSpawner(HasTraits):
     user: Any
     orm_spawner: Any
     pending: Any
+    log: Any
+    stop_polling: Callable[[], None]
+    _callbacks: list[Callable[[], Any]]
 
     # JupyterHub's trait refuses all but a mapping, with an error 500; we refuse it with a sentence.
     user_options = AnyTrait({})
@@ -162,6 +167,28 @@ class ChoosingSpawner(HasTraits):
         """Note where the session is now, if there is one and that is news."""
         if self.book.note(state, reason):
             self.courier.send_soon(self.book)
+
+    def has_had_its_time(self) -> bool:
+        """Whether the session runs for longer than one of its class may."""
+        now = self.book.current
+        if now is None or now.state != SessionState.RUNNING:
+            return False
+        found = self.catalogue.classes.get(now.machine_class)
+        longest = found.longest_session_seconds if found else 0
+        lasted = datetime.now(UTC) - datetime.fromisoformat(now.at)
+        return longest > 0 and lasted > timedelta(seconds=longest)
+
+    async def poll_and_notify(self) -> Any:
+        """JupyterHub's, now and then while a server runs; one whose time is up is stopped."""
+        status = await super().poll_and_notify()  # type: ignore[misc]
+        if status is None and not self.pending and self.has_had_its_time():
+            self.log.warning("The time of a session of %s is up", self.user.name)
+            self.stop_polling()
+            # What JupyterHub does about a server that has ended: route and server go.
+            self._callbacks, callbacks = [], self._callbacks
+            for callback in callbacks:
+                await maybe_future(callback())
+        return status
 
     def run_post_stop_hook(self) -> Any:
         """JupyterHub's, called at each end, also of a start that failed."""

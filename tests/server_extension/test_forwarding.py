@@ -2,6 +2,7 @@
 
 import pytest
 
+from offline_jobs.contract.session import ENV_LONGEST
 from offline_jobs.server_extension import service_client
 
 from .conftest import HUB_TOKEN, Jupyter, Service, StartJupyter, session_environment
@@ -132,7 +133,19 @@ def test_a_session_says_what_it_is(jupyter: Jupyter) -> None:
         "why": "",
         "root_in_home": "",
         "home_in_root": "",
+        "longest_seconds": None,
+        "ends_in_seconds": None,
     }
+
+
+def test_a_session_says_when_it_ends(start_jupyter: StartJupyter) -> None:
+    environment = session_environment("http://127.0.0.1:9/services/offline-jobs")
+    jupyter = start_jupyter({**environment, ENV_LONGEST: "3600"})
+    first = jupyter.ask("GET", "session").json()
+    second = jupyter.ask("GET", "session").json()
+
+    assert first["longest_seconds"] == 3600
+    assert 3600 > first["ends_in_seconds"] > second["ends_in_seconds"] > 3000
 
 
 def assert_unavailable(jupyter: Jupyter) -> None:

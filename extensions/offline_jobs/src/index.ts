@@ -23,9 +23,11 @@ import { JobsModel } from './model';
 import { chosenNotebook, saveNotebook } from './notebook';
 import { JobsPanel } from './panel';
 import { Results } from './results';
+import { watchEnd } from './sessionEnd';
 import { Submission } from './submission';
 import { SubmitDialog } from './submitDialog';
 import type { IJob } from './types';
+import { duration, moment } from './words';
 
 /** Commands; also named in `schema/plugin.json`. */
 const CommandIDs = {
@@ -163,12 +165,32 @@ function activate(
   void app.restored
     .then(() => results.load())
     .then(() => panel.update())
-    .catch((error: unknown) => {
-      // Without the server extension there is nothing to open; the panel says what is wrong.
-      if (!(error instanceof RequestError)) {
-        throw error;
-      }
-    });
+    .catch(unlessRefused);
+  void app.restored
+    .then(() => api.session())
+    .then(session => {
+      watchEnd(session, (left, longest) => {
+        Notification.warning(
+          trans.__(
+            'This session ends at %1: one of its class may run for %2. Save your work; what is to go on can run as an offline job.',
+            moment(
+              new Date(Date.now() + left * 1000).toISOString(),
+              new Date()
+            ),
+            duration(longest)
+          ),
+          { autoClose: false }
+        );
+      });
+    })
+    .catch(unlessRefused);
+}
+
+/** Without the server extension there is nothing to open or to tell; the panel says what is wrong. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof RequestError)) {
+    throw error;
+  }
 }
 
 /** The path below its drive: shared drives put a prefix before it. */

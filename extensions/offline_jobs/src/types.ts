@@ -144,6 +144,9 @@ export interface ISession {
   root_in_home: string | null;
   /** The home relative to Lab's root folder: '' when equal, null when it is not inside the root. */
   home_in_root: string | null;
+  /** For so long a session of its class may run; null when nobody says. */
+  longest_seconds: number | null;
+  ends_in_seconds: number | null;
 }
 
 type Unsaid = 'kernel' | 'time_limit_seconds';

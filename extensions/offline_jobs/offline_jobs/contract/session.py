@@ -14,7 +14,7 @@ ENV_SERVICE_URL = "OFFLINE_JOBS_URL"
 ENV_GROUP = "OFFLINE_JOBS_GROUP"
 ENV_IMAGE = "OFFLINE_JOBS_IMAGE"
 ENV_CLASS = "OFFLINE_JOBS_CLASS"
-#: For so long (seconds) a busy kernel keeps it from being stopped as idle; absent: for ever.
+#: For so long (seconds) it may run: then the hub stops it, busy or not; absent: for ever.
 ENV_LONGEST = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
 
 #: Where the hub tells changes of sessions, below the service's API: ``{"turns": [SessionTurn]}``.

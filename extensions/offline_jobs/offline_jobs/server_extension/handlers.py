@@ -8,6 +8,7 @@ browser sent. Mounted by :mod:`extension` below ``/offline-jobs/``; goes on in :
 
 import json
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -19,6 +20,7 @@ from tornado.web import authenticated
 
 from offline_jobs.contract.job import SUBMISSION_FIELDS
 from offline_jobs.contract.session import ENV_CLASS, ENV_GROUP, ENV_IMAGE
+from offline_jobs.server_extension.activity import longest_session
 from offline_jobs.server_extension.notebook import (
     NotebookRefused,
     contents_path,
@@ -93,13 +95,15 @@ class JobsHandler(APIHandler):
 
 
 class SessionHandler(JobsHandler):
-    """``GET session``: what this server was started with, and where its files lie."""
+    """``GET session``: what this server was started with, where its files lie, when it ends."""
 
     @authenticated
     def get(self) -> None:
         """Answer the session."""
         configured = self.service.is_configured
         root_in_home, home_in_root = locate(self.root, Path.home())
+        longest = longest_session(os.environ)
+        lasted = (datetime.now(UTC) - self.settings["started"]).total_seconds()
         self.finish(
             {key: os.environ.get(name, "") for key, name in _SESSION.items()}
             | {
@@ -107,6 +111,8 @@ class SessionHandler(JobsHandler):
                 "why": "" if configured else NOT_CONFIGURED[1],
                 "root_in_home": root_in_home,
                 "home_in_root": home_in_root,
+                "longest_seconds": longest or None,
+                "ends_in_seconds": max(0.0, longest - lasted) if longest else None,
             }
         )
 

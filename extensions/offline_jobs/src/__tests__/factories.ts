@@ -40,6 +40,8 @@ export function makeSession(change: Partial<ISession> = {}): ISession {
     why: '',
     root_in_home: '',
     home_in_root: '',
+    longest_seconds: null,
+    ends_in_seconds: null,
     ...change
   };
 }
