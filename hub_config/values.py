@@ -168,6 +168,20 @@ def parse_values(
         culler=_build_culler(read, idle_seconds),
         activity_seconds=choose_activity_seconds(idle_seconds),
     )
+    idle = {
+        item.slug: item.idle_session_seconds
+        for item in settings.catalogue.classes.values()
+        if item.idle_session_seconds
+    }
+    for slug, seconds in idle.items():
+        if settings.culler is not None and seconds > idle_seconds:
+            read.refuse(
+                f"custom.catalogue.classes.{slug}.idle_session",
+                f"is longer than cull.timeout ({idle_seconds} s), which comes before: raise that",
+            )
+    settings = replace(
+        settings, activity_seconds=choose_activity_seconds(min([idle_seconds, *idle.values()]))
+    )
     if read.get("hub.baseUrl", "/") != "/":
         read.refuse("hub.baseUrl", "must be /: give the platform a host name of its own")
     refuse_unused(read)

@@ -90,6 +90,7 @@ class InstanceClass:
     """A machine size that users may choose.
 
     ``cores`` may be a fraction; memory, scratch and shared memory are bytes; lengths are seconds.
+    A session that nobody uses for ``idle_session_seconds`` is stopped; 0 leaves that to the hub.
     """
 
     slug: str
@@ -102,6 +103,7 @@ class InstanceClass:
     job: Placement
     longest_session_seconds: int
     longest_job_seconds: int
+    idle_session_seconds: int = 0
     gpus: int = 0
     gpu_model: str = ""
     scratch_bytes: int = 0

@@ -31,6 +31,8 @@ CURRENCIES = ("EUR", "USD")
 EFFECTS = ("NoSchedule", "NoExecute", "PreferNoSchedule")
 KINDS = ("session", "job")
 OPERATORS = ("Equal", "Exists")
+#: A server reports its use every five minutes, or four times within the shortest idle time.
+LEAST_IDLE_SECONDS = 600
 #: Source: https://volcano.sh/en/docs/queue (v1.15)
 LARGEST_WEIGHT = 65_535
 
@@ -131,6 +133,7 @@ def read_class(
         job=_read_placement(entry, "job", pool_slugs, pools),
         longest_session_seconds=entry.seconds("longest_session"),
         longest_job_seconds=entry.seconds("longest_job"),
+        idle_session_seconds=entry.seconds("idle_session", required=False),
         gpus=gpus,
         gpu_model=entry.text("gpu_model", ""),
         scratch_bytes=entry.bytes("scratch"),
@@ -138,6 +141,8 @@ def read_class(
         price=_read_price(entry),
         default=entry.flag("default"),
     )
+    if 0 < found.idle_session_seconds < LEAST_IDLE_SECONDS:
+        entry.add("idle_session", "must be at least 10 min: servers tell of their use now and then")
     if gpus and not found.gpu_model:
         entry.add("gpu_model", "is missing; a class with GPUs says which, for example NVIDIA T4")
     if found.gpu_model and not gpus:

@@ -168,21 +168,30 @@ class ChoosingSpawner(HasTraits):
         if self.book.note(state, reason):
             self.courier.send_soon(self.book)
 
-    def has_had_its_time(self) -> bool:
-        """Whether the session runs for longer than one of its class may."""
-        now = self.book.current
-        if now is None or now.state != SessionState.RUNNING:
-            return False
-        found = self.catalogue.classes.get(now.machine_class)
-        longest = found.longest_session_seconds if found else 0
-        lasted = datetime.now(UTC) - datetime.fromisoformat(now.at)
-        return longest > 0 and lasted > timedelta(seconds=longest)
+    def why_over(self) -> str | None:
+        """Why the session is to end: it had the time of its class, or nobody uses it."""
+        current, now = self.book.current, datetime.now(UTC)
+        if current is None or current.state != SessionState.RUNNING:
+            return None
+        found = self.catalogue.classes.get(current.machine_class)
+        if found is None:
+            return None
+        running = used = datetime.fromisoformat(current.at)
+        if now - running > timedelta(seconds=found.longest_session_seconds):
+            return "it has had the longest time of its class"
+        if self.orm_spawner.last_activity is not None:
+            # JupyterHub's times have no zone.
+            used = max(running, self.orm_spawner.last_activity.replace(tzinfo=UTC))
+        idle = found.idle_session_seconds
+        if idle and now - used > timedelta(seconds=idle):
+            return "nobody used it for the idle time of its class"
+        return None
 
     async def poll_and_notify(self) -> Any:
         """JupyterHub's, now and then while a server runs; one whose time is up is stopped."""
         status = await super().poll_and_notify()  # type: ignore[misc]
-        if status is None and not self.pending and self.has_had_its_time():
-            self.log.warning("The time of a session of %s is up", self.user.name)
+        if status is None and not self.pending and (why := self.why_over()):
+            self.log.warning("The session of %s is stopped: %s", self.user.name, why)
             self.stop_polling()
             # What JupyterHub does about a server that has ended: route and server go.
             self._callbacks, callbacks = [], self._callbacks

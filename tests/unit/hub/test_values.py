@@ -306,6 +306,7 @@ def test_sessions_may_outlive_idleness(values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("idle_seconds", IDLE_SECONDS)
 def test_a_used_pod_is_not_taken_for_an_idle_one(values: dict[str, Any], idle_seconds: int) -> None:
+    set_idle(values, None)
     put(values, "cull.timeout", idle_seconds)
     settings = parse(values)
     c = Config()
@@ -314,7 +315,40 @@ def test_a_used_pod_is_not_taken_for_an_idle_one(values: dict[str, Any], idle_se
     assert_used_sessions_stay(c, c.KubernetesSpawner, settings.culler["command"])
 
 
+def set_idle(values: dict[str, Any], text: str | None) -> None:
+    """Have the class with a GPU stop sessions that nobody uses after some time, or never."""
+    (gpu,) = [each for each in values["custom"]["catalogue"]["classes"] if each["slug"] == "gpu"]
+    gpu["idle_session"] = text
+
+
+@pytest.mark.parametrize(
+    ("idle", "interval"), [("12 min", "180"), ("30 min", "300"), (None, "300")]
+)
+def test_servers_report_often_enough_for_the_shortest_idle_time(
+    values: dict[str, Any], idle: str | None, interval: str
+) -> None:
+    set_idle(values, idle)
+    c = Config()
+    apply(c, parse(values))
+
+    assert c.KubernetesSpawner.environment["JUPYTERHUB_ACTIVITY_INTERVAL"] == interval
+
+
+def test_an_idle_time_that_the_culler_does_not_wait_for_is_refused(values: dict[str, Any]) -> None:
+    set_idle(values, "2 h")
+
+    (mistake,) = find_mistakes(values)
+    assert mistake.startswith(
+        "custom.catalogue.classes.gpu.idle_session is longer than cull.timeout"
+    )
+    put(values, "cull.timeout", 7200)
+    assert parse(values)
+    put(values, "cull", {"enabled": False, "timeout": 60})
+    assert parse(values)
+
+
 def test_the_culler_takes_the_chart_s_options(values: dict[str, Any]) -> None:
+    set_idle(values, None)
     values["cull"] = {
         "enabled": True,
         "timeout": 100,

@@ -297,6 +297,12 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         "memory: 0 GiB",
         "must be over 0",
     ),
+    "idle for a moment": (
+        {"classes.0.idle_session": "9 min"},
+        "classes.standard.idle_session",
+        "idle_session",
+        "must be at least 10 min",
+    ),
     "time in weeks": (
         {"classes.0.longest_job": "2 weeks"},
         "classes.standard.longest_job",

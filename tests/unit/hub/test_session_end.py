@@ -1,8 +1,9 @@
-"""When a session has had its time: counted from when it ran, by the class that it runs on."""
+"""When a session is over by its class: had its longest time since it ran, or is not used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +24,14 @@ NOW = datetime.now(UTC)
 
 
 class Spawner(ChoosingSpawner):
-    """One of whose catalogue the class `gpu` allows two hours."""
+    """One of whose catalogue the class `gpu` allows two hours, and half an hour of idleness."""
 
     @property
     def catalogue(self) -> Catalogue:
-        return make_catalogue(classes=(make_class("gpu", longest_session_seconds=7200),))
+        plain = make_class("plain", longest_session_seconds=7200)
+        return make_catalogue(
+            classes=(plain, replace(plain, slug="gpu", idle_session_seconds=1800))
+        )
 
 
 @pytest.fixture
@@ -44,6 +48,11 @@ def spawner(db: Session) -> Spawner:
     made = Spawner()
     made.orm_spawner, made.user = row, SimpleNamespace(db=db, name="ada")
     return made
+
+
+def use(spawner: Spawner, ago: timedelta) -> None:
+    """Let somebody have used it last so long ago; JupyterHub keeps times without a zone."""
+    spawner.orm_spawner.last_activity = (NOW - ago).replace(tzinfo=None)
 
 
 def begin(
@@ -65,15 +74,16 @@ def test_time_counts_from_when_it_runs(
 ) -> None:
     """Not from when somebody asked for it: a machine may take long to come."""
     begin(spawner, monkeypatch, hours * HOUR)
+    use(spawner, 0 * HOUR)
 
-    assert spawner.has_had_its_time() is over
+    assert bool(spawner.why_over()) is over
 
 
 def test_who_has_no_session_has_no_time(spawner: Spawner, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not spawner.has_had_its_time()
+    assert not spawner.why_over()
     begin(spawner, monkeypatch, 3 * HOUR)
     spawner.book.note(SessionState.ENDED)
-    assert not spawner.has_had_its_time()
+    assert not spawner.why_over()
 
 
 def test_a_start_is_bounded_by_other_means(
@@ -82,7 +92,7 @@ def test_a_start_is_bounded_by_other_means(
     begin(spawner, monkeypatch, 3 * HOUR)
     spawner.book.note(SessionState.STARTING)
 
-    assert not spawner.has_had_its_time()
+    assert not spawner.why_over()
 
 
 def test_a_class_that_is_no_longer_offered_ends_nothing(
@@ -90,4 +100,27 @@ def test_a_class_that_is_no_longer_offered_ends_nothing(
 ) -> None:
     begin(spawner, monkeypatch, 3 * HOUR, "gone")
 
-    assert not spawner.has_had_its_time()
+    assert not spawner.why_over()
+
+
+@pytest.mark.parametrize(
+    ("slug", "used_minutes", "over"),
+    [("gpu", 29, False), ("gpu", 31, True), ("plain", 31, False)],
+)
+def test_a_session_that_nobody_uses_ends_with_the_idle_time_of_its_class(
+    spawner: Spawner, monkeypatch: pytest.MonkeyPatch, slug: str, used_minutes: int, over: bool
+) -> None:
+    begin(spawner, monkeypatch, HOUR, slug)
+    use(spawner, used_minutes * HOUR / 60)
+
+    assert bool(spawner.why_over()) is over
+
+
+def test_nobody_has_used_what_has_just_begun_to_run(
+    spawner: Spawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(spawner, monkeypatch, HOUR / 60)
+    spawner.orm_spawner.last_activity = None
+    assert not spawner.why_over()
+    use(spawner, 9 * HOUR)
+    assert not spawner.why_over()
