@@ -142,7 +142,7 @@ def make_record(**changes: Any) -> ResultRecord:
 def make_catalogue() -> Catalogue:
     """One group, one image, one class of one core and 2 GiB."""
     placement = Placement(node_pool="pool")
-    queue = Queue(weight=1, capability={})
+    queue = Queue(weight=1, capability={"cpu": 64, "memory": 512 * GIB})
     return Catalogue(
         folders_image=FoldersImage("registry.example/folders", "1"),
         images={

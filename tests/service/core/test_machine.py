@@ -22,7 +22,7 @@ from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import AttemptClosed
 from offline_jobs.service.model import Evidence, Observation
 from offline_jobs.service.rules import steps
-from offline_jobs.service.rules.steps import Patience, View, arrange, decide
+from offline_jobs.service.rules.steps import Patience, Slots, View, arrange, decide
 from offline_jobs.service.store.store import Store
 from tests.service.core.factories import NOON, make_new_job, make_record
 
@@ -163,7 +163,7 @@ class World(RuleBasedStateMachine):
             for job, attempt in self.store.open_attempts()
         ]
         steps = {v.attempt.object_name: decide(v, self.clock(), Patience()) for v in views}
-        for view, step in arrange(views, steps, SLOTS)[:survives]:
+        for view, step in arrange(views, steps, Slots(SLOTS))[:survives]:
             self.take(view, step, recorded)
 
     def look(self, name: str) -> Observation:

@@ -20,6 +20,7 @@ from offline_jobs.service.rules.steps import (
     Finish,
     Held,
     Patience,
+    Slots,
     Stand,
     Start,
     Step,
@@ -733,13 +734,12 @@ def test_after_the_last_attempt_what_stood_in_the_way_is_the_cause() -> None:
         (["a", "b", "c"], 0, 2, ("a", "b"), {"c": 0}),
         (["a", "b", "c"], 2, 2, (), {"a": 0, "b": 1, "c": 2}),
         (["a", "b"], 5, 2, (), {"a": 0, "b": 1}),
-        (["a", "b"], 7, None, ("a", "b"), {}),
     ],
 )
 def test_line(
     waiting: list[str],
     occupied: int,
-    slots: int | None,
+    slots: int,
     start: tuple[str, ...],
     ahead: dict[str, int],
 ) -> None:
@@ -754,7 +754,7 @@ def make_view(name: str, seen: Observation, **job: Any) -> View:
 
 def planned(views: list[View], slots: int) -> dict[str, Step]:
     steps = {view.attempt.object_name: decide(view, NOON, PATIENCE) for view in views}
-    return {view.job.id: step for view, step in arrange(views, steps, slots)}
+    return {view.job.id: step for view, step in arrange(views, steps, Slots(slots))}
 
 
 def test_the_oldest_start_and_the_others_are_told_their_place() -> None:
@@ -789,7 +789,7 @@ def test_what_cannot_be_launched_holds_no_slot() -> None:
     failed = {"job-a-1", "job-b-1"}
 
     def arranged(held: Held) -> dict[str, Step]:
-        return {view.job.id: step for view, step in arrange(views, decided, 1, held)}
+        return {view.job.id: step for view, step in arrange(views, decided, Slots(1), held)}
 
     assert arranged(Held(failed, failed)) == {"c": Start()}
     again = arranged(Held(failed, {"job-a-1"}))

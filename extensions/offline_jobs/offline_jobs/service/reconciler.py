@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
-from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import build_person
 from hub_config.platform.workspace import Kind, Workspace, build_workspace
@@ -36,7 +36,16 @@ from offline_jobs.service.errors import (
 )
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
 from offline_jobs.service.rules import steps
-from offline_jobs.service.rules.steps import Held, Patience, Step, View, arrange, decide
+from offline_jobs.service.rules.steps import (
+    Held,
+    Patience,
+    Shares,
+    Slots,
+    Step,
+    View,
+    arrange,
+    decide,
+)
 from offline_jobs.service.rules.tries import Tries
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
@@ -61,6 +70,17 @@ _PLACES_IN_LINE: Mapping[type[NotNow], Standing] = {
     ClusterAway: Standing(State.QUEUED, Reason.CLUSTER_UNREACHABLE),
     ClusterFull: Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"asking": True}),
 }
+
+
+def build_shares(catalogue: Catalogue) -> Shares:
+    """What each group may have at once, and what a job of each class asks of that."""
+    return Shares(
+        {slug: group.queue.capability for slug, group in catalogue.groups.items()},
+        {
+            slug: {"cpu": each.cores, "memory": each.memory_bytes, GPU_RESOURCE: each.gpus}
+            for slug, each in catalogue.classes.items()
+        },
+    )
 
 
 @contextmanager
@@ -99,6 +119,7 @@ class Reconciler:
         self._backend = backend
         self._tokens = tokens
         self._catalogue = catalogue
+        self._shares = build_shares(catalogue)
         self._internal_url = internal_url
         self._find_groups = find_groups
         self._count_kept = count_kept
@@ -256,7 +277,9 @@ class Reconciler:
             with self._others_go_on(view.attempt.object_name, "no step could be found"):
                 decided[view.attempt.object_name] = decide(view, now, self._patience)
         held = Held(self._tries.failed, self._tries.resting(self._monotonic()))
-        return arrange(views, decided, self._backend.slots, held)
+        slots = self._backend.slots
+        room = self._shares if slots is None else Slots(slots)
+        return arrange(views, decided, room, held)
 
     async def _do(self, view: View, step: Step) -> None:
         match step:

@@ -14,7 +14,7 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
 from offline_jobs.service.rules.causes import judge, may_try_again
 from offline_jobs.service.rules.deadlines import measure, why_given_up
-from offline_jobs.service.rules.line import form_line
+from offline_jobs.service.rules.line import Amounts, Line, Wish, form_line, form_shared_line
 
 MAX_ATTEMPTS = 3
 
@@ -123,8 +123,26 @@ class Held:
     resting: Collection[str] = ()
 
 
+@dataclass(frozen=True)
+class Slots:
+    """One machine runs so many jobs at once."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A cluster has a share for each group, and each class asks for its amounts of it."""
+
+    groups: Mapping[str, Amounts]
+    classes: Mapping[str, Amounts]
+
+
 def arrange(
-    views: Sequence[View], steps: Mapping[str, Step | None], slots: int | None, held: Held = Held()
+    views: Sequence[View],
+    steps: Mapping[str, Step | None],
+    room: Slots | Shares,
+    held: Held = Held(),
 ) -> list[tuple[View, Step]]:
     """The steps to take, for those views where something is to be done.
 
@@ -135,10 +153,14 @@ def arrange(
     waiting = [
         name for name in seen if isinstance(steps.get(name), Start) and name not in held.resting
     ]
-    occupied = sum(_is_occupied(view, held) for view in views)
     # An object that exists without having begun holds its slot already.
     begun = {name for name in waiting if seen[name] == "waiting" and name not in held.failed}
-    line = form_line([name for name in waiting if name not in begun], occupied, slots)
+    by_name = {view.attempt.object_name: view for view in views}
+    line = _form_line(
+        [by_name[name] for name in waiting if name not in begun],
+        [view for view in views if _is_occupied(view, held)],
+        room,
+    )
     planned: list[tuple[View, Step]] = []
     for view in views:
         name = view.attempt.object_name
@@ -146,11 +168,33 @@ def arrange(
         if isinstance(step, Start) and name in held.resting:
             continue
         if name in line.ahead:
-            ahead: Facts = {"ahead": line.ahead[name]}
-            step = _stand(view.job, Standing(State.QUEUED, Reason.LOCAL_SLOTS, ahead))
+            step = _stand(view.job, _place(view.job, line.ahead[name], room))
         if step is not None:
             planned.append((view, step))
     return planned
+
+
+def _form_line(waiting: Sequence[View], placed: Sequence[View], room: Slots | Shares) -> Line:
+    if isinstance(room, Slots):
+        names = [view.attempt.object_name for view in waiting]
+        return form_line(names, len(placed), room.number)
+    standing = [v.attempt.object_name for v in placed if v.seen.reason == Reason.QUEUE_QUOTA]
+
+    def wish(view: View) -> Wish:
+        asked = view.job.request
+        amounts = room.classes.get(asked.machine_class, {})
+        return Wish(view.attempt.object_name, asked.group, view.job.owner, amounts)
+
+    return form_shared_line(
+        [wish(view) for view in waiting], [wish(view) for view in placed], standing, room.groups
+    )
+
+
+def _place(job: Job, ahead: int, room: Slots | Shares) -> Standing:
+    if isinstance(room, Slots):
+        return Standing(State.QUEUED, Reason.LOCAL_SLOTS, {"ahead": ahead})
+    facts: Facts = {"group": job.request.group, "ahead": ahead}
+    return Standing(State.QUEUED, Reason.QUEUE_QUOTA, facts)
 
 
 def _is_occupied(view: View, held: Held) -> bool:

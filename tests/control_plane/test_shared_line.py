@@ -1,0 +1,67 @@
+"""Within a group people take turns, with real Volcano behind the service's own line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub_config.platform.catalogue import Catalogue
+from offline_jobs.contract.states import Reason
+from offline_jobs.service.rules.sentences import describe
+from offline_jobs.service.rules.steps import Patience
+from tests.bed.bed import Bed
+from tests.bed.client import JOB, POD, Client, wait
+from tests.control_plane.loop import Service, running_service
+
+pytestmark = pytest.mark.usefixtures("pretended", "no_nodes")
+GROUP, CLASS = "teaching", "standard"
+
+
+@pytest.fixture
+def service(bed: Bed, namespace: str, catalogue: Catalogue, tmp_path: Path) -> Iterator[Service]:
+    with running_service(bed, namespace, catalogue, tmp_path, Patience()) as made:
+        yield made
+
+
+def list_jobs(client: Client, namespace: str) -> set[str]:
+    """Ids of the jobs that Volcano knows."""
+    found = client.list(*JOB, namespace)
+    return {each["metadata"]["labels"]["notebook-hpc/job-id"] for each in found}
+
+
+def list_started(client: Client, namespace: str) -> set[str]:
+    """Ids of the jobs that have a pod: their queue had room."""
+    found = client.list(*POD, namespace)
+    return {each["metadata"]["labels"]["notebook-hpc/job-id"] for each in found}
+
+
+def test_a_colleague_does_not_wait_behind_a_flood(
+    service: Service, client: Client, namespace: str, catalogue: Catalogue
+) -> None:
+    share = catalogue.groups[GROUP].queue.capability["cpu"]
+    room = int(share // catalogue.classes[CLASS].cores)
+    flood = [service.submit(GROUP, CLASS, "notebook", key=f"a{n}") for n in range(room + 3)]
+    single = service.submit(GROUP, CLASS, "notebook", owner="ben", key="b")
+    last = flood[-1]
+
+    def pass_and_list() -> set[str]:
+        service.reconcile()
+        return list_started(client, namespace)
+
+    wait("the share to be used", pass_and_list, 60, until=lambda started: len(started) == room)
+    service.reconcile()
+
+    # Beside those that have room, one of each person stands in Volcano's line.
+    known = list_jobs(client, namespace)
+    assert known == {*flood[: room + 1], single}
+    held = service.find(last)
+    assert (held.reason, held.facts) == (Reason.QUEUE_QUOTA, {"group": GROUP, "ahead": 3})
+    assert describe(held).sentence == (f"Waiting until {GROUP} has room in its share, 3 jobs ahead")
+
+    # Room for two: one of them is for the colleague, who came last.
+    for job in flood[:2]:
+        service.store.request_cancel(job)
+    wait("the colleague's turn", pass_and_list, 60, until=lambda started: single in started)
+    assert last not in list_jobs(client, namespace)
