@@ -13,6 +13,18 @@ from tests.bed.client import Client
 from tests.bed.fixtures import running_bed
 from tests.node.pods import IMAGE, Pods
 
+HERE = Path(__file__).parent
+
+
+#: Seconds that a test may take: the first one of a run may have to build the images of the bed.
+BUILDING = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BUILDING))
+
 
 @pytest.fixture(scope="session", autouse=True)
 def needs_real_nodes() -> None:
