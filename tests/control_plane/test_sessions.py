@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -95,9 +96,15 @@ def run_hub(doing: Coroutine[Any, Any, T]) -> T:
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
-            # A connection that was closed goes in the loop's next rounds.
-            for _ in range(10):
-                await asyncio.sleep(0)
+            # One with TLS says goodbye to the other side, and is open until that has answered.
+            transports: Any = getattr(asyncio.get_running_loop(), "_transports", {})
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    while any(each._sock for each in list(transports.values())):  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+            for each in list(transports.values()):
+                each.abort()
+            await asyncio.sleep(0)
 
     return asyncio.run(run())
 
