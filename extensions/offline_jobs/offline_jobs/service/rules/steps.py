@@ -178,7 +178,7 @@ def _form_line(waiting: Sequence[View], placed: Sequence[View], room: Slots | Sh
     if isinstance(room, Slots):
         names = [view.attempt.object_name for view in waiting]
         return form_line(names, len(placed), room.number)
-    standing = [v.attempt.object_name for v in placed if v.seen.reason == Reason.QUEUE_QUOTA]
+    standing = {v.attempt.object_name for v in placed if v.seen.reason == Reason.QUEUE_QUOTA}
 
     def wish(view: View) -> Wish:
         asked = view.job.request
