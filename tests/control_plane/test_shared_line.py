@@ -9,6 +9,7 @@ import pytest
 
 from hub_config.platform.catalogue import Catalogue
 from offline_jobs.contract.states import Reason
+from offline_jobs.service.model import Job
 from offline_jobs.service.rules.sentences import describe
 from offline_jobs.service.rules.steps import Patience
 from tests.bed.bed import Bed
@@ -43,7 +44,6 @@ def test_a_colleague_does_not_wait_behind_a_flood(
     share = catalogue.groups[GROUP].queue.capability["cpu"]
     room = int(share // catalogue.classes[CLASS].cores)
     flood = [service.submit(GROUP, CLASS, "notebook", key=f"a{n}") for n in range(room + 3)]
-    single = service.submit(GROUP, CLASS, "notebook", owner="ben", key="b")
     last = flood[-1]
 
     def pass_and_list() -> set[str]:
@@ -51,13 +51,17 @@ def test_a_colleague_does_not_wait_behind_a_flood(
         return list_started(client, namespace)
 
     wait("the share to be used", pass_and_list, 60, until=lambda started: len(started) == room)
-    service.reconcile()
+    single = service.submit(GROUP, CLASS, "notebook", owner="ben", key="b")
+
+    def pass_and_find() -> Job:
+        service.reconcile()
+        return service.find(last)
 
     # Beside those that have room, one of each person stands in Volcano's line.
-    known = list_jobs(client, namespace)
-    assert known == {*flood[: room + 1], single}
-    held = service.find(last)
-    assert (held.reason, held.facts) == (Reason.QUEUE_QUOTA, {"group": GROUP, "ahead": 3})
+    place = {"group": GROUP, "ahead": 3}
+    held = wait("its place", pass_and_find, 60, until=lambda job: job.facts == place)
+    assert list_jobs(client, namespace) == {*flood[: room + 1], single}
+    assert held.reason == Reason.QUEUE_QUOTA
     assert describe(held).sentence == (f"Waiting until {GROUP} has room in its share, 3 jobs ahead")
 
     # Room for two: one of them is for the colleague, who came last.
