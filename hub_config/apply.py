@@ -8,6 +8,7 @@ Imported by configuration files (:mod:`hub_config.embedded.jupyterhub_config`) a
 from typing import Any
 
 from jupyterhub.app import JupyterHub
+from tornado.web import RedirectHandler
 from traitlets.config import Config
 
 from hub_config.access import (
@@ -25,7 +26,7 @@ from hub_config.proxy import Proxy
 from hub_config.sessions import Courier
 from hub_config.settings import Cluster, OneMachine, Settings
 from hub_config.spawners.local import LocalOffering, LocalSpawner
-from offline_jobs.contract.names import SERVICE_NAME, SERVICE_PREFIX
+from offline_jobs.contract.names import SERVICE_NAME, SERVICE_PREFIX, build_service_url
 from offline_jobs.contract.session import ENV_SERVICE_URL
 
 #: A label of the Zero to JupyterHub chart's.
@@ -65,6 +66,10 @@ def update_addresses(c: Config, settings: Settings) -> None:
     c.JupyterHub.hub_bind_url = settings.hub_bind_url
     if settings.hub_connect_url:
         c.JupyterHub.hub_connect_url = settings.hub_connect_url
+    c.JupyterHub.subdomain_host = settings.subdomain_host
+    # Only its own host may set a cookie whose name begins so: no page of a user's server can.
+    c.JupyterHub.cookie_host_prefix_enabled = settings.subdomain_host.startswith("https://")
+    c.JupyterHub.extra_handlers = build_redirects(settings.subdomain_host)
     c.JupyterHub.proxy_class = Proxy
     # How long a proxy that came back without its routes stays without them.
     c.JupyterHub.last_activity_interval = _ROUTES_SECONDS
@@ -74,6 +79,17 @@ def update_addresses(c: Config, settings: Settings) -> None:
     if settings.proxy_command:
         c.ConfigurableHTTPProxy.command = list(settings.proxy_command)
         c.ConfigurableHTTPProxy.pid_file = settings.proxy_pid_file
+
+
+def build_redirects(subdomain_host: str) -> list[tuple[str, type[RedirectHandler], dict[str, Any]]]:
+    """What leads from the hub's host to the jobs service where that has a host of its own.
+
+    Lab in images that people have knows it by its path alone.
+    """
+    if not subdomain_host:
+        return []
+    there = build_service_url(subdomain_host) + "{0}"
+    return [(rf"{SERVICE_PREFIX}(.*)", RedirectHandler, {"url": there, "permanent": False})]
 
 
 def update_storage(c: Config, settings: Settings) -> None:

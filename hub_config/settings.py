@@ -63,6 +63,8 @@ class Settings:
         sessions: what sessions are.
         demonstration_host: with it, the demonstration login serves under this name or address.
         bind_url: where the proxy listens.
+        subdomain_host: scheme and host of the hub, maybe a port, where each user has a host below
+            it; empty: all are on one.
         hub_bind_url: where the hub itself listens, behind the proxy.
         hub_connect_url: where proxy and sessions find the hub; empty: where it listens.
         proxy_api_url: the proxy's own API.
@@ -82,6 +84,7 @@ class Settings:
     sessions: OneMachine | Cluster
     demonstration_host: str | None
     bind_url: str
+    subdomain_host: str
     hub_bind_url: str
     hub_connect_url: str
     proxy_api_url: str
@@ -146,6 +149,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         ),
         demonstration_host=host,
         bind_url=f"http://{host}:{number('PORT')}",
+        subdomain_host="",
         hub_bind_url=f"http://{LOOPBACK}:{number('HUB_PORT')}",
         hub_connect_url="",
         proxy_api_url=f"http://{LOOPBACK}:{number('PROXY_API_PORT')}",

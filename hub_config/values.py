@@ -52,9 +52,12 @@ _JOBS_TOKEN = f"hub.services.{SERVICE_NAME}.apiToken"
 _JOBS_URL = f"hub.services.{SERVICE_NAME}.url"
 _AUTHENTICATOR = "hub.config.JupyterHub.authenticator_class"
 _PUBLIC_URL = "hub.config.JupyterHub.public_url"
+_SUBDOMAIN_HOST = "hub.config.JupyterHub.subdomain_host"
+_PROXY_FLAGS = "proxy.chp.extraCommandLineFlags"
+_HOST_ROUTING = "--host-routing"
 
 #: Traits that are the administrator's word all the same: what the platform makes of it is its own.
-_READ_BY_US = {"authenticator_class", "auth_token", "cookie_secret"}
+_READ_BY_US = {"authenticator_class", "auth_token", "cookie_secret", "subdomain_host"}
 #: Databases of the chart whose address is always the same; the others need one.
 _DATABASES = {"sqlite-pvc": "sqlite:///jupyterhub.sqlite", "sqlite-memory": "sqlite://"}
 #: Authenticators for which nobody has to prove who they are, or nobody can: name, or end of it.
@@ -154,6 +157,7 @@ def parse_values(
         ),
         demonstration_host=_find_demonstration_host(read),
         bind_url="http://:8000/",
+        subdomain_host=_find_subdomain_host(read),
         hub_bind_url=f"http://:{_HUB_PORT}",
         hub_connect_url=HUB_URL,
         proxy_api_url=PROXY_API_URL,
@@ -251,6 +255,24 @@ def _find_jobs_url(read: ChartValues) -> str:
             _JOBS_URL, f"must be scheme, host and port as in http://offline-jobs:8080, not {text!r}"
         )
     return text
+
+
+def _find_subdomain_host(read: ChartValues) -> str:
+    host = read.get(_SUBDOMAIN_HOST, "")
+    public = read.get(_PUBLIC_URL, "").rstrip("/")
+    if host and host != public:
+        read.refuse(
+            _SUBDOMAIN_HOST,
+            f"must be the hub's own address, {_PUBLIC_URL}, which is {public!r}, not {host!r}",
+        )
+    flags: list[str] = read.get(_PROXY_FLAGS, [])
+    if host and _HOST_ROUTING not in flags:
+        read.refuse(
+            _PROXY_FLAGS, f"lack {_HOST_ROUTING}, without which {_SUBDOMAIN_HOST} is no use"
+        )
+    if not host and _HOST_ROUTING in flags:
+        read.refuse(_PROXY_FLAGS, f"have {_HOST_ROUTING}, which is for {_SUBDOMAIN_HOST} only")
+    return host
 
 
 def _find_demonstration_host(read: ChartValues) -> str | None:

@@ -62,6 +62,7 @@ class Platform(Site):
     port: int = field(default_factory=find_free_port)
     root: Path = ROOT
     python: str = sys.executable
+    module: str = "hub_config.embedded"
     options: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
@@ -90,7 +91,7 @@ class Platform(Site):
     def start(self) -> None:
         """Start the supervisor and go on at once."""
         self.state.parent.mkdir(parents=True, exist_ok=True)
-        command = [self.python, "-m", "hub_config.embedded", "--port", str(self.port)]
+        command = [self.python, "-m", self.module, "--port", str(self.port)]
         command += ["--state", str(self.state), "--root", str(self.root), *self.options]
         with self.state.with_name(f"{self.state.name}.out").open("wb") as output:
             self.process = subprocess.Popen(

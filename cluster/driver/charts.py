@@ -12,6 +12,7 @@ from cluster.driver.queues import build_queues
 from cluster.driver.settings import Ingress, Settings, list_claims
 from hub_config.platform.pods import HOMES_CLAIM, SHARED_CLAIM
 from hub_config.platform.quantities import quantity
+from offline_jobs.contract.names import build_service_url
 
 Values = dict[str, Any]
 
@@ -70,7 +71,8 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
     Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterhub/values.yaml
     """
     digest = settings.digests.get("hub", "")
-    hub: Values = {"config": {"JupyterHub": {"public_url": settings.address}}}
+    traits = {"public_url": settings.address}
+    hub: Values = {"config": {"JupyterHub": traits}}
     if settings.storage_class:
         hub["db"] = {"pvc": {"storageClassName": settings.storage_class}}
     own = shipped["hub"]["image"]
@@ -80,18 +82,23 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
         "tag": _build_tag(own["tag"], digest),
     }
     values: Values = {"hub": hub}
+    if settings.subdomains:
+        traits["subdomain_host"] = settings.address
+        values["proxy"] = {"chp": {"extraCommandLineFlags": ["--host-routing"]}}
     # What the platform chooses for each session replaces it; the chart shows it, so it is true.
     image = settings.catalogue.default_image
     tag = _build_tag(image.tag, image.digest)
     values["singleuser"] = {"image": {"name": image.repository, "tag": tag}}
     if settings.ingress:
-        values["ingress"] = _build_ingress(settings.ingress, settings.host)
+        hosts = [settings.host, *([f"*.{settings.host}"] if settings.subdomains else [])]
+        values["ingress"] = _build_ingress(settings.ingress, hosts)
     return values
 
 
 def build_service_values(settings: Settings) -> Values:
     """Of the jobs service: address, image, storage class."""
     return {
+        "publicUrl": build_service_url(settings.address) if settings.subdomains else "",
         "hub": {"publicUrl": f"{settings.address}/"},
         "image": {"digest": settings.digests.get("jobs-service", "")},
         "jobs": {"namespace": JOBS_NAMESPACE},
@@ -113,18 +120,18 @@ def _build_claim(settings: Settings, name: str) -> Values:
     }
 
 
-def _build_ingress(ingress: Ingress, host: str) -> Values:
+def _build_ingress(ingress: Ingress, hosts: list[str]) -> Values:
     annotations = dict(ANNOTATIONS.get(ingress.kind, {}))
     values: Values = {
         "enabled": True,
         "ingressClassName": ingress.kind,
-        "hosts": [host],
+        "hosts": hosts,
         "pathType": "Prefix",
     }
     if ingress.kind == "alb":
         annotations["alb.ingress.kubernetes.io/certificate-arn"] = ingress.certificate
     else:
-        values["tls"] = [{"hosts": [host], "secretName": ingress.certificate}]
+        values["tls"] = [{"hosts": hosts, "secretName": ingress.certificate}]
     values["annotations"] = {**annotations, **ingress.annotations}
     return values
 

@@ -81,6 +81,7 @@ class Settings:
 
     Attributes:
         address: where browsers find the platform, without a slash at the end.
+        subdomains: whether each user has a host of their own below it.
         catalogue_file: the catalogue's file, which charts get as it is.
         catalogue: what is in it.
         registry: what it puts before the images' repositories.
@@ -93,6 +94,7 @@ class Settings:
     """
 
     address: str
+    subdomains: bool
     catalogue_file: Path
     catalogue: Catalogue
     registry: str
@@ -145,6 +147,7 @@ def list_claims(catalogue: Catalogue) -> list[str]:
 
 def _read(top: Entry, folder: Path) -> Settings | None:
     address = top.text("address").rstrip("/")
+    subdomains = top.flag("subdomains") if top.has("subdomains") else None
     catalogue_file = folder / top.text("catalogue")
     digests = top.entry("digests", required=False)
     ingress = top.entry("ingress", required=False)
@@ -169,6 +172,8 @@ def _read(top: Entry, folder: Path) -> Settings | None:
     read_ingress = _read_ingress(ingress) if ingress else None
     storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
     registry = _read_registry(catalogue_file) if catalogue else ""
+    if is_demonstration and subdomains:
+        top.add("subdomains", "are not for a demonstration, which is one person's; take it out")
     if is_demonstration and ingress:
         top.add("ingress", "is not used: a demonstration is reached from one machine; take it out")
     if not is_demonstration:
@@ -180,6 +185,7 @@ def _read(top: Entry, folder: Path) -> Settings | None:
         return None
     return Settings(
         address,
+        not is_demonstration if subdomains is None else subdomains,
         catalogue_file,
         catalogue,
         registry,

@@ -20,8 +20,13 @@ from hub_config.platform.errors import ConfigurationError
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` (a name or an address, no port) is this machine seen from itself."""
-    if host.lower() == "localhost":
+    """Whether ``host`` (a name or an address, no port) is this machine seen from itself.
+
+    So are all names below ``localhost``: browsers ask nobody for them.
+
+    Source: https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+    """
+    if f".{host.lower()}".endswith(".localhost"):
         return True
     try:
         return ip_address(host).is_loopback

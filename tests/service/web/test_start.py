@@ -201,6 +201,17 @@ def test_every_mistake_of_the_catalogue_is_named(settings: dict[str, str], tmp_p
             ["OFFLINE_JOBS_HUB_PUBLIC_URL is http://hub.example/", "https://HOST/"],
         ),
         (
+            {"HUB_PUBLIC_URL": "https://hub.example/", "PUBLIC_URL": "https://jobs.example/jobs/"},
+            ["OFFLINE_JOBS_PUBLIC_URL is https://jobs.example/jobs/", "/services/offline-jobs/"],
+        ),
+        (
+            {
+                "HUB_PUBLIC_URL": "https://hub.example/",
+                "PUBLIC_URL": "http://jobs.example/services/offline-jobs/",
+            },
+            ["OFFLINE_JOBS_PUBLIC_URL is http://", "with the hub's scheme"],
+        ),
+        (
             {"CRASH_AT": "before-commit"},
             ["OFFLINE_JOBS_CRASH_AT", "only with the demonstration login"],
         ),

@@ -36,6 +36,7 @@ def settings() -> Settings:
     nfs = {"nfs": {"server": "files.invalid", "path": "/"}}
     return Settings(
         address="https://hub.example.org",
+        subdomains=True,
         catalogue_file=Path("catalogue.yaml"),
         catalogue=catalogue,
         registry="registry.example/lab",
@@ -110,6 +111,29 @@ def test_hub_and_service_know_the_address_that_browsers_know(settings: Settings)
     assert build_service_values(settings)["hub"]["publicUrl"] == "https://hub.example.org/"
 
 
+def test_users_have_hosts_of_their_own(settings: Settings) -> None:
+    """Else the pages of one user's server act with the cookies of whoever opens them."""
+    hub = build_hub_values(settings, SHIPPED)
+
+    assert hub["hub"]["config"]["JupyterHub"]["subdomain_host"] == "https://hub.example.org"
+    assert hub["proxy"]["chp"]["extraCommandLineFlags"] == ["--host-routing"]
+    assert hub["ingress"]["hosts"] == ["hub.example.org", "*.hub.example.org"]
+    assert hub["ingress"]["tls"][0]["hosts"] == hub["ingress"]["hosts"]
+    assert build_service_values(settings)["publicUrl"] == (
+        "https://offline-jobs--service.hub.example.org/services/offline-jobs/"
+    )
+
+
+def test_where_they_are_not_wanted_all_are_on_one(settings: Settings) -> None:
+    one = replace(settings, subdomains=False)
+    hub = build_hub_values(one, SHIPPED)
+
+    assert "subdomain_host" not in hub["hub"]["config"]["JupyterHub"]
+    assert "proxy" not in hub
+    assert hub["ingress"]["hosts"] == ["hub.example.org"]
+    assert build_service_values(one)["publicUrl"] == ""
+
+
 def test_disks_have_a_storage_class_where_one_is_named(settings: Settings) -> None:
     """An empty one would mean: of no class, and nobody provisions that."""
     unnamed = replace(settings, storage_class="")
@@ -124,8 +148,7 @@ def test_an_ingress_has_tls_and_its_class_gets_what_notebooks_need(settings: Set
     ingress = build_hub_values(settings, SHIPPED)["ingress"]
 
     assert ingress["ingressClassName"] == "nginx"
-    assert ingress["hosts"] == ["hub.example.org"]
-    assert ingress["tls"] == [{"hosts": ["hub.example.org"], "secretName": "hub-tls"}]
+    assert [each["secretName"] for each in ingress["tls"]] == ["hub-tls"]
     # Without it an upload of more than a megabyte is refused.
     assert ingress["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"] == "0"
     for what in ("read", "send"):

@@ -74,6 +74,7 @@ def test_what_is_written_is_read(
     assert settings.address == "https://hub.example.org"
     assert settings.host == "hub.example.org"
     assert not settings.is_demonstration
+    assert settings.subdomains
     assert settings.registry == "registry.example/lab"
     assert settings.digests == {"hub": DIGEST, "jobs-service": DIGEST}
     assert settings.storage_class == "gp3"
@@ -112,9 +113,23 @@ def test_a_demonstration_needs_neither_registry_nor_digests_nor_ingress(
 ) -> None:
     shipped = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["custom"]["catalogue"]
     written["address"] = "http://127.0.0.1:8000"
-    del written["digests"], written["ingress"]
+    del written["digests"], written["ingress"], written["subdomains"]
 
-    assert load(tmp_path, written, shipped).is_demonstration
+    settings = load(tmp_path, written, shipped)
+    assert settings.is_demonstration
+    assert not settings.subdomains
+
+    written["subdomains"] = True
+    with pytest.raises(CatalogueError, match="subdomains: are not for a demonstration"):
+        load(tmp_path, written, shipped)
+
+
+def test_hosts_of_their_own_can_be_done_without(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    written["subdomains"] = False
+
+    assert not load(tmp_path, written, pushed).subdomains
 
 
 @pytest.mark.parametrize(
@@ -131,6 +146,7 @@ def test_a_demonstration_needs_neither_registry_nor_digests_nor_ingress(
         (lambda s, c: s.update(address="https://hub example"), "address", "https://HOST"),
         (lambda s, c: s.update(address="https://hub:port"), "address", "https://HOST"),
         (lambda s, c: s.update(address="https://10.0.0.1"), "address", "must have a host name"),
+        (lambda s, c: s.update(subdomains="no"), "subdomains", "must be true or false"),
         (lambda s, c: s["ingress"].update(certificate="tls"), "ingress.certificate", "ARN"),
         (
             lambda s, c: s["storage"]["volumes"]["homes"].update(source={"nsf": {}}),
@@ -148,7 +164,7 @@ def test_a_demonstration_needs_neither_registry_nor_digests_nor_ingress(
             "follows from catalogue and settings",
         ),
         (lambda s, c: s.update(address="http://hub.example.org"), "address", "in clear"),
-        (lambda s, c: s.update(adress="x"), "adress", "unknown key; allowed: address, catalogue"),
+        (lambda s, c: s.update(adress="x"), "adress", "unknown key; allowed: address, subdomains"),
         (lambda s, c: s.pop("ingress"), "ingress", "what leads from the address"),
         (
             lambda s, c: s["ingress"].pop("certificate"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from jupyterhub.utils import subdomain_hook_idna
 from traitlets.config import Config
 
 from cluster.driver import settings as installation
@@ -107,6 +109,7 @@ def test_what_a_deployment_computes_is_valid_for_the_chart(
         require("shared")
     settings = installation.Settings(
         address="https://hub.example.org",
+        subdomains=True,
         catalogue_file=Path("catalogue.yaml"),
         catalogue=make_catalogue(),
         registry="registry.example",
@@ -524,6 +527,52 @@ def test_there_is_one_login(values: dict[str, Any]) -> None:
         "hub.config.JupyterHub.authenticator_class is not used with custom.login: demonstration;"
         " keep one of them."
     ]
+
+
+def put_subdomains(values: dict[str, Any]) -> None:
+    put(values, "hub.config.JupyterHub.public_url", "https://hub.example/")
+    put(values, "hub.config.JupyterHub.subdomain_host", "https://hub.example")
+    put(values, "proxy.chp.extraCommandLineFlags", ["--host-routing"])
+
+
+def test_users_have_hosts_of_their_own_and_the_service_too(values: dict[str, Any]) -> None:
+    put_subdomains(values)
+    c = Config()
+    apply(c, parse(values))
+
+    assert c.JupyterHub.subdomain_host == "https://hub.example"
+    assert c.JupyterHub.cookie_host_prefix_enabled
+    ((pattern, _, there),) = c.JupyterHub.extra_handlers
+    assert re.findall(pattern, "/services/offline-jobs/jobs/x") == ["jobs/x"]
+    host = subdomain_hook_idna("offline-jobs", "hub.example", kind="service")
+    assert there["url"] == f"https://{host}/services/offline-jobs/{{0}}"
+
+
+def test_on_one_host_a_cookie_is_not_for_all_of_it(values: dict[str, Any]) -> None:
+    c = Config()
+    apply(c, parse(values))
+
+    assert not c.JupyterHub.cookie_host_prefix_enabled
+    assert c.JupyterHub.extra_handlers == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("hub.config.JupyterHub.subdomain_host", "https://other.example", "'https://hub.example'"),
+        ("proxy.chp.extraCommandLineFlags", [], "lack --host-routing"),
+        ("hub.config.JupyterHub.subdomain_host", "", "have --host-routing"),
+    ],
+)
+def test_subdomains_that_nobody_could_reach_are_refused(
+    values: dict[str, Any], key: str, value: object, said: str
+) -> None:
+    put_subdomains(values)
+    put(values, key, value)
+
+    (mistake,) = find_mistakes(values)
+
+    assert said in mistake
 
 
 def test_a_secret_of_the_administrators_goes_over_the_charts(

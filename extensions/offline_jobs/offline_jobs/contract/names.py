@@ -7,6 +7,7 @@ show them. Standard library only; anybody may import it.
 import re
 from datetime import datetime
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 SERVICE_NAME = "offline-jobs"
 SERVICE_PREFIX = "/services/offline-jobs/"
@@ -17,6 +18,21 @@ OUTPUT_ROOT = "offline-jobs"
 
 #: A job's id: 12 lower-case letters and digits, the first a letter.
 JOB_ID = re.compile(r"[a-z][a-z0-9]{11}")
+
+
+def build_service_url(hub: str) -> str:
+    """Where browsers find the service of a hub whose users have subdomains.
+
+    Args:
+        hub: scheme and host of the hub, maybe a port.
+
+    Returns:
+        the address as JupyterHub's own ``subdomain_hook`` makes it, ending in a slash.
+
+    Source: ``subdomain_hook_idna`` of jupyterhub/utils.py, JupyterHub 5.5
+    """
+    url = urlsplit(hub)
+    return f"{url.scheme}://{SERVICE_NAME}--service.{url.netloc}{SERVICE_PREFIX}"
 
 
 def object_name(job_id: str, attempt: int) -> str:

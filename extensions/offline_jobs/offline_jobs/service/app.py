@@ -97,9 +97,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             catalogue=catalogue,
             intake=Intake(store, catalogue, measure, settings.open_jobs_per_user, reconciler.wake),
             access=Access(store, catalogue),
-            addresses=Addresses(
-                settings.base_path, settings.hub_public_url, settings.oauth_redirect_uri
-            ),
+            addresses=Addresses(settings.base_path, settings.hub_public_url, settings.public_url),
             wake=reconciler.wake,
         )
         public = build_public_app(

@@ -6,6 +6,7 @@ files, so that they are in no process list and no log.
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -34,8 +35,9 @@ class Settings(BaseSettings):
     base_path: str = Field(SERVICE_PREFIX, pattern=r"^/([A-Za-z0-9_.~-]+/)*$")
     #: Address of the hub as the browser sees it, ending in a slash.
     hub_public_url: str = Field("/", pattern=r"^(https?://[^/?#]+)?/([^?#]*/)?$")
-    #: Where the hub sends a browser after its login; empty: below the base path.
-    oauth_redirect_uri: str = ""
+    #: Address of this service as the browser sees it, ending in its base path; empty: the hub's
+    #: host. Where users have subdomains the service has one, too.
+    public_url: str = Field("", pattern=r"^(https?://[^/?#]+/([^?#]*/)?)?$")
     #: Address of the runner's side as runners see it; empty: its host and port.
     internal_url: str = ""
     backend: Literal["local", "volcano"] = "local"
@@ -64,11 +66,21 @@ class Settings(BaseSettings):
 
 
 def check_address(settings: Settings) -> None:
-    """See that a cluster's browsers come by TLS: a cookie of theirs opens all that is theirs.
+    """See that the addresses fit, and that a cluster's browsers come by TLS.
+
+    A cookie of theirs opens all that is theirs.
 
     Raises:
         StartRefused: they do not, and it is no demonstration.
     """
+    own = urlsplit(settings.public_url)
+    if settings.public_url and (
+        own.path != settings.base_path or own.scheme != urlsplit(settings.hub_public_url).scheme
+    ):
+        raise StartRefused(
+            f"{_PREFIX}PUBLIC_URL is {settings.public_url}: write the service's address as browsers"
+            f" see it, with the hub's scheme and ending in {settings.base_path}."
+        )
     is_safe = settings.hub_public_url.startswith("https://")
     if settings.backend == "volcano" and not (is_safe or settings.demonstration):
         raise StartRefused(

@@ -21,6 +21,7 @@ from offline_jobs.contract.names import SERVICE_NAME
 from offline_jobs.service.errors import Forbidden, Unauthorized
 from offline_jobs.service.hub import Hub, TokenOwner
 from offline_jobs.service.web.login import Sessions, session_of
+from offline_jobs.service.web.rooms import rooms_of
 
 CACHE_SECONDS = 30.0
 MOST_CACHED = 2_000
@@ -113,7 +114,7 @@ class HubIdentity:
             if scheme.lower() not in ("token", "bearer") or not is_sound:
                 raise Unauthorized("Send a hub token: 'Authorization: token …'.")
             return Caller(await self._person(token))
-        session = session_of(request, self._sessions)
+        session = session_of(request, rooms_of(request).addresses, self._sessions)
         if session is None:
             raise Unauthorized("Log in at the hub, or send a hub token.")
         try:

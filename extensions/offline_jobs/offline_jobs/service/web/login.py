@@ -28,6 +28,7 @@ from offline_jobs.service.errors import Unauthorized
 from offline_jobs.service.web.rooms import Addresses
 
 CLIENT_ID = f"service-{SERVICE_NAME}"
+#: Names of cookies, after :attr:`Addresses.cookie_prefix`.
 SESSION_COOKIE = "offline-jobs-session"
 STATE_COOKIE = "offline-jobs-login"
 #: The hub's, on the path of the whole site; a new value at each login, gone after a logout.
@@ -35,7 +36,7 @@ STATE_COOKIE = "offline-jobs-login"
 HUB_SESSION_COOKIE = "jupyterhub-session-id"
 SESSION_SECONDS = 14 * 24 * 3600
 STATE_SECONDS = 600
-_STATE_COOKIES = re.compile(rf"{STATE_COOKIE}-[0-9a-f]{{12}}")
+_STATE_COOKIES = re.compile(rf"(?:__Host-)?{STATE_COOKIE}-[0-9a-f]{{12}}")
 #: So many logins may be begun in one browser at the same time.
 MOST_LOGINS = 8
 MOST_SESSIONS = 5_000
@@ -107,9 +108,12 @@ class Sessions:
         return hmac.new(self._state_key, text.encode(), hashlib.sha256).hexdigest()
 
 
-def session_of(connection: HTTPConnection, sessions: Sessions) -> Session | None:
+def session_of(
+    connection: HTTPConnection, addresses: Addresses, sessions: Sessions
+) -> Session | None:
     """The session that a request's cookie names, while its login at the hub lasts."""
-    session = sessions.find(connection.cookies.get(SESSION_COOKIE, ""))
+    name = addresses.cookie_prefix + SESSION_COOKIE
+    session = sessions.find(connection.cookies.get(name, ""))
     if session and session.hub_session != hub_session_of(connection):
         sessions.end(session)
         return None
@@ -139,11 +143,10 @@ def send_to_login(
     if len(begun) >= MOST_LOGINS:
         # Visits that nobody brought to an end; so many would make the next request too large.
         for name in begun:
-            response.delete_cookie(name, path=addresses.base_path)
+            _set_cookie(response, addresses, name, "", 0)
     # One cookie per login, so that several tabs can log in side by side.
-    _set_cookie(
-        response, addresses, _state_cookie(state), sessions.seal(state, path), STATE_SECONDS
-    )
+    name = _state_cookie(addresses, state)
+    _set_cookie(response, addresses, name, sessions.seal(state, path), STATE_SECONDS)
     return response
 
 
@@ -155,7 +158,7 @@ def finish_login(
     Raises:
         Unauthorized: it was not, or too long ago.
     """
-    sealed = connection.cookies.get(_state_cookie(state), "")
+    sealed = connection.cookies.get(_state_cookie(addresses, state), "")
     path = sessions.unseal(sealed, state)
     if path is None:
         raise Unauthorized("This login was not begun here, or too long ago. Please try again.")
@@ -164,8 +167,9 @@ def finish_login(
 
 def keep_session(response: Response, addresses: Addresses, session: Session, state: str) -> None:
     """Give the browser its session and take back the login's cookie."""
-    _set_cookie(response, addresses, SESSION_COOKIE, session.key, SESSION_SECONDS)
-    response.delete_cookie(_state_cookie(state), path=addresses.base_path)
+    name = addresses.cookie_prefix + SESSION_COOKIE
+    _set_cookie(response, addresses, name, session.key, SESSION_SECONDS)
+    _set_cookie(response, addresses, _state_cookie(addresses, state), "", 0)
 
 
 def is_below(path: str, base_path: str) -> bool:
@@ -174,9 +178,9 @@ def is_below(path: str, base_path: str) -> bool:
     return plain and path.startswith(base_path) and "//" not in path and "/../" not in path
 
 
-def _state_cookie(state: str) -> str:
+def _state_cookie(addresses: Addresses, state: str) -> str:
     digest = hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{STATE_COOKIE}-{digest[:12]}"
+    return f"{addresses.cookie_prefix}{STATE_COOKIE}-{digest[:12]}"
 
 
 def _set_cookie(
@@ -186,7 +190,7 @@ def _set_cookie(
         name,
         value,
         max_age=seconds,
-        path=addresses.base_path,
+        path=addresses.cookie_path,
         httponly=True,
         samesite="lax",
         secure=addresses.is_secure,

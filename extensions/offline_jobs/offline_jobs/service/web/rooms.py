@@ -17,16 +17,19 @@ from offline_jobs.service.tokens import Tokens
 
 @dataclass(frozen=True)
 class Addresses:
-    """Addresses as the browser sees them. All end in a slash; the redirect address does not."""
+    """Addresses as the browser sees them, all ending in a slash.
+
+    ``public_url`` is the service's own; empty where it is on the hub's host.
+    """
 
     base_path: str = "/services/offline-jobs/"
     hub_public_url: str = "/"
-    redirect_uri: str = ""
+    public_url: str = ""
 
     @property
     def oauth_redirect_uri(self) -> str:
         """Where the hub sends the browser back to after a login."""
-        return self.redirect_uri or f"{self.base_path}oauth_callback"
+        return f"{self.public_url or self.base_path}oauth_callback"
 
     @property
     def hub_base(self) -> str:
@@ -35,7 +38,7 @@ class Addresses:
         Where hub and service share an origin it is the path alone: a browser that came by another
         name of the same machine (``localhost``) stays with it, and so do its cookies.
         """
-        if self.redirect_uri:
+        if self.public_url:
             return self.hub_public_url
         return urlsplit(self.hub_public_url).path or "/"
 
@@ -43,6 +46,22 @@ class Addresses:
     def is_secure(self) -> bool:
         """Whether browsers come by TLS."""
         return self.hub_public_url.startswith("https://")
+
+    @property
+    def cookie_prefix(self) -> str:
+        """What browsers demand of a cookie whose name begins so: that its host alone has set it.
+
+        Else the pages of a user's server, on a host beside ours, could put one of theirs in its
+        place. Such a cookie is for the whole host, so it must be ours alone.
+
+        Source: https://www.rfc-editor.org/rfc/rfc6265bis#section-4.1.3.2
+        """
+        return "__Host-" if self.public_url and self.is_secure else ""
+
+    @property
+    def cookie_path(self) -> str:
+        """Where the service's cookies are sent."""
+        return "/" if self.cookie_prefix else self.base_path
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""Each user and the jobs service have a host of their own, as on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.lab import COMMAND, Lab
+from tests.browser.own_hosts.platform import OwnHosts, running_own_hosts
+from tests.browser.people import Window
+
+pytestmark = pytest.mark.timeout(300)
+#: What a script in the page gets to see of another place, with the browser's cookies.
+FETCH = """async (url) => {
+  try { return String((await fetch(url, {credentials: "include"})).status); }
+  catch { return "nothing"; }
+}"""
+HUB, JOBS, ADA = "hub.localhost", "offline-jobs--service.hub.localhost", "ada.hub.localhost"
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnHosts]:
+    with running_own_hosts(tmp_path_factory.mktemp("own-hosts")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(hosts: OwnHosts, browser: Browser) -> Iterator[Page]:
+    """Ada's browser, which does not know the certificate's authority."""
+    context = browser.new_context(base_url=hosts.address, ignore_https_errors=True)
+    yield context.new_page()
+    context.close()
+
+
+def get_host(page: Page) -> str:
+    return urlsplit(page.url).hostname or ""
+
+
+def open_session(hosts: OwnHosts, page: Page) -> None:
+    """Ada's session; started in the first test that asks."""
+    Window(page, hosts).sign_in("ada")
+    if get_host(page) == HUB:
+        page.get_by_role("radio", name="Python notebook", exact=True).check()
+        page.get_by_role("radio", name="Small", exact=True).check()
+        page.get_by_role("button", name="Start").click()
+    expect(page.locator("#jp-MainMenu")).to_be_visible()
+
+
+def open_jobs(page: Page) -> None:
+    # Lab in images that people have knows the page by its path; the hub leads to its host.
+    page.goto("/services/offline-jobs/")
+    expect(page.get_by_role("heading", name="Offline jobs")).to_be_visible()
+
+
+def test_a_session_and_its_jobs_and_the_way_back(hosts: OwnHosts, page: Page) -> None:
+    open_session(hosts, page)
+    assert get_host(page) == ADA
+    lab = Lab(page)
+    lab.wait_until_ready()
+    lab.open_example("1-tour.ipynb")
+    lab.choose_in_run_menu(COMMAND)
+    lab.wait_for_dialog()
+    lab.submit()
+    expect(lab.open_panel().get_by_role("listitem").first).to_contain_text("Done")
+
+    with page.context.expect_page() as opened:
+        lab.panel.get_by_role("link", name="Open page").click()
+    jobs = opened.value
+    expect(jobs.get_by_role("heading", name="Offline jobs")).to_be_visible()
+    assert get_host(jobs) == JOBS
+    jobs.get_by_role("link", name="1-tour").first.click()
+    jobs.get_by_role("link", name="Open in JupyterLab").click()
+    expect(jobs.locator("#jp-MainMenu")).to_be_visible()
+    assert get_host(jobs) == ADA
+
+    jobs.goto("/hub/home")
+    jobs.get_by_role("link", name="Offline jobs").click()
+    expect(jobs.get_by_role("heading", name="Offline jobs")).to_be_visible()
+    assert get_host(jobs) == JOBS
+
+
+def test_a_page_of_a_users_server_reaches_nothing_of_others(hosts: OwnHosts, page: Page) -> None:
+    open_session(hosts, page)
+    lab = page.context.new_page()
+    lab.goto(page.url)
+    expect(lab.locator("#jp-MainMenu")).to_be_visible()
+    assert lab.evaluate(FETCH, "/user/ada/api/status") != "nothing"
+    open_jobs(page)
+    assert page.evaluate(FETCH, "/services/offline-jobs/api/v1/jobs") == "200"
+    service = page.url
+
+    assert lab.evaluate(FETCH, f"{service}api/v1/jobs") == "nothing"
+    assert lab.evaluate(FETCH, f"{hosts.address}/hub/api/user") == "nothing"
+
+    # A cookie for all hosts below the hub's, in the place of the service's.
+    path = "/services/offline-jobs/"
+    lab.evaluate(
+        f"document.cookie = 'offline-jobs-session=theirs; domain={HUB}; path={path}; secure'"
+    )
+    assert any(each.get("domain") == f".{HUB}" for each in page.context.cookies(service))
+    page.reload()
+    expect(page.get_by_text("ada", exact=True).first).to_be_visible()
+    assert page.evaluate(FETCH, "/services/offline-jobs/api/v1/jobs") == "200"
+    mine = [each for each in page.context.cookies() if each.get("name", "").startswith("__Host-")]
+    assert {each.get("domain") for each in mine} >= {HUB, JOBS, ADA}
+
+
+def test_who_leaves_the_hub_has_left_the_jobs(hosts: OwnHosts, page: Page) -> None:
+    Window(page, hosts).sign_in("ben")
+    open_jobs(page)
+    page.context.new_page().goto("/hub/logout")
+    assert page.evaluate(FETCH, "/services/offline-jobs/api/v1/jobs") == "401"
