@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -113,3 +114,27 @@ def test_who_leaves_the_hub_has_left_the_jobs(hosts: OwnHosts, page: Page) -> No
     open_jobs(page)
     page.context.new_page().goto("/hub/logout")
     assert page.evaluate(FETCH, "/services/offline-jobs/api/v1/jobs") == "401"
+
+
+def test_while_the_jobs_service_is_away_its_page_says_so_and_comes_back(
+    hosts: OwnHosts, page: Page
+) -> None:
+    Window(page, hosts).sign_in("ben")
+    open_jobs(page)
+    assert hosts.process is not None
+    supervisor = psutil.Process(hosts.process.pid)
+    (service,) = (
+        each for each in supervisor.children() if "offline_jobs.service" in each.cmdline()
+    )
+
+    # It would start it anew at once.
+    supervisor.suspend()
+    try:
+        service.kill()
+        page.reload()
+        expect(page.get_by_role("heading", name="The jobs service is away")).to_be_visible()
+        expect(page.get_by_text("Jobs run on")).to_be_visible()
+    finally:
+        supervisor.resume()
+
+    expect(page.get_by_role("heading", name="Offline jobs")).to_be_visible()
