@@ -261,13 +261,13 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         return pod is not None and _get_uid(pod) != self._earlier_pod
 
     def describe_facts(self) -> Facts:
-        """The slugs that sentences name."""
+        """What sentences name, as people call it."""
         if self._choice is None:
             return {}
         return {
-            "class": self._choice.instance_class.slug,
-            "image": self._choice.image.slug,
-            "group": self._choice.group.slug,
+            "class": self._choice.instance_class.name,
+            "image": self._choice.image.name,
+            "group": self._choice.group.name,
         }
 
 

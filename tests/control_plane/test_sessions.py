@@ -154,15 +154,15 @@ def test_a_session_starts_on_a_machine_of_its_pool_and_says_what_it_waits_for(
 
     assert address.endswith(":8888")
     expected = [
-        "Asking for a machine of class standard.",
-        "Asking for a machine of class standard, none is free yet.",
-        "Starting a machine of class standard.",
+        "Asking for a machine of class Standard.",
+        "Asking for a machine of class Standard, none is free yet.",
+        "Starting a machine of class Standard.",
         "Preparing the machine.",
-        "Pulling the image notebook.",
+        "Pulling the image Python notebook.",
         "Starting JupyterLab.",
     ]
     assert told == [each for each in expected if each in told]
-    assert {"Starting a machine of class standard.", "Starting JupyterLab."} <= set(told)
+    assert {"Starting a machine of class Standard.", "Starting JupyterLab."} <= set(told)
 
 
 REFUSED = (
@@ -240,7 +240,7 @@ def test_a_hub_that_comes_back_goes_on_with_the_start(
 
     told, states = run_hub(start())
 
-    assert {"Starting a machine of class standard.", "Starting JupyterLab."} <= set(told)
+    assert {"Starting a machine of class Standard.", "Starting JupyterLab."} <= set(told)
     assert (states[-1], states.count("running")) == ("running", 1)
 
 

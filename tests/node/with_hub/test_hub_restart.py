@@ -20,7 +20,7 @@ from tests.node.with_hub.survival import find_first_process, get_container
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
 #: Karpenter has said by then that it has no such machine, or has not.
-WAITS = re.compile("machine of class small")
+WAITS = re.compile("machine of class Small")
 CHOICE = {"group": "spatial-lab", "image": "notebook", "class": "small"}
 
 

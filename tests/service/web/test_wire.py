@@ -15,6 +15,7 @@ from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.web.answers import answer_job, answer_turn
 from offline_jobs.service.web.schema import Submission
+from tests.factories import make_catalogue, make_class
 from tests.service.core.factories import NOON, make_job
 from tests.service.web.factories import Client, Service, make_notebook, make_submission
 
@@ -145,9 +146,40 @@ def test_a_history_travels_like_this() -> None:
         cause=Cause.CELL_ERROR,
         facts=job.facts,
     )
-    turns = [answer_turn(job, turn) for turn in (waiting, failed)]
+    turns = [answer_turn(job, turn, make_catalogue()) for turn in (waiting, failed)]
     assert {"turns": turns} == golden("history")
     assert {tuple(turn) for turn in turns} == {TURN_FIELDS}
+
+
+def test_sentences_name_things_as_people_call_them(service: Service) -> None:
+    small = make_class("small", name="Small machine", default=True)
+    waiting = replace(make_job(), state=State.QUEUED, reason=Reason.NO_NODE, attempt=1)
+    turn = Turn(
+        at=NOON,
+        job=waiting.id,
+        attempt=1,
+        owner=waiting.owner,
+        group="lab",
+        image="notebook",
+        machine_class="small",
+        previous=None,
+        state=State.QUEUED,
+        reason=Reason.NO_NODE,
+        cause=None,
+        facts={},
+    )
+    job = replace(waiting, request=replace(waiting.request, machine_class="small"))
+
+    named = answer_turn(job, turn, make_catalogue(classes=(small,)))["sentence"]
+    # A class that the catalogue had once.
+    gone = answer_turn(job, turn, make_catalogue())["sentence"]
+
+    assert named.startswith("No machine of class Small machine can be had")
+    assert gone.startswith("No machine of class small can be had")
+    catalogue = service.rooms.catalogue
+    slug, known = next(iter(catalogue.classes.items()))
+    shown = replace(job, request=replace(job.request, machine_class=slug))
+    assert f"class {known.name} " in answer_job(shown, service.rooms)["sentence"]
 
 
 def test_a_page_of_jobs_travels_like_this(service: Service) -> None:

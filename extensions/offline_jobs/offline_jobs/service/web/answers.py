@@ -1,10 +1,11 @@
 """A job as its owner sees it: the fields of ``contract/job.py``, with words made on the way out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from hub_config.platform.catalogue import InstanceClass
+from hub_config.platform.catalogue import Catalogue, Group, Image, InstanceClass
 from hub_config.platform.people import build_person
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.states import Cause
@@ -13,11 +14,12 @@ from offline_jobs.service.rules.sentences import describe, describe_turn
 from offline_jobs.service.web.rooms import Rooms
 
 _LONGEST_FACT = 2_000
+Named = Group | InstanceClass | Image
 
 
 def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
     """The JSON of a job; keys are ``contract.job.JOB_FIELDS``."""
-    words = describe(job, larger_class(job, rooms))
+    words = describe(spell_out(job, rooms.catalogue), larger_class(job, rooms))
     return {
         **job.request.to_rest(),
         "id": job.id,
@@ -45,7 +47,7 @@ def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
     }
 
 
-def answer_turn(job: Job, turn: Turn) -> dict[str, Any]:
+def answer_turn(job: Job, turn: Turn, catalogue: Catalogue) -> dict[str, Any]:
     """The JSON of a change of the job's state."""
     return {
         "at": _time(turn.at),
@@ -54,8 +56,26 @@ def answer_turn(job: Job, turn: Turn) -> dict[str, Any]:
         "reason": turn.reason.value if turn.reason else None,
         "cause": turn.cause.value if turn.cause else None,
         "facts": _bounded(turn.facts),
-        "sentence": describe_turn(job, turn),
+        "sentence": describe_turn(spell_out(job, catalogue), turn),
     }
+
+
+def spell_out(job: Job, catalogue: Catalogue) -> Job:
+    """The job with what people call its group, class and image in the places of their slugs.
+
+    For sentences only. What the catalogue has no longer keeps its slug.
+    """
+
+    def name(entries: Mapping[str, Named], slug: str) -> str:
+        return entries[slug].name if slug in entries else slug
+
+    named = replace(
+        job.request,
+        group=name(catalogue.groups, job.request.group),
+        machine_class=name(catalogue.classes, job.request.machine_class),
+        image=name(catalogue.images, job.request.image),
+    )
+    return replace(job, request=named)
 
 
 def output_path(job: Job) -> str:

@@ -70,7 +70,8 @@ def show_history(request: Request, caller: CallerOf, job_id: str) -> Response:
     """What a job waited for, and what became of it: every change of its state, in order."""
     rooms = rooms_of(request)
     job = rooms.access.find_visible(caller.person, job_id)
-    return JSONResponse({"turns": [answer_turn(job, t) for t in rooms.store.turns(job.id)]})
+    turns = [answer_turn(job, turn, rooms.catalogue) for turn in rooms.store.turns(job.id)]
+    return JSONResponse({"turns": turns})
 
 
 @router.post("/jobs/{job_id}/cancel", status_code=202)
