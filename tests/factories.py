@@ -51,6 +51,7 @@ def make_pool(slug: str = "sessions", kind: str = "session", **changes: Any) -> 
         architecture="amd64",
         capacity_types=("on-demand",),
         limits={"cpu": 128.0, "memory": 1024.0 * GIB},
+        disk_bytes=640 * GIB,
         labels={"example/pool": slug},
         taints=(Taint("example/dedicated", kind),),
     )
@@ -177,6 +178,7 @@ _FILE: Mapping[str, Any] = {
             "architecture": "amd64",
             "capacity_types": ["on-demand"],
             "limits": {"cpu": 128, "memory": "1 TiB"},
+            "disk": "640 GiB",
             "labels": {"example/pool": slug},
             "taints": [{"key": "example/dedicated", "value": kind}],
             "idle": "5 min",

@@ -12,9 +12,13 @@ from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue, NodePool
 
 Manifest = dict[str, Any]
 
-#: GPU machines up to this generation are left out: their GPUs (K80, M60, V100) are older than a T4,
-#: new drivers give them up, and by their price some would be chosen first.
-OLD_GPU_GENERATION = 3
+#: Category -> its machines up to this generation are left out. Those for all purposes are slow for
+#: their price; GPUs of these (K80, M60, V100) are older than a T4, and new drivers give them up. By
+#: their price some would be chosen first. Generations of other categories count otherwise.
+OLD_GENERATIONS = {"c": 4, "m": 4, "r": 4, "g": 3, "p": 3}
+#: NVIDIA's device plugin looks for it, and without its pod no GPU of a machine can be had.
+#: Source: https://github.com/NVIDIA/k8s-device-plugin (0.17), deployments/helm
+GPU_LABELS = {"nvidia.com/gpu.present": "true"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
             "limits": build_resource_list(pool.limits),
             "disruption": _build_disruption(pool.idle_seconds),
             "template": {
-                "metadata": {"labels": dict(pool.labels)},
+                "metadata": {"labels": {**_get_gpu_labels(pool), **pool.labels}},
                 "spec": {
                     "nodeClassRef": {
                         "group": node_class.group,
@@ -75,20 +79,28 @@ def _build_requirements(pool: NodePool) -> list[Manifest]:
         "kubernetes.io/os": ("linux",),
         "karpenter.sh/capacity-type": pool.capacity_types,
         "karpenter.k8s.aws/instance-category": pool.instance_categories,
+        "karpenter.k8s.aws/instance-family": pool.instance_families,
     }
     requirements: list[Manifest] = [
-        {"key": key, "operator": "In", "values": list(values)} for key, values in wanted.items()
+        {"key": key, "operator": "In", "values": list(values)}
+        for key, values in wanted.items()
+        if values
     ]
-    # The catalogue's rules see to it that pools of GPU machines, and no others, have this limit.
-    if pool.limits.get(GPU_RESOURCE):
+    oldest = min(OLD_GENERATIONS.get(category, 0) for category in pool.instance_categories)
+    if oldest:
         requirements.append(
             {
                 "key": "karpenter.k8s.aws/instance-generation",
                 "operator": "Gt",
-                "values": [str(OLD_GPU_GENERATION)],
+                "values": [str(oldest)],
             }
         )
     return requirements
+
+
+def _get_gpu_labels(pool: NodePool) -> dict[str, str]:
+    # The catalogue's rules see to it that pools of GPU machines, and no others, have this limit.
+    return dict(GPU_LABELS) if pool.limits.get(GPU_RESOURCE) else {}
 
 
 def _build_disruption(idle_seconds: int) -> Manifest:

@@ -13,7 +13,7 @@ import math
 from typing import Any
 
 from cluster.driver.resources import EPHEMERAL_STORAGE, build_resource_list
-from hub_config.platform.catalogue import GIB, RESOURCES, Catalogue
+from hub_config.platform.catalogue import DISK_MARGIN, GIB, RESOURCES, Catalogue
 
 Manifest = dict[str, Any]
 ROOT = "root"
@@ -67,5 +67,6 @@ def _sum_limits(catalogue: Catalogue) -> dict[str, float]:
 
 def _most_scratch_per_core(catalogue: Catalogue) -> int:
     """Bytes, up to the next GiB."""
-    most = max((item.scratch_bytes / item.cores for item in catalogue.classes.values()), default=0)
+    classes = catalogue.classes.values()
+    most = max(((each.scratch_bytes + DISK_MARGIN) / each.cores for each in classes), default=0)
     return math.ceil(most / GIB) * GIB

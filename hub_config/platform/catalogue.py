@@ -13,6 +13,9 @@ GIB = 1024**3
 #: Resources of pools' limits and queues' capability.
 GPU_RESOURCE = "nvidia.com/gpu"
 RESOURCES = ("cpu", "memory", GPU_RESOURCE)
+#: Bytes of a machine's disk that a pod may use beside its scratch space: what it writes elsewhere
+#: in its container, and its output.
+DISK_MARGIN = 4 * GIB
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,9 @@ class NodePool:
     """A set of machines that Karpenter may start, for sessions or for jobs.
 
     ``limits`` maps resource to quantity (cores for ``cpu``, bytes for ``memory``, a count for
-    ``nvidia.com/gpu``). ``labels`` are on no other pool, ``taints`` keep other pods away.
+    ``nvidia.com/gpu``). ``disk_bytes`` is the size of each machine's local disk, the least where
+    they differ. ``instance_families``, where there are any, narrow the categories. ``labels`` are
+    on no other pool, ``taints`` keep other pods away.
     """
 
     slug: str
@@ -135,6 +140,8 @@ class NodePool:
     architecture: str
     capacity_types: tuple[str, ...]
     limits: Mapping[str, float]
+    disk_bytes: int
+    instance_families: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     idle_seconds: int = 300

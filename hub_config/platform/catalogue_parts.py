@@ -54,6 +54,8 @@ _KERNEL = re.compile(r"[A-Za-z0-9._-]{1,100}")
 #: Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9]|[.-](?![.-])){1,61}(?<![.-])")
 _DNS_LABEL = re.compile(r"(?=.{1,63}\Z)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?")
+_FAMILY = re.compile(r"[a-z]{1,4}[0-9][-a-z0-9]{0,10}")
+_FAMILY_RULE = "it must be a family of EC2 instance types such as m6i"
 _DNS_RULE = "lower-case letters, digits and hyphens, at most 63"
 _LABEL_RULE = "it must be a Kubernetes label's key or value"
 
@@ -100,6 +102,8 @@ def read_pool(entry: Entry) -> NodePool | None:
         architecture=entry.text("architecture", allowed=ARCHITECTURES),
         capacity_types=entry.texts("capacity_types", allowed=CAPACITY_TYPES),
         limits=_amounts(entry, "limits"),
+        disk_bytes=entry.bytes("disk"),
+        instance_families=entry.texts("instance_families", (), _FAMILY, _FAMILY_RULE),
         labels=entry.labels("labels"),
         taints=tuple(
             Taint(

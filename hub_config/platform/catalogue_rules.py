@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from hub_config.platform.catalogue import (
+    DISK_MARGIN,
     GIB,
     GPU_RESOURCE,
     Catalogue,
@@ -51,6 +52,8 @@ _LABELS_OF_MACHINES = (
 )
 #: Part of a machine that pods can have; the rest is the system's.
 _ALLOCATABLE = 0.92
+#: Of its disk: the kubelet ends pods where less than a tenth is free, and images lie there, too.
+_ALLOCATABLE_DISK = 0.85
 
 
 def find_conflicts(catalogue: Catalogue, complete: bool = True) -> Iterator[Conflict]:
@@ -86,6 +89,7 @@ def _pool_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
                 "no instance category of this pool has GPUs; allowed with: "
                 + ", ".join(name for name, machine in MACHINES.items() if machine.gpus),
             )
+        yield from _family_conflicts(pool, key)
         if not pool.labels:
             yield f"{key}.labels", "is missing; a pool has a label that no other pool has"
         if not any(taint.effect != "PreferNoSchedule" for taint in pool.taints):
@@ -97,6 +101,16 @@ def _pool_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
                     f"the same as those of {other.slug}, a pool for {other.kind}s; pods of one "
                     "kind must not fit on machines of the other",
                 )
+
+
+def _family_conflicts(pool: NodePool, key: str) -> Iterator[Conflict]:
+    for family in pool.instance_families:
+        if not family.startswith(pool.instance_categories):
+            categories = ", ".join(pool.instance_categories)
+            yield (
+                f"{key}.instance_families",
+                f"{family} is of none of the pool's categories, {categories}",
+            )
 
 
 def _placement_conflicts(
@@ -135,6 +149,13 @@ def _size_conflicts(item: InstanceClass, pool: NodePool, key: str) -> Iterator[C
             f"{format_size(item.cores, item.memory_bytes, item.gpus)}",
         )
     else:
+        if item.scratch_bytes + DISK_MARGIN > pool.disk_bytes * _ALLOCATABLE_DISK:
+            least = (item.scratch_bytes + DISK_MARGIN) / _ALLOCATABLE_DISK
+            yield (
+                key,
+                f"the class's scratch needs machines with a disk of {format_bytes(least)} or more,"
+                f" those of {pool.slug} have {format_bytes(pool.disk_bytes)}",
+            )
         for resource, wanted in amounts_of(item).items():
             if wanted > pool.limits.get(resource, 0):
                 yield key, f"the class has more {resource} than the limits of {pool.slug} allow"

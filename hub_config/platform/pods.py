@@ -9,7 +9,7 @@ Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ (v1
 
 from typing import Any
 
-from hub_config.platform.catalogue import GPU_RESOURCE, Toleration
+from hub_config.platform.catalogue import DISK_MARGIN, GPU_RESOURCE, Toleration
 from hub_config.platform.people import home_slug
 from hub_config.platform.quantities import quantity
 from hub_config.platform.workspace import HOME_PATH, SCRATCH_PATH, Mount, Workspace
@@ -155,12 +155,12 @@ def build_annotations(workspace: Workspace) -> dict[str, str]:
 def build_resources(workspace: Workspace) -> dict[str, str]:
     """Limits and requests alike: nobody lives on what others leave.
 
-    Scratch is bounded by its volume and not requested: how much disk a machine has is not in the
-    catalogue yet.
+    The disk is scratch and all else that is written on the machine; who writes more is ended alone.
     """
     resources = {
         "cpu": f"{workspace.cores:g}",
         "memory": quantity(workspace.memory_bytes),
+        "ephemeral-storage": quantity(workspace.scratch_bytes + DISK_MARGIN),
     }
     if workspace.gpus:
         resources[GPU_RESOURCE] = str(workspace.gpus)

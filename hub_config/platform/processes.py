@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hub_config.platform.choices import Machine
-from hub_config.platform.workspace import Workspace, build_thread_variables
+from hub_config.platform.workspace import Workspace, build_thread_variables, count_cores
 
 #: What a user's process takes over from ours; nothing else, for a hub's environment holds secrets.
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -65,7 +65,7 @@ def build_process(
     local = state / "scratch" / workspace.home
     scratch = local / "scratch"
     runtime = local / "runtime"
-    cores = max(1, min(int(workspace.cores), machine.cores))
+    cores = min(count_cores(workspace.cores), machine.cores)
     shared = [
         state / "shared" / mount.name for mount in workspace.mounts if mount.source == "shared"
     ]

@@ -130,12 +130,18 @@ def build_workspace(
     )
 
 
+def count_cores(cores: float) -> int:
+    """The whole number of cores that comes nearest; of a class that is a part of a machine."""
+    return max(1, round(cores))
+
+
 def build_thread_variables(cores: float) -> dict[str, str]:
     """Variables that tell numerical libraries how many threads they may use.
 
-    As many as cores, rounded down, at least one; they would take the whole node's otherwise.
+    As many as cores, to the nearest number, at least one; they would take the whole node's
+    otherwise.
     """
-    threads = str(max(1, int(cores)))
+    threads = str(count_cores(cores))
     return dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS"),
         threads,

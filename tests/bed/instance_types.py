@@ -33,7 +33,7 @@ ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
 #: Spot prices change by the hour and no package has them. This share of the price on demand is the
 #: one with which Karpenter makes its own pretended machines (kwok/tools/gen_instance_types.go).
 SPOT_SHARE = 0.7
-#: A node class sets the size of the root volume; the largest scratch of the catalogue fits.
+#: The disk of each machine, as the catalogue's pools say it.
 EPHEMERAL_STORAGE = "640Gi"
 
 (_PRICES,) = (family for family in pins.FAMILIES if family.name == "prices")

@@ -39,7 +39,7 @@ def test_what_this_machine_cannot_give_is_disabled_and_says_why(ada: User) -> No
     page = ada.client.get("/hub/spawn").text
 
     assert not list_choices(page, "class")["gpu"]
-    assert re.search(r"Needs 8 cores, 32 GiB and 1 GPU[^<]*; this machine has", page)
+    assert re.search(r"Needs 7 cores, 28 GiB and 1 GPU[^<]*; this machine has", page)
     assert not list_choices(page, "image")["gpu"]
     assert "Not built yet on this machine" in page
 
@@ -47,7 +47,7 @@ def test_what_this_machine_cannot_give_is_disabled_and_says_why(ada: User) -> No
 def test_classes_show_cores_memory_and_price(ben: User) -> None:
     page = ben.client.get("/hub/spawn").text
 
-    assert "<span>1 core</span><span>2 GiB</span>" in page
+    assert "<span>0.8 cores</span><span>3 GiB</span>" in page
     assert re.search(r"<span>(\d+\.\d\d €|\$\d+\.\d\d) per hour</span>", page)
 
 

@@ -163,7 +163,7 @@ def make_catalogue() -> Catalogue:
             )
         },
         node_pools={
-            "pool": NodePool("pool", "job", ("c",), "amd64", ("on-demand",), {"cpu": 8}),
+            "pool": NodePool("pool", "job", ("c",), "amd64", ("on-demand",), {"cpu": 8}, 64 * GIB),
         },
         groups={"spatial-lab": Group("spatial-lab", "Spatial lab", queue)},
     )

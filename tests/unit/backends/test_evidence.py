@@ -61,6 +61,25 @@ def test_a_pod_that_somebody_deleted_and_that_was_killed_after_its_grace() -> No
     assert not may_try_again(job, attempt, evidence, ending)
 
 
+@pytest.mark.parametrize(
+    ("words", "is_full"),
+    [
+        ('Usage of EmptyDir volume "scratch" exceeds the limit "50Gi". ', True),
+        ("Pod ephemeral local storage usage exceeds the total limit of containers 54Gi. ", True),
+        ('Container notebook exceeded its local ephemeral storage limit "54Gi". ', True),
+        # What its neighbours wrote; it is moved elsewhere.
+        ("The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi. ", False),
+        ('Usage of EmptyDir volume "shared-memory" exceeds the limit "1Gi". ', False),
+    ],
+)
+def test_a_pod_that_wrote_more_to_the_disk_than_it_may(words: str, is_full: bool) -> None:
+    pod = load("real-scratch-full")["pod"]
+    assert pod["status"]["reason"] == "Evicted"
+    pod["status"]["message"] = words
+
+    assert build_evidence(pod).filled_scratch is is_full
+
+
 def test_a_pod_that_had_ended_before_somebody_deleted_it_was_not_ended_by_that() -> None:
     pod = load("job-deleted-after-end")["pod"]
 

@@ -136,7 +136,7 @@ ENDS: dict[str, End] = {
     "evicted": End(State.FAILED, Cause.INTERRUPTED, "Interrupted in cell 3", is_pod_gone=True),
     "real-evicted": End(State.FAILED, Cause.INTERRUPTED, "Interrupted in cell 3", is_pod_gone=True),
     "real-scratch-full": End(
-        State.FAILED, Cause.INTERRUPTED, "The scratch folder was full in cell 3"
+        State.FAILED, Cause.INTERRUPTED, "Its disk space was used up in cell 3"
     ),
     "node-lost": End(
         State.FAILED,

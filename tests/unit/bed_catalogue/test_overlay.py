@@ -27,9 +27,8 @@ EVERYWHERE = {
     r"custom\.catalogue\.node_pools\.[\w-]+\.idle": "tests do not wait for minutes",
 }
 WITH_REAL_NODES = {
-    r"custom\.catalogue\.classes\.(small|standard|large-memory)\.(cores|memory|shared_memory)": (
-        "a developer's machine is small"
-    ),
+    r"custom\.catalogue\.classes\.(small|standard|large-memory)\."
+    r"(cores|memory|shared_memory|scratch)": "a developer's machine is small",
     r"custom\.catalogue\.groups\.spatial-lab\.(service_account|buckets)": (
         "a group with everything that a group can have"
     ),

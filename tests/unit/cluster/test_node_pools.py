@@ -3,10 +3,15 @@
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from hub_config.platform.catalogue import GIB, GPU_RESOURCE, NodePool, Taint
+from hub_config.platform.catalogue_file import load_catalogue
+from tests.bed.overlay import CATALOGUE
 from tests.factories import make_catalogue, make_pool
+
+PLUGIN_VALUES = CATALOGUE.with_name("nvidia-device-plugin.yaml")
 
 NODE_CLASS = NodeClass("example.org", "MachineClass", "machines")
 
@@ -56,16 +61,54 @@ def test_machines_are_those_that_the_pool_names() -> None:
         "karpenter.sh/capacity-type": ["spot", "on-demand"],
         "karpenter.k8s.aws/instance-category": ["c", "x"],
     }
+    # Generations of x are others than those of c, so none is left out.
     assert len(manifest["spec"]["template"]["spec"]["requirements"]) == 4
 
 
+def test_a_pool_may_name_families() -> None:
+    pool = make_pool(instance_families=("m6i", "r6i"))
+
+    assert requirements(build(pool))["karpenter.k8s.aws/instance-family"] == ["m6i", "r6i"]
+
+
+def test_old_machines_are_left_out() -> None:
+    assert requirements(build(make_pool()), "Gt") == {
+        "karpenter.k8s.aws/instance-generation": ["4"]
+    }
+
+
 def test_gpu_machines_are_of_a_generation_that_the_class_promises() -> None:
-    # Cheaper than the g4dn.4xlarge that one GPU and 32 GiB would otherwise get: g3, with an M60.
+    # Cheaper than the g4dn.2xlarge that one GPU and 28 GiB would otherwise get: g3, with an M60.
     pool = make_pool(
         instance_categories=("g",), limits={"cpu": 8.0, "memory": 64.0 * GIB, GPU_RESOURCE: 2}
     )
 
     assert requirements(build(pool), "Gt") == {"karpenter.k8s.aws/instance-generation": ["3"]}
+
+
+def test_nvidias_device_plugin_finds_machines_with_gpus_and_no_others() -> None:
+    pool = make_pool(
+        instance_categories=("g",), limits={"cpu": 8.0, "memory": 64.0 * GIB, GPU_RESOURCE: 2}
+    )
+
+    labels = [build(each)["spec"]["template"]["metadata"]["labels"] for each in (pool, make_pool())]
+
+    assert labels[0] == {"nvidia.com/gpu.present": "true", "example/pool": "sessions"}
+    assert labels[1] == {"example/pool": "sessions"}
+
+
+def test_nvidias_device_plugin_tolerates_the_taints_of_every_pool_with_gpus() -> None:
+    values = yaml.safe_load(PLUGIN_VALUES.read_text(encoding="utf-8"))
+    tolerated = {(each["key"], each.get("effect")) for each in values["tolerations"]}
+    pools = [
+        each
+        for each in load_catalogue(CATALOGUE).node_pools.values()
+        if GPU_RESOURCE in each.limits
+    ]
+
+    assert pools
+    for pool in pools:
+        assert {(each.key, each.effect) for each in pool.taints} <= tolerated
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,10 @@ def test_shipped_catalogue_is_sound() -> None:
     assert {
         c.slug: (c.cores, c.memory_bytes // GIB, c.gpus) for c in catalogue.classes.values()
     } == {
-        "small": (1, 2, 0),
-        "standard": (2, 4, 0),
-        "large-memory": (16, 256, 0),
-        "gpu": (8, 32, 1),
+        "small": (0.8, 3, 0),
+        "standard": (1.7, 6, 0),
+        "large-memory": (30, 230, 0),
+        "gpu": (7, 28, 1),
     }
     assert list(catalogue.groups) == ["spatial-lab", "gpu-users", "teaching"]
     assert catalogue.default_image.slug == "notebook"
@@ -526,6 +526,31 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         "classes.standard.job.node_pool",
         "node_pool: jobs",
         "no machine of the categories m, r can give 16 cores and 1.9 TiB",
+    ),
+    "scratch larger than the machines' disks": (
+        {"node_pools.1.disk": "63 GiB"},
+        "classes.standard.job.node_pool",
+        "node_pool: jobs",
+        # 50 GiB, 4 for what is written elsewhere, and what the machine keeps.
+        "needs machines with a disk of 63.5 GiB or more, those of jobs have 63 GiB",
+    ),
+    "pool without disk": (
+        {"node_pools.1.disk": GONE},
+        "node_pools.jobs.disk",
+        "slug: jobs",
+        "is missing",
+    ),
+    "family of another category": (
+        {"node_pools.1.instance_families": ["m6i", "c6i"]},
+        "node_pools.jobs.instance_families",
+        "instance_families",
+        "c6i is of none of the pool's categories, m, r",
+    ),
+    "no family": (
+        {"node_pools.1.instance_families": ["m6i.large"]},
+        "node_pools.jobs.instance_families[0]",
+        "- m6i.large",
+        "a family of EC2 instance types such as m6i",
     ),
     "class over the limits": (
         {"node_pools.1.limits.cpu": 1, "groups.0.queue.capability.cpu": 1},

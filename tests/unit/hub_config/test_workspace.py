@@ -159,7 +159,7 @@ def test_process_inherits_no_secret() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "there", "given"), [(16, 2, 2), (2, 8, 2), (0.5, 2, 1), (1.5, 2, 1)]
+    ("wanted", "there", "given"), [(16, 2, 2), (2, 8, 2), (0.5, 2, 1), (1.2, 2, 1), (1.7, 2, 2)]
 )
 def test_cores_are_capped_and_threads_follow(wanted: float, there: int, given: int) -> None:
     workspace = replace(make_workspace(), cores=wanted)

@@ -56,7 +56,7 @@ Facts = TypedDict(
         "error_cell": int,
         # What runner or place say of it; foreign text.
         "message": str,
-        # It wrote more to its scratch folder than its class has: `interrupted`.
+        # It wrote more to the machine's disk than its class has: `interrupted`.
         "filled_scratch": bool,
         # How many cells are finished in the notebook that is kept, where its runner could not say
         # its end.

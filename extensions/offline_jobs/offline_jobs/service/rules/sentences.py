@@ -147,8 +147,10 @@ def _time_limit(job: Job) -> Words:
 
 def _interrupted(job: Job) -> Words:
     if job.facts.get("filled_scratch") is True:
-        step = "Write less to $SCRATCH at a time, or choose a class with more room there."
-        return Words(f"The scratch folder was full{_in_cell(job)}", _join(_kept(job), step))
+        step = (
+            "Write less to $SCRATCH and /tmp at a time, or choose a class with more scratch space."
+        )
+        return Words(f"Its disk space was used up{_in_cell(job)}", _join(_kept(job), step))
     tries = f" after {job.attempt} tries" if job.attempt > 1 else ""
     step = "The machine was lost or stopped; run it again."
     return Words(f"Interrupted{_in_cell(job)}{tries}", _join(_kept(job), step))
@@ -177,9 +179,9 @@ def _refused(job: Job) -> Words:
             f"Refused: {quote(' and '.join(map(str, gone)))} can no longer be chosen",
             "Choose another group, image or class, or ask an administrator.",
         )
-    if group := job.facts.get("not_member"):
+    if job.facts.get("not_member"):
         return Words(
-            f"Refused: {job.owner} is not in group {group} any more",
+            f"Refused: {job.owner} is not in group {job.request.group} any more",
             "Submit it for another group, or ask an administrator.",
         )
     if because := _because(job):

@@ -23,8 +23,15 @@ _KILLED_FOR_MEMORY = "OOMKilled"
 _UNKNOWN_ENDS = frozenset({"ContainerStatusUnknown", "Unknown"})
 #: Set on a pod that Kubernetes itself takes away: drained, evicted, its node lost, preempted.
 _DISRUPTED = "DisruptionTarget"
-#: The kubelet's words for a pod that wrote more to a volume on the node's disk than it may.
-_EVICTED, _SCRATCH = "Evicted", 'EmptyDir volume "scratch"'
+#: The kubelet's words for a pod that wrote more to the node's disk than it may: to its volume, or
+#: to that and elsewhere in its container.
+#: Source: kubernetes v1.35 pkg/kubelet/eviction/helpers.go
+_EVICTED = "Evicted"
+_DISK_WORDS = (
+    'EmptyDir volume "scratch"',
+    "ephemeral local storage usage exceeds",
+    "exceeded its local ephemeral storage limit",
+)
 _SIGNALS = range(129, 129 + 64)
 
 
@@ -42,7 +49,8 @@ def build_evidence(pod: Object | None, *, was_ours_to_end: bool = False) -> Evid
         "deletionTimestamp" in pod["metadata"] and not has_condition(pod, _DISRUPTED)
     )
     message = status.get("message") or ""
-    filled = status.get("reason") == _EVICTED and _SCRATCH in message
+    is_evicted = status.get("reason") == _EVICTED
+    filled = is_evicted and any(words in message for words in _DISK_WORDS)
     end = _find_end(status.get("containerStatuses", []))
     if end is None:
         failed = [
