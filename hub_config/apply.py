@@ -6,6 +6,7 @@ Imported by configuration files (:mod:`hub_config.embedded.jupyterhub_config`) a
 """
 
 from typing import Any
+from urllib.parse import urljoin
 
 from jupyterhub.app import JupyterHub
 from tornado.web import RedirectHandler
@@ -22,6 +23,7 @@ from hub_config.jobs_service import JobsService
 from hub_config.logins.demonstration import DemonstrationAuthenticator, require_loopback
 from hub_config.logins.demonstration_users import PASSWORD, USERS
 from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.login import Login
 from hub_config.proxy import Proxy
 from hub_config.sessions import Courier
 from hub_config.settings import Cluster, OneMachine, Settings
@@ -54,10 +56,23 @@ def update_login(c: Config, settings: Settings) -> None:
     if settings.demonstration_host is not None:
         require_loopback(settings.demonstration_host)
         c.JupyterHub.authenticator_class = DemonstrationAuthenticator
+    if settings.login is not None:
+        update_provider(c, settings.login, settings.public_url)
     trait = JupyterHub.authenticator_class
     chosen = c.JupyterHub.get("authenticator_class", trait.default_value)
     jobs = JobsService(settings.jobs_url, settings.jobs_token)
     c.JupyterHub.authenticator_class = extend_login(trait.validate(JupyterHub, chosen), jobs)
+
+
+def update_provider(c: Config, login: Login, public_url: str) -> None:
+    """People sign in at a provider that knows their groups."""
+    # Imported here: the demonstration needs no library for it.
+    from hub_config.logins.providers import build_traits, choose_class  # noqa: PLC0415
+
+    chosen = choose_class(login)
+    c.JupyterHub.authenticator_class = chosen
+    # The section of its own outranks those of its bases, where the client's secret is.
+    c[chosen.__name__].update(build_traits(login, urljoin(public_url, "/hub/oauth_callback")))
 
 
 def update_addresses(c: Config, settings: Settings) -> None:

@@ -17,7 +17,8 @@ from jupyterhub.utils import maybe_future
 
 from hub_config.homes import RETIRED, name_retired
 from hub_config.jobs_service import JobsService, ServiceAway
-from hub_config.spawners.choosing import ChoosingSpawner, ShownError
+from hub_config.shown import ShownError
+from hub_config.spawners.choosing import ChoosingSpawner
 
 #: How long the hub waits for a user's jobs to end, seconds; they go on ending afterwards.
 PATIENCE = 60.0

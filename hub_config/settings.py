@@ -13,6 +13,7 @@ from typing import Any
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.errors import ConfigurationError
+from hub_config.platform.login import Login
 
 PREFIX = "NOTEBOOK_HPC_"
 LOOPBACK = "127.0.0.1"
@@ -62,6 +63,8 @@ class Settings:
         catalogue: what there is to choose from.
         sessions: what sessions are.
         demonstration_host: with it, the demonstration login serves under this name or address.
+        login: with it, people sign in at this provider.
+        public_url: where browsers find the hub, where somebody has to know.
         bind_url: where the proxy listens.
         subdomain_host: scheme and host of the hub, maybe a port, where each user has a host below
             it; empty: all are on one.
@@ -83,6 +86,8 @@ class Settings:
     catalogue: Catalogue
     sessions: OneMachine | Cluster
     demonstration_host: str | None
+    login: Login | None
+    public_url: str
     bind_url: str
     subdomain_host: str
     hub_bind_url: str
@@ -148,6 +153,8 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
             gpus=number("GPUS"),
         ),
         demonstration_host=host,
+        login=None,
+        public_url="",
         bind_url=f"http://{host}:{number('PORT')}",
         subdomain_host="",
         hub_bind_url=f"http://{LOOPBACK}:{number('HUB_PORT')}",

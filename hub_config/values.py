@@ -19,7 +19,8 @@ from traitlets.config import Config
 
 from hub_config.apply import apply
 from hub_config.chart import ChartValues, split_url
-from hub_config.logins.demonstration import is_loopback
+from hub_config.login_values import CRYPT_KEYS, PUBLIC_URL, find_demonstration_host, find_login
+from hub_config.logins.providers import GOOGLE_KEY, choose_class
 from hub_config.platform.catalogue import Catalogue, FoldersImage
 from hub_config.platform.catalogue_file import parse_catalogue
 from hub_config.platform.errors import CatalogueError, ConfigurationError
@@ -50,8 +51,6 @@ _PROXY_TOKEN = "hub.config.ConfigurableHTTPProxy.auth_token"  # noqa: S105  (a k
 _COOKIE_SECRET = "hub.config.JupyterHub.cookie_secret"  # noqa: S105  (a key's name)
 _JOBS_TOKEN = f"hub.services.{SERVICE_NAME}.apiToken"
 _JOBS_URL = f"hub.services.{SERVICE_NAME}.url"
-_AUTHENTICATOR = "hub.config.JupyterHub.authenticator_class"
-_PUBLIC_URL = "hub.config.JupyterHub.public_url"
 _SUBDOMAIN_HOST = "hub.config.JupyterHub.subdomain_host"
 _PROXY_FLAGS = "proxy.chp.extraCommandLineFlags"
 _HOST_ROUTING = "--host-routing"
@@ -60,20 +59,6 @@ _HOST_ROUTING = "--host-routing"
 _READ_BY_US = {"authenticator_class", "auth_token", "cookie_secret", "subdomain_host"}
 #: Databases of the chart whose address is always the same; the others need one.
 _DATABASES = {"sqlite-pvc": "sqlite:///jupyterhub.sqlite", "sqlite-memory": "sqlite://"}
-#: Authenticators for which nobody has to prove who they are, or nobody can: name, or end of it.
-_NO_LOGINS = {
-    "dummy": "lets anyone in as anyone",
-    "dummyauthenticator": "lets anyone in as anyone",
-    "shared-password": "lets anyone who knows one password in as anyone",
-    "sharedpasswordauthenticator": "lets anyone who knows one password in as anyone",
-    "null": "lets nobody in",
-    "nullauthenticator": "lets nobody in",
-}
-_LOGIN_MEND = (
-    "set it to your provider's, for example github, with its settings in"
-    " hub.config.GitHubOAuthenticator; for a trial on this machine set custom.login to"
-    " demonstration instead"
-)
 
 
 def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) -> Settings:
@@ -95,7 +80,7 @@ def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) ->
         secrets={
             key: read_secret(place / key)
             for place in places
-            for key in (_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN)
+            for key in (_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN, CRYPT_KEYS, GOOGLE_KEY)
             if (place / key).exists()
         },
         namespace=read_secret(namespace),
@@ -148,14 +133,17 @@ def parse_values(
     """
     read = ChartValues(values)
     idle_seconds = read.get_number("cull.timeout", 3600, least=1)
+    catalogue = _parse_catalogue(read)
     settings = Settings(
-        catalogue=_parse_catalogue(read),
+        catalogue=catalogue,
         sessions=Cluster(
             namespace=namespace,
             start_seconds=read.get_number("singleuser.startTimeout", 300, least=1),
             pull_policy=read.get_one_of("singleuser.image.pullPolicy", _PULL_POLICIES),
         ),
-        demonstration_host=_find_demonstration_host(read),
+        demonstration_host=find_demonstration_host(read),
+        login=find_login(read, catalogue, secrets),
+        public_url=read.get(PUBLIC_URL, ""),
         bind_url="http://:8000/",
         subdomain_host=_find_subdomain_host(read),
         hub_bind_url=f"http://:{_HUB_PORT}",
@@ -203,12 +191,17 @@ def _list_own_traits(settings: Settings) -> dict[str, set[str]]:
     # Which login it is changes no name, and one that is refused is told already.
     apply(own, replace(settings, demonstration_host=None))
     pod = own.KubernetesSpawner.keys() | list_overrides(settings.catalogue)
-    return {
+    sections = {
         "JupyterHub": own.JupyterHub.keys() - _READ_BY_US,
         "ConfigurableHTTPProxy": own.ConfigurableHTTPProxy.keys() - _READ_BY_US,
         # A class's own section outranks those of its bases.
         **dict.fromkeys(("Spawner", "KubeSpawner", "KubernetesSpawner"), pod),
     }
+    if settings.login is not None:
+        chosen = choose_class(settings.login)
+        traits = set(own[chosen.__name__])
+        sections |= {each.__name__: traits for each in chosen.mro()}
+    return sections
 
 
 def _parse_catalogue(read: ChartValues) -> Catalogue:
@@ -259,11 +252,11 @@ def _find_jobs_url(read: ChartValues) -> str:
 
 def _find_subdomain_host(read: ChartValues) -> str:
     host = read.get(_SUBDOMAIN_HOST, "")
-    public = read.get(_PUBLIC_URL, "").rstrip("/")
+    public = read.get(PUBLIC_URL, "").rstrip("/")
     if host and host != public:
         read.refuse(
             _SUBDOMAIN_HOST,
-            f"must be the hub's own address, {_PUBLIC_URL}, which is {public!r}, not {host!r}",
+            f"must be the hub's own address, {PUBLIC_URL}, which is {public!r}, not {host!r}",
         )
     flags: list[str] = read.get(_PROXY_FLAGS, [])
     if host and _HOST_ROUTING not in flags:
@@ -273,39 +266,6 @@ def _find_subdomain_host(read: ChartValues) -> str:
     if not host and _HOST_ROUTING in flags:
         read.refuse(_PROXY_FLAGS, f"have {_HOST_ROUTING}, which is for {_SUBDOMAIN_HOST} only")
     return host
-
-
-def _find_demonstration_host(read: ChartValues) -> str | None:
-    """Where the demonstration login is reached, if the values ask for it."""
-    login = read.get("custom.login", "")
-    authenticator = read.get(_AUTHENTICATOR, "")
-    if login == "demonstration":
-        # The chart's default, which stays where nobody chose, is no choice.
-        if authenticator not in ("", "dummy"):
-            read.refuse(
-                _AUTHENTICATOR, "is not used with custom.login: demonstration; keep one of them"
-            )
-        url = split_url(read.get(_PUBLIC_URL, ""))
-        if url is None or not is_loopback(url.hostname or ""):
-            read.refuse(
-                _PUBLIC_URL,
-                "must be where a browser on this machine, and no other, finds the hub, for example"
-                " http://127.0.0.1:8000: custom.login: demonstration has one password that"
-                " everybody knows",
-            )
-            return ""
-        return url.hostname
-    if login:
-        read.refuse("custom.login", f"must be demonstration or absent, not {login!r}")
-    if not authenticator:
-        read.refuse(_AUTHENTICATOR, f"is missing: {_LOGIN_MEND}")
-    for name, effect in _NO_LOGINS.items():
-        # JupyterHub takes its short names in any case; one of a class may have a module before it.
-        if authenticator.lower() == name or (
-            name.endswith("authenticator") and authenticator.lower().endswith(name)
-        ):
-            read.refuse(_AUTHENTICATOR, f"{authenticator} {effect}: {_LOGIN_MEND}")
-    return None
 
 
 def _build_culler(read: ChartValues, idle_seconds: int) -> Mapping[str, Any] | None:

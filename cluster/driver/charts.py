@@ -62,7 +62,7 @@ def build_platform_values(settings: Settings) -> Values:
 
 
 def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
-    """Of Zero to JupyterHub: address, image, storage class, Ingress.
+    """Of Zero to JupyterHub: address, image, storage class, login, Ingress.
 
     Args:
         settings: of the installation.
@@ -89,6 +89,8 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
     image = settings.catalogue.default_image
     tag = _build_tag(image.tag, image.digest)
     values["singleuser"] = {"image": {"name": image.repository, "tag": tag}}
+    if settings.login:
+        values["custom"] = {"login": dict(settings.login)}
     if settings.ingress:
         hosts = [settings.host, *([f"*.{settings.host}"] if settings.subdomains else [])]
         values["ingress"] = _build_ingress(settings.ingress, hosts)

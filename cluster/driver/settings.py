@@ -19,6 +19,7 @@ from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.entry import Entry, Report
 from hub_config.platform.errors import CatalogueError, Mistake
 from hub_config.platform.located import read_text
+from hub_config.platform.login import read_login
 from hub_config.platform.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
 
 #: Our images that no user chooses and that the catalogue does not name.
@@ -40,6 +41,8 @@ _SAY_INGRESS = (
     "what leads from the address to the proxy? Name its class and certificate, or class: none where"
     " something else does, to Service proxy-public in namespace jupyterhub"
 )
+#: The hub's own keys for a login of another kind.
+_OTHER_LOGINS = ("custom.login", "hub.config.JupyterHub.authenticator_class")
 _SAY_DIGEST = "a digest is sha256: and 64 hexadecimal digits"
 #: What a claim asks for where nobody says: file systems such as EFS do not heed it.
 _SIZE = 1 << 40
@@ -91,6 +94,7 @@ class Settings:
         volumes: by the name of the claim.
         values: over the other values of a chart, by release.
         charts: where a chart is that is not to come from its repository, by release.
+        login: who may sign in, as it is written; empty where the values of the hub say so.
     """
 
     address: str
@@ -104,6 +108,7 @@ class Settings:
     volumes: Mapping[str, Volume]
     values: Mapping[str, Mapping[str, Any]]
     charts: Mapping[str, str]
+    login: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def host(self) -> str:
@@ -154,6 +159,7 @@ def _read(top: Entry, folder: Path) -> Settings | None:
     storage = top.entry("storage")
     values = top.entry("values", required=False)
     charts = top.entry("charts", required=False)
+    login = top.entry("login", required=False)
     top.close()
     is_demonstration = _check_address(top, address)
     catalogue = _load_catalogue(top, catalogue_file)
@@ -169,6 +175,7 @@ def _read(top: Entry, folder: Path) -> Settings | None:
             entry.close()
     for key in sorted(_COMPUTED & overlays.get("platform", {}).keys()):
         top.add(f"values.platform.{key}", "follows from catalogue and settings: say it there")
+    _check_login(top, login, catalogue, overlays.get("jupyterhub", {}))
     read_ingress = _read_ingress(ingress) if ingress else None
     storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
     registry = _read_registry(catalogue_file) if catalogue else ""
@@ -195,7 +202,32 @@ def _read(top: Entry, folder: Path) -> Settings | None:
         volumes,
         overlays,
         sources,
+        top.plain("login") if login and login.sound else {},
     )
+
+
+def _check_login(
+    top: Entry, login: Entry | None, catalogue: Catalogue | None, values: Mapping[str, Any]
+) -> None:
+    """Note what is wrong with the login; without one the hub would not start."""
+    if login:
+        read_login(login, catalogue.groups if catalogue else None)
+        if not _find(values, "hub.existingSecret"):
+            top.add(
+                "login",
+                "lacks its client's secret: name the Secret that has it, values: {jupyterhub:"
+                " {hub: {existingSecret: NAME}}} (docs/logins.md)",
+            )
+    elif not any(_find(values, key) for key in _OTHER_LOGINS):
+        top.add("login", "is missing: say where people sign in (docs/logins.md)")
+
+
+def _find(values: Mapping[str, Any], key: str) -> object:
+    """The value of a dotted key, if there is one."""
+    found: Any = values
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _load_catalogue(top: Entry, path: Path) -> Catalogue | None:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jupyterhub.utils import maybe_future
-from tornado.web import HTTPError
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, default
 
@@ -23,16 +22,9 @@ from hub_config.platform.people import Person, build_person
 from hub_config.platform.quantities import format_size
 from hub_config.platform.sentences import describe_usual
 from hub_config.sessions import KEY, Courier, SessionBook
+from hub_config.shown import ShownError
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason
-
-
-class ShownError(HTTPError):
-    """An answer of the hub whose sentence it shows, on its pages too."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(status, sentence)
-        self.jupyterhub_message = sentence
 
 
 class ChoosingSpawner(HasTraits):

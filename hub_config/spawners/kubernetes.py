@@ -25,7 +25,8 @@ from hub_config.platform.pod_starts import explain_pod, has_ended
 from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting
 from hub_config.profiles import build_profile, build_user_options
-from hub_config.spawners.choosing import ChoosingSpawner, ShownError
+from hub_config.shown import ShownError
+from hub_config.spawners.choosing import ChoosingSpawner
 from hub_config.spawners.cluster import run_briefly
 from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.session import SessionState

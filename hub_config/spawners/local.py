@@ -30,7 +30,8 @@ from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting
 from hub_config.platform.workspace import Kind, build_session_variables, build_workspace
 from hub_config.settings import LOOPBACK
-from hub_config.spawners.choosing import ChoosingSpawner, ShownError
+from hub_config.shown import ShownError
+from hub_config.spawners.choosing import ChoosingSpawner
 from hub_config.spawners.logs import bound_log
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason

@@ -1,4 +1,4 @@
-"""What is built here: the tools, the proxy, the Lab extension and the wheels.
+"""What is built here: the tools, packages of Node, the Lab extension and the wheels.
 
 Place in the path: `environment` arranges these with the Python environments into one set-up.
 Standard library only. Imported by `environment`.
@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from images._tool.stamps import hash_inputs, hash_tree, read_stamp, write_stamp
@@ -37,7 +37,7 @@ WHEEL_SOURCES = (
 LAB_BUILT = {"lab": "labextension", "page": "service/web/built"}
 #: A checkout's build is small; several checkouts use the cache in turn.
 KEPT_LABS = 8
-PROXY_FILES = ("package.json", "yarn.lock", ".yarnrc.yml")
+NODE_FILES = ("package.json", "yarn.lock", ".yarnrc.yml")
 
 
 def build_python_mark() -> str:
@@ -54,12 +54,15 @@ class Builds:
         lock = places.root / "requirements-build.txt"
         self._tools_key = hash_inputs(build_python_mark(), lock)
         self.tools = places.cache / f"tools-{self._tools_key[:12]}"
-        proxy = places.root / "hub_config" / "embedded" / "proxy"
-        self._proxy_files = [proxy / name for name in PROXY_FILES]
-        self._proxy_key = hash_inputs(*self._proxy_files)
         # A build of the Lab extension empties a folder that wheels of its package are made from.
         self._extension_busy = threading.Lock()
-        self.proxy = places.cache / f"proxy-{self._proxy_key[:12]}"
+        proxy = places.root / "hub_config" / "embedded" / "proxy"
+        self._proxy_files = [proxy / name for name in NODE_FILES]
+        self.proxy = places.cache / f"proxy-{hash_inputs(*self._proxy_files)[:12]}"
+        # Beside its packages, where Node looks for them.
+        provider = places.root / "tests" / "hub" / "provider"
+        self._provider_files = [provider / name for name in (*NODE_FILES, "provider.mjs")]
+        self.provider = places.cache / f"provider-{hash_inputs(*self._provider_files)[:12]}"
 
     @property
     def node(self) -> Path:
@@ -117,22 +120,28 @@ class Builds:
 
     def make_proxy_step(self) -> Step:
         """Have configurable-http-proxy, in the cache."""
+        return self._make_node_step("proxy", self._proxy_files, self.proxy)
+
+    def make_provider_step(self) -> Step:
+        """Have the OpenID Connect provider of the tests, in the cache."""
+        return self._make_node_step("provider", self._provider_files, self.provider)
+
+    def _make_node_step(self, name: str, sources: Sequence[Path], target: Path) -> Step:
+        """Have what a lock of yarn names, beside the files that come with it."""
+        key = hash_inputs(*sources)
 
         def make() -> None:
             self._places.cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._places.cache, prefix="proxy-new-") as fresh:
-                for source in self._proxy_files:
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{name}-new-") as fresh:
+                for source in sources:
                     shutil.copy(source, fresh)
                 self._run_jlpm(Path(fresh), "install", "--immutable")
-                if self.proxy.exists():
-                    shutil.rmtree(self.proxy)
-                shutil.copytree(fresh, self.proxy, symlinks=True)
-            write_stamp(self.proxy / ".stamp", self._proxy_key)
+                if target.exists():
+                    shutil.rmtree(target)
+                shutil.copytree(fresh, target, symlinks=True)
+            write_stamp(target / ".stamp", key)
 
-        def is_done() -> bool:
-            return read_stamp(self.proxy / ".stamp") == self._proxy_key
-
-        return Step("proxy", ("tools",), is_done, make)
+        return Step(name, ("tools",), lambda: read_stamp(target / ".stamp") == key, make)
 
     def make_lab_step(self) -> Step:
         """Have the Lab extension and the page's script built into the package that carries them."""

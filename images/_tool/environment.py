@@ -152,6 +152,7 @@ def build_steps(places: Places) -> list[Step]:
         builds.make_uv_step(),
         builds.make_tools_step(),
         builds.make_proxy_step(),
+        builds.make_provider_step(),
         builds.make_lab_step(),
         builds.make_wheel_step(),
     ]
@@ -187,7 +188,7 @@ def choose_steps(wanted: Sequence[str], steps: Sequence[Step]) -> list[str]:
     chosen: list[str] = []
     for word in wanted:
         if word == "setup":
-            chosen += [".venv", "hub6", f"image {IMAGE_OF_TESTS}"]
+            chosen += [".venv", "hub6", "provider", f"image {IMAGE_OF_TESTS}"]
         elif word == "lab":
             chosen.append("Lab extension")
         elif word in ("platform", "hub6", "tools"):

@@ -23,7 +23,7 @@ from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.pods import HOMES_CLAIM
 from hub_config.sessions import Courier, SessionBook
 from hub_config.settings import Cluster
-from hub_config.spawners.choosing import ShownError
+from hub_config.shown import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
 from tests.bed.bed import Bed
 from tests.bed.claims import CLAIM

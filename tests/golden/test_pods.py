@@ -30,7 +30,7 @@ from hub_config.platform.people import Person
 from hub_config.platform.workspace import Kind, build_workspace
 from hub_config.profiles import build_profile, build_user_options, profile_slug
 from hub_config.settings import Cluster
-from hub_config.spawners.choosing import ShownError
+from hub_config.shown import ShownError
 from hub_config.spawners.kubernetes import KubernetesSpawner
 from hub_config.values import VALUES, parse_values
 from offline_jobs.contract.names import object_name

@@ -9,7 +9,10 @@ import pytest
 
 from tests.platform.checkout import ROOT
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/bed.md")
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/bed.md",
+    "docs/deploy.md",
+    "docs/logins.md",
+)
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 

@@ -19,7 +19,7 @@ from hub_config.departures import depart
 from hub_config.jobs_service import JobsService, ServiceAway
 from hub_config.platform.choices import Choice
 from hub_config.sessions import KEY, Courier, SessionBook
-from hub_config.spawners.choosing import ShownError
+from hub_config.shown import ShownError
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason
 

@@ -34,8 +34,10 @@ SCHEMA = ROOT.parent / "shared" / "data" / "z2jh-4.4.0.values.schema.json"
 SECRETS = {
     "hub.config.ConfigurableHTTPProxy.auth_token": "proxy",
     "hub.config.JupyterHub.cookie_secret": "ab" * 32,
+    "hub.config.CryptKeeper.keys": "cd" * 32,
     "hub.services.offline-jobs.apiToken": "jobs",
 }
+AUTHENTICATOR = "hub.config.JupyterHub.authenticator_class"
 
 
 @pytest.fixture
@@ -50,7 +52,14 @@ def shipped() -> dict[str, Any]:
 @pytest.fixture
 def values(shipped: dict[str, Any]) -> dict[str, Any]:
     """What the chart mounts where an administrator has said who may sign in."""
-    put(shipped, "hub.config.JupyterHub.authenticator_class", "github")
+    put(shipped, "hub.config.JupyterHub.public_url", "https://hub.example.org")
+    put(shipped, "hub.config.OAuthenticator.client_secret", "secret")
+    shipped["custom"]["login"] = {
+        "provider": "github",
+        "client_id": "notebook-hpc",
+        "groups": {"spatial-lab": ["Lab:Spatial"]},
+        "administrators": ["lab:platform"],
+    }
     return shipped
 
 
@@ -150,6 +159,7 @@ def test_everything_that_is_wrong_is_named_at_once(values: dict[str, Any]) -> No
     del values["hub"]["services"]["offline-jobs"]["url"]
     values["singleuser"]["startTimeout"] = "long"
     values["custom"]["login"] = "nobody"
+    put(values, AUTHENTICATOR, "github")
     values["custom"]["catalogue"]["groups"] = []
     values["cull"] = True
 
@@ -159,7 +169,8 @@ def test_everything_that_is_wrong_is_named_at_once(values: dict[str, Any]) -> No
     for mistake in (
         "hub.services.offline-jobs.url is missing; it is http://offline-jobs:8080 as a rule.",
         "singleuser.startTimeout must be a whole number, not 'long'.",
-        "custom.login must be demonstration or absent, not 'nobody'.",
+        "custom.login must be keys with values, demonstration or absent, not 'nobody'.",
+        "hub.config.JupyterHub.authenticator_class puts nobody into a group",
         "cull must be a mapping.",
         "custom.catalogue: groups: ",
         "hub.config.ConfigurableHTTPProxy.auth_token is missing in the chart's Secret.",
@@ -396,10 +407,9 @@ def test_the_culler_takes_the_chart_s_options(values: dict[str, Any]) -> None:
 def test_as_shipped_nobody_has_been_let_in(shipped: dict[str, Any]) -> None:
     (mistake,) = find_mistakes(shipped)
 
-    assert mistake.startswith("hub.config.JupyterHub.authenticator_class is missing: set it to")
-    assert "github" in mistake
-    assert "hub.config.GitHubOAuthenticator" in mistake
-    assert "custom.login to demonstration" in mistake
+    assert mistake.startswith("custom.login is missing: say in custom.login where people sign in")
+    assert "docs/logins.md" in mistake
+    assert "for a trial on this machine: demonstration" in mistake
 
 
 @pytest.mark.parametrize(
@@ -422,7 +432,7 @@ def test_a_login_that_asks_for_no_proof_is_refused(
     (mistake,) = find_mistakes(shipped)
 
     assert mistake.startswith(
-        f"hub.config.JupyterHub.authenticator_class {authenticator} {effect}: set it to"
+        f"hub.config.JupyterHub.authenticator_class {authenticator} {effect}: say in custom.login"
     )
 
 
@@ -432,9 +442,13 @@ def test_a_login_that_asks_for_no_proof_is_refused(
 def test_any_other_login_is_the_administrator_s_choice(
     shipped: dict[str, Any], authenticator: str
 ) -> None:
-    put(shipped, "hub.config.JupyterHub.authenticator_class", authenticator)
+    put(shipped, AUTHENTICATOR, authenticator)
+    put(shipped, "hub.config.GitHubOAuthenticator.manage_groups", True)
 
-    assert parse(shipped).demonstration_host is None
+    settings = parse(shipped)
+
+    assert settings.demonstration_host is None
+    assert settings.login is None
 
 
 def test_they_are_read_where_the_chart_mounts_them(
@@ -520,9 +534,11 @@ def test_the_demonstration_login_is_refused_elsewhere(
 
 
 def test_there_is_one_login(values: dict[str, Any]) -> None:
+    put(values, AUTHENTICATOR, "github")
+    assert find_mistakes(values) == [f"{AUTHENTICATOR} is not used with custom.login; keep one."]
+
     values["custom"]["login"] = "demonstration"
     put(values, "hub.config.JupyterHub.public_url", "http://127.0.0.1:8000")
-
     assert find_mistakes(values) == [
         "hub.config.JupyterHub.authenticator_class is not used with custom.login: demonstration;"
         " keep one of them."
@@ -579,13 +595,13 @@ def test_a_secret_of_the_administrators_goes_over_the_charts(
     tmp_path: Path, values: dict[str, Any]
 ) -> None:
     """What is secret in a login is there, and not in a file of values."""
-    put(values, "hub.config.GitHubOAuthenticator.client_id", "public")
+    del values["hub"]["config"]["OAuthenticator"]
     mount, own = tmp_path / "secret", tmp_path / "existing-secret"
     namespace = tmp_path / "namespace"
     namespace.write_text("jupyterhub")
     for folder, whole in (
         (mount, values),
-        (own, {"hub": {"config": {"GitHubOAuthenticator": {"client_secret": "s"}}}}),
+        (own, {"hub": {"config": {"OAuthenticator": {"client_secret": "s"}}}}),
     ):
         folder.mkdir()
         (folder / "values.yaml").write_text(yaml.safe_dump(whole))
@@ -597,9 +613,9 @@ def test_a_secret_of_the_administrators_goes_over_the_charts(
 
     assert settings.proxy_token == "another"
     assert settings.jobs_token == SECRETS["hub.services.offline-jobs.apiToken"]
-    assert read_values(mount)["hub"]["config"]["GitHubOAuthenticator"] == {
-        "client_id": "public",
-        "client_secret": "s",
+    assert read_values(mount)["hub"]["config"] == {
+        "JupyterHub": {"public_url": "https://hub.example.org"},
+        "OAuthenticator": {"client_secret": "s"},
     }
 
 

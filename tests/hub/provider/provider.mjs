@@ -1,0 +1,61 @@
+// A certified OpenID Connect provider for the tests of logins: `node provider.mjs ORDER`.
+//
+// ORDER is JSON: `accounts` names a file, `client` is the hub as it is registered here. The file
+// is read anew for each request, so that a test changes who is in which group while this runs:
+// `{"accounts": {LOGIN: CLAIMS}, "away": null | 503 | "cut", "keepsRefreshTokens": true}`.
+// The only line that it prints is its issuer.
+
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const order = JSON.parse(process.argv[2]);
+const read = () => JSON.parse(readFileSync(order.accounts, 'utf8'));
+
+const configuration = {
+  clients: [{ grant_types: ['authorization_code', 'refresh_token'], ...order.client }],
+  claims: {
+    openid: ['sub'],
+    profile: ['name', 'preferred_username'],
+    email: ['email', 'email_verified'],
+    groups: ['groups'],
+  },
+  scopes: ['openid', 'offline_access', 'groups'],
+  cookies: { keys: ['of the tests'] },
+  features: { rpInitiatedLogout: { enabled: true } },
+  pkce: { required: () => true },
+  // As Keycloak and Cognito do; the default asks for consent each time.
+  issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token'),
+  // The strictest: a refresh token is good for one use, and a second one ends the login.
+  rotateRefreshToken: true,
+  clockTolerance: 0,
+  ttl: { AccessToken: 1, IdToken: 1, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
+  findAccount: (ctx, id) => {
+    const claims = read().accounts[id];
+    return claims && { accountId: id, claims: () => ({ sub: id, ...claims }) };
+  },
+  // Nobody has to consent.
+  loadExistingGrant: async (ctx) => {
+    const { client, session, provider } = ctx.oidc;
+    const known = session.grantIdFor(client.clientId);
+    const found = known && await provider.Grant.find(known);
+    if (found) return found;
+    const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+    grant.addOIDCScope('openid profile email groups offline_access');
+    await grant.save();
+    return grant;
+  },
+};
+
+const server = createServer();
+server.listen(0, '127.0.0.1', () => {
+  const issuer = `http://127.0.0.1:${server.address().port}`;
+  const answer = new Provider(issuer, configuration).callback();
+  server.on('request', (request, response) => {
+    const { away } = read();
+    if (away === 'cut') request.socket.destroy();
+    else if (away) response.writeHead(away).end('<html>maintenance</html>');
+    else answer(request, response);
+  });
+  process.stdout.write(`${issuer}\n`);
+});
