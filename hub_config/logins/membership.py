@@ -61,8 +61,12 @@ class GroupLogin(OAuthenticator):  # type: ignore[misc]  # OAuthenticator has no
             LoginNeeded: the provider refused the code.
             ProviderAway: it did not answer.
         """
-        with asking(self.login.title):
-            model: AuthModel = await super().authenticate(handler, data, **words)
+        try:
+            with asking(self.login.title):
+                model: AuthModel = await super().authenticate(handler, data, **words)
+        except ProviderAway as away:
+            self.log.error("Nobody can sign in: %s", away.__cause__ or "there was no token")
+            raise
         self.check_sign_in(handler, model)
         await self._require_own_name(handler, model)
         if not self._may_in(model):

@@ -167,8 +167,9 @@ class OpenIDLogin(GroupLogin):
             Denied: there is no name, or an address that nobody verified.
         """
         name = super().user_info_to_username(user_info)
+        verified = user_info.get("email_verified")
         # Cognito's userinfo has a text for it.
-        if self.username_claim == "email" and user_info.get("email_verified") not in (True, "true"):
+        if self.username_claim == "email" and verified is not True and verified != "true":
             raise Denied(
                 f"{self.login.title} has not verified that {name} is your address. Confirm it"
                 " there, then sign in again."

@@ -179,11 +179,12 @@ class Browser:
         """Wait until the hub has somebody in these groups and no others."""
         wait_until(lambda: sorted(self.get_user()["groups"]) == sorted(groups), f"{groups}", 20)
 
-    def post(self, path: str, **words: Any) -> httpx.Response:
+    def send(self, method: str, path: str, **words: Any) -> httpx.Response:
         """Send something to the hub as its own pages do."""
+        self.client.get("/hub/home")
         token = self.client.cookies.get("_xsrf", path="/hub/") or ""
         headers = {"X-XSRFToken": token, "Referer": f"{self.hub.url}/hub/home"}
-        return self.client.request("POST", path, headers=headers, **words)
+        return self.client.request(method, path, headers=headers, **words)
 
 
 @contextmanager

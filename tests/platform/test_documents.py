@@ -9,7 +9,11 @@ import pytest
 
 from tests.platform.checkout import ROOT
 
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/bed.md",
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "docs/bed.md",
     "docs/deploy.md",
     "docs/logins.md",
 )

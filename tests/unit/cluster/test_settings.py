@@ -86,6 +86,7 @@ def test_what_is_written_is_read(
     assert settings.ingress == Ingress("alb", written["ingress"]["certificate"])
     assert settings.values["jupyterhub"] == written["values"]["jupyterhub"]
     assert settings.values["volcano"] == {}
+    assert settings.login == written["login"]
 
 
 def test_folders_that_no_group_has_need_no_volume(
@@ -96,6 +97,22 @@ def test_folders_that_no_group_has_need_no_volume(
     del written["storage"]["volumes"]["shared"]
 
     assert list(load(tmp_path, written, pushed).volumes) == ["homes"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"custom": {"login": "demonstration"}},
+        {"hub": {"config": {"JupyterHub": {"authenticator_class": "ours"}}}},
+    ],
+)
+def test_a_login_may_be_among_the_hub_s_own_values(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any], values: dict[str, Any]
+) -> None:
+    del written["login"]
+    written["values"]["jupyterhub"] = values
+
+    assert load(tmp_path, written, pushed).login == {}
 
 
 def test_a_demonstration_has_no_ingress(
@@ -203,6 +220,15 @@ def test_hosts_of_their_own_can_be_done_without(
         ),
         (lambda s, c: s["values"].update(karpenter={}), "values.karpenter", "unknown key"),
         (lambda s, c: s.update(charts={"offline-jobs": "x"}), "charts.offline-jobs", "unknown key"),
+        (lambda s, c: s.pop("login"), "login", "say where people sign in"),
+        (lambda s, c: s["login"].pop("client_id"), "login.client_id", "is missing"),
+        (
+            lambda s, c: s["login"]["groups"].update(students=["x"]),
+            "login.groups.students",
+            "unknown key; allowed: spatial-lab, gpu-users, teaching",
+        ),
+        (lambda s, c: s.update(login="github"), "login", "must be keys with values"),
+        (lambda s, c: s["values"].pop("jupyterhub"), "login", "existingSecret"),
         (lambda s, c: c.update(registry=""), "catalogue", "public registry"),
         (lambda s, c: c["images"][1].update(digest=""), "catalogue", "no digest: stomics"),
         (

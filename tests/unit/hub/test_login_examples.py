@@ -1,4 +1,4 @@
-"""The examples of `docs/logins.md` and of `cluster/settings.yaml`, as settings and as a hub's values."""
+"""The examples of `docs/logins.md` and `cluster/settings.yaml`, as settings and as values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 from cluster.driver.charts import build_hub_values
 from cluster.driver.settings import load_settings
 from hub_config.logins.providers import build_traits, choose_class
-from hub_config.platform.choices import Machine, offer
+from hub_config.platform.choices import offer
 from hub_config.platform.login import PROVIDERS
 from hub_config.platform.people import build_person
 from hub_config.values import parse_values
@@ -74,7 +74,7 @@ def test_an_example_puts_people_into_groups_that_may_start_something(
         for name in names:
             groups = login.find_groups([name])
             assert slug in groups
-            machine = Machine.unlimited() if hasattr(Machine, "unlimited") else None
-            assert offer(settings.catalogue, build_person("ada", groups), machine).groups
+
+            assert offer(settings.catalogue, build_person("ada", groups), None).pairs
     assert login.is_administrator(login.administrators)
     assert login.find_groups(["Spatial", "spatial-lab", ""]) == frozenset()

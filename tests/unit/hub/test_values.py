@@ -19,6 +19,7 @@ from cluster.driver.charts import build_hub_values
 from hub_config.access import build_services
 from hub_config.apply import apply
 from hub_config.logins.demonstration import DemonstrationAuthenticator
+from hub_config.logins.github import GitHubLogin
 from hub_config.platform.errors import ConfigurationError
 from hub_config.settings import Cluster, Settings
 from hub_config.spawners.kubernetes import KubernetesSpawner
@@ -449,6 +450,92 @@ def test_any_other_login_is_the_administrator_s_choice(
 
     assert settings.demonstration_host is None
     assert settings.login is None
+
+
+def test_a_login_becomes_an_authenticator(values: dict[str, Any]) -> None:
+    c = Config()
+    # What the chart's own configuration makes of the Secret.
+    c.OAuthenticator.client_secret = "secret"
+    apply(c, parse(values))
+
+    made = c.JupyterHub.authenticator_class(config=c)
+
+    assert isinstance(made, GitHubLogin)
+    assert made.login.groups == {"spatial-lab": ("lab:spatial",)}
+    assert made.oauth_callback_url == "https://hub.example.org/hub/oauth_callback"
+    assert made.client_secret == "secret"
+    assert (made.manage_groups, made.enable_auth_state, made.refresh_pre_spawn) == (True,) * 3
+    assert not made.allow_all
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("custom.login.client_id", None, "custom.login.client_id is missing"),
+        ("custom.login.groups", {"students": ["a:b"]}, "custom.login.groups.students unknown key"),
+        ("hub.config.OAuthenticator.client_secret", "", "the Secret that hub.existingSecret names"),
+        ("hub.config.JupyterHub.public_url", "", "must be where browsers find the hub"),
+        ("hub.config.Authenticator.allow_all", True, "is not used: the platform sets it"),
+        ("hub.config.OAuthenticator.allowed_users", ["eve"], "is not used"),
+        ("hub.config.GitHubOAuthenticator.scope", ["repo"], "is not used"),
+        ("hub.config.GitHubLogin.auth_refresh_age", 0, "is not used: the platform sets it"),
+    ],
+)
+def test_a_login_that_cannot_work_is_refused_by_its_key(
+    values: dict[str, Any], key: str, value: object, words: str
+) -> None:
+    put(values, key, value)
+
+    (mistake,) = find_mistakes(values)
+
+    assert words in mistake
+
+
+def test_a_login_needs_what_encrypts_its_tokens(values: dict[str, Any]) -> None:
+    without = {key: text for key, text in SECRETS.items() if "CryptKeeper" not in key}
+
+    with pytest.raises(ConfigurationError, match=r"hub\.config\.CryptKeeper\.keys is missing"):
+        parse_values(values, secrets=without, namespace="jupyterhub")
+
+
+def test_google_needs_the_key_of_its_service_account(values: dict[str, Any]) -> None:
+    values["custom"]["login"] = {
+        "provider": "google",
+        "client_id": "notebook-hpc",
+        "domain": "lab.example.org",
+        "directory_administrator": "hub@lab.example.org",
+        "groups": {"spatial-lab": ["spatial@lab.example.org"]},
+    }
+
+    (mistake,) = find_mistakes(values)
+    assert "needs the service account's key, as google-service-account.json" in mistake
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({}, "puts nobody into a group"),
+        ({"GitHubOAuthenticator": {"manage_groups": False}}, "puts nobody into a group"),
+        ({"Authenticator": {"manage_groups": True, "allow_all": True}}, "lets in people whoever"),
+        (
+            {"OAuthenticator": {"manage_groups": True, "allow_existing_users": True}},
+            "lets in people whoever they are",
+        ),
+        ({"Authenticator": {"manage_groups": True}}, ""),
+        ({"JupyterHub": {"load_groups": {"teaching": {"users": ["ada"]}}}}, ""),
+    ],
+)
+def test_another_login_puts_people_into_groups_or_is_refused(
+    shipped: dict[str, Any], config: dict[str, Any], words: str
+) -> None:
+    shipped["hub"]["config"] = config
+    put(shipped, AUTHENTICATOR, "github")
+
+    if words:
+        (mistake,) = find_mistakes(shipped)
+        assert words in mistake
+    else:
+        parse(shipped)
 
 
 def test_they_are_read_where_the_chart_mounts_them(
