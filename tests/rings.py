@@ -45,7 +45,7 @@ BUDGETS = {
     "runner": 990,
     "server_extension": 120,
     "service": 1350,
-    "hub": 360,
+    "hub": 420,
     "images": 310,
     "control_plane": 370,
     "node": 1500,

@@ -192,6 +192,8 @@ class GroupLogin(OAuthenticator):  # type: ignore[misc]  # OAuthenticator has no
             model = await self.renew(auth_state)
             if not self._may_in(model):
                 raise Denied("They are in no group any more that may sign in.")
+            if not self.check_blocked_users(model["name"], model):
+                raise Denied("They are among blocked_users.")
         except ProviderAway as away:
             self.log.warning("%s stays as it was: %s", user.name, away.__cause__ or away)
             return True

@@ -48,10 +48,20 @@ def build_traits(login: Login, callback_url: str) -> dict[str, Any]:
         "allow_all": False,
         "allow_existing_users": False,
         "allowed_users": set(),
+        # Other ways to say the same, which are set so that nobody else's word waits for an effect.
+        "allowed_groups": set(),
+        "admin_groups": set(),
+        "allowed_scopes": [],
+        "auth_state_groups_key": "",
+        "refresh_user_hook": None,
     }
     if login.provider == GITHUB:
         # Organizations and teams that are not public.
-        traits |= {"scope": ["read:org"], "populate_teams_in_auth_state": True}
+        traits |= {
+            "scope": ["read:org"],
+            "populate_teams_in_auth_state": True,
+            "allowed_organizations": set(),
+        }
     elif login.provider == GOOGLE:
         traits |= {
             "username_claim": "email",
@@ -62,7 +72,12 @@ def build_traits(login: Login, callback_url: str) -> dict[str, Any]:
             "gsuite_administrator": {login.domain: login.directory_administrator.split("@")[0]},
             # Google gives a refresh token to whoever asks for access while nobody is there.
             "extra_authorize_params": {"access_type": "offline", "hd": login.domain},
+            "allowed_google_groups": {},
+            "admin_google_groups": {},
         }
     else:
         traits["username_claim"] = login.username
+        # The provider tells these itself.
+        traits |= {"authorize_url": "", "token_url": "", "userdata_url": "", "scope": []}
+        traits["userdata_from_id_token"] = False
     return traits

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from images._tool.stamps import hash_inputs, hash_tree, read_stamp, write_stamp
@@ -62,7 +62,11 @@ class Builds:
         # Beside its packages, where Node looks for them.
         provider = places.root / "tests" / "hub" / "provider"
         self._provider_files = [provider / name for name in (*NODE_FILES, "provider.mjs")]
-        self.provider = places.cache / f"provider-{hash_inputs(*self._provider_files)[:12]}"
+
+    @property
+    def provider(self) -> Path:
+        """The folder with the tests' OpenID Connect provider, which not every checkout has."""
+        return self._places.cache / f"provider-{hash_inputs(*self._provider_files)[:12]}"
 
     @property
     def node(self) -> Path:
@@ -120,17 +124,19 @@ class Builds:
 
     def make_proxy_step(self) -> Step:
         """Have configurable-http-proxy, in the cache."""
-        return self._make_node_step("proxy", self._proxy_files, self.proxy)
+        return self._make_node_step("proxy", self._proxy_files, lambda: self.proxy)
 
     def make_provider_step(self) -> Step:
         """Have the OpenID Connect provider of the tests, in the cache."""
-        return self._make_node_step("provider", self._provider_files, self.provider)
+        return self._make_node_step("provider", self._provider_files, lambda: self.provider)
 
-    def _make_node_step(self, name: str, sources: Sequence[Path], target: Path) -> Step:
+    def _make_node_step(
+        self, name: str, sources: Sequence[Path], find_target: Callable[[], Path]
+    ) -> Step:
         """Have what a lock of yarn names, beside the files that come with it."""
-        key = hash_inputs(*sources)
 
         def make() -> None:
+            target = find_target()
             self._places.cache.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{name}-new-") as fresh:
                 for source in sources:
@@ -139,9 +145,12 @@ class Builds:
                 if target.exists():
                     shutil.rmtree(target)
                 shutil.copytree(fresh, target, symlinks=True)
-            write_stamp(target / ".stamp", key)
+            write_stamp(target / ".stamp", hash_inputs(*sources))
 
-        return Step(name, ("tools",), lambda: read_stamp(target / ".stamp") == key, make)
+        def is_done() -> bool:
+            return read_stamp(find_target() / ".stamp") == hash_inputs(*sources)
+
+        return Step(name, ("tools",), is_done, make)
 
     def make_lab_step(self) -> Step:
         """Have the Lab extension and the page's script built into the package that carries them."""

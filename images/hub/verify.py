@@ -11,8 +11,18 @@ import sys
 
 from images._inside.checks import COMMON, Wrong, check_absent, import_all, run, run_checks
 
-LIBRARIES = ("jupyterhub.app", "kubespawner", "oauthenticator.generic", "jupyterhub_idle_culler")
-OURS = ("hub_config.apply", "hub_config.platform.catalogue_file", "offline_jobs.contract.session")
+LIBRARIES = (
+    "jupyterhub.app",
+    "kubespawner",
+    "google.oauth2.service_account",
+    "jupyterhub_idle_culler",
+)
+OURS = (
+    "hub_config.apply",
+    "hub_config.logins.providers",
+    "hub_config.platform.catalogue_file",
+    "offline_jobs.contract.session",
+)
 CURL = "tornado.curl_httpclient"
 CONFIGURATION = "/usr/local/etc/jupyterhub/jupyterhub_config.d/notebook_hpc.py"
 NOT_OURS = ("jupyterlab", "jupyter_server", "notebook", "ipykernel", "papermill")

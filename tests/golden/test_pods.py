@@ -210,6 +210,7 @@ def test_what_the_chart_has_set_before_changes_no_pod(
 ) -> None:
     values = read_hub_values(tmp_path, "http://127.0.0.1:8000")
     (tmp_path / VALUES).write_text(yaml.safe_dump(values))
+    (tmp_path / "hub.config.CryptKeeper.keys").write_text("ab" * 32)
     monkeypatch.setattr("hub_config.values.MOUNT", tmp_path)
     settings = parse_values(
         values, secrets=dict.fromkeys(RANDOM_KEYS, "ab" * 32), namespace="jupyterhub"

@@ -26,6 +26,7 @@ folder = pathlib.Path({folder!r})
 values = yaml.safe_load((folder / "values.yaml").read_text())
 for section, traits in values["hub"]["config"].items():
     c[section].update(traits)
+c.CryptKeeper.keys = [(folder / "hub.config.CryptKeeper.keys").read_text()]
 c.JupyterHub.bind_url = {url!r}
 c.JupyterHub.hub_bind_url = {own!r}
 c.ConfigurableHTTPProxy.api_url = {api!r}
@@ -43,20 +44,21 @@ def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     values = yaml.safe_load((ROOT / "helm-values" / "jupyterhub.yaml").read_text())
     values |= yaml.safe_load((ROOT / "helm-values" / "catalogue.yaml").read_text())
     values["hub"]["config"] = {
-        "JupyterHub": {"authenticator_class": "github"},
+        "JupyterHub": {"public_url": url},
         "ConfigurableHTTPProxy": {"command": [str(find_proxy())]},
-        "GitHubOAuthenticator": {
-            "client_id": "notebook-hpc",
-            "client_secret": "secret",
-            "oauth_callback_url": f"{url}/hub/oauth_callback",
-            "allow_all": True,
-        },
+        "OAuthenticator": {"client_secret": "secret"},
+    }
+    values["custom"]["login"] = {
+        "provider": "github",
+        "client_id": "notebook-hpc",
+        "groups": {"spatial-lab": ["lab:spatial"]},
     }
     (folder / "values.yaml").write_text(yaml.safe_dump(values))
     (folder / "namespace").write_text("jupyterhub")
     for key in (
         "hub.config.ConfigurableHTTPProxy.auth_token",
         "hub.config.JupyterHub.cookie_secret",
+        "hub.config.CryptKeeper.keys",
         "hub.services.offline-jobs.apiToken",
     ):
         (folder / key).write_text("ab" * 32)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from hub_config.logins.membership import ACCOUNT
 from tests.hub.oidc import CLIENT_ID, Browser, Hub, run_hub
 from tests.site import wait_until
 
@@ -189,8 +190,11 @@ def test_a_refresh_token_that_is_refused_means_sign_in_again(hub: Hub, root: Bro
 
     wait_until_signed_out(kim)
 
+    known = root.get_api("/hub/api/users/kim").json()
     # What the provider was not asked is not taken away: the sign-in that follows says.
-    assert root.get_api("/hub/api/users/kim").json()["groups"] == ["gpu-users"]
+    assert known["groups"] == ["gpu-users"]
+    # It is not asked with the same token again and again; whose the name is stays known.
+    assert list(known["auth_state"]) == [ACCOUNT]
     answer = kim.client.get("/hub/home")
     assert answer.status_code == 200
     assert "Sign in with 127.0.0.1" in answer.text

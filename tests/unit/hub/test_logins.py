@@ -9,17 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from hashlib import sha256
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs
 
 import jwt
 import pytest
+from oauthenticator.oauth2 import _serialize_state
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine
 from tornado.testing import bind_unused_port
+from tornado.web import RequestHandler
 
 from hub_config.logins.failures import Denied, LoginNeeded, ProviderAway
 from hub_config.logins.github import GitHubLogin
@@ -340,6 +344,86 @@ def test_a_provider_that_cannot_answer_is_away(answers: Answers, answer: object)
     """OAuthenticator takes any failure of a refresh token for a refusal, and signs out."""
     with pytest.raises(ProviderAway):
         look_again(answers, answer)
+
+
+def test_an_id_token_of_another_sign_in_is_refused() -> None:
+    """A nonce is the challenge of the verifier that only this browser's cookie has."""
+    made = make(OIDC)
+    verifier = "v" * 43
+    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
+    cookie = _serialize_state({"state_id": "s", "code_verifier": verifier})
+    handler = cast(RequestHandler, SimpleNamespace(get_state_cookie=lambda: cookie))
+
+    def check(**claims: object) -> None:
+        model = {"name": "ada", "auth_state": {made.user_auth_state_key: claims}}
+        made.check_sign_in(handler, model)
+
+    check(nonce=challenge)
+    for claims in ({"nonce": f"{challenge}="}, {"nonce": None}, {"nonce": "ä"}, {}):
+        with pytest.raises(LoginNeeded):
+            check(**claims)
+
+
+class KnownUser:
+    """A user as the hub has one: what is kept of the sign-in is saved and read again."""
+
+    name = "ada"
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    async def get_auth_state(self) -> dict[str, Any]:
+        """What was saved last."""
+        return self.state
+
+    async def save_auth_state(self, state: dict[str, Any]) -> None:
+        """Keep this from now on."""
+        self.state = state
+
+
+def test_a_refresh_token_is_used_once_even_before_the_hub_has_saved_the_next(
+    answers: Answers,
+) -> None:
+    """The hub saves what a look found only after others may have had their turn."""
+    used = []
+
+    def give(request: HTTPServerRequest) -> object:
+        used.append(request.body_arguments["refresh_token"][0].decode())
+        return {**NEW, "refresh_token": f"r{len(used)}"}
+
+    async def do(url: str) -> list[Any]:
+        made = discover(answers, url, userinfo_endpoint=f"{url}/me")
+        answers.by_path["/token"] = give
+        answers.by_path["/me"] = {"sub": "1", "preferred_username": "ada", "groups": ["spatial"]}
+        user = KnownUser({"token_response": NEW, "refresh_token": "r0", ACCOUNT: f"{url} 1"})
+        at_once = await asyncio.gather(*(made.refresh_user(user) for _ in range(3)))
+        return [*at_once, await made.refresh_user(user)]
+
+    first, second, third, last = run(answers, do)
+
+    assert used == ["r0", "r1"]
+    assert (first["groups"], last["groups"]) == (["lab"], ["lab"])
+    assert (second, third) == (True, True)
+
+
+def test_who_is_blocked_is_put_out_at_the_next_look(answers: Answers) -> None:
+    """JupyterHub itself asks at a sign-in only."""
+    kept: list[dict[str, Any]] = []
+
+    async def keep(model: dict[str, Any], user: KnownUser) -> None:
+        kept.append(model)
+
+    async def do(url: str) -> Any:
+        made = discover(answers, url, userinfo_endpoint=f"{url}/me")
+        made.blocked_users = {"ada"}
+        answers.by_path["/token"] = NEW
+        answers.by_path["/me"] = {"sub": "1", "preferred_username": "ada", "groups": ["spatial"]}
+        user = KnownUser({"token_response": NEW, "refresh_token": "r0", ACCOUNT: f"{url} 1"})
+        handler = cast(RequestHandler, SimpleNamespace(auth_to_user=keep))
+        return await made.refresh_user(user, handler)
+
+    assert run(answers, do) is False
+    assert [each["groups"] for each in kept] == [[]]
 
 
 # -- Cognito and Entra ID

@@ -284,7 +284,10 @@ def test_a_trait_that_the_platform_sets_is_refused(values: dict[str, Any], key: 
         ("JupyterHub.admin_access", False),
         ("KubeSpawner.k8s_api_request_timeout", 10),
         ("KubeSpawner.environment", {}),
-        ("GitHubOAuthenticator.allowed_organizations", ["a"]),
+        ("OAuthenticator.http_request_kwargs", {"proxy_host": "proxy.example.org"}),
+        ("GitHubOAuthenticator.github_url", "https://github.example.org"),
+        ("Authenticator.admin_users", ["ada"]),
+        ("Authenticator.blocked_users", ["eve"]),
     ],
 )
 def test_a_trait_that_has_an_effect_is_not(values: dict[str, Any], key: str, value: object) -> None:
@@ -478,6 +481,8 @@ def test_a_login_becomes_an_authenticator(values: dict[str, Any]) -> None:
         ("hub.config.Authenticator.allow_all", True, "is not used: the platform sets it"),
         ("hub.config.OAuthenticator.allowed_users", ["eve"], "is not used"),
         ("hub.config.GitHubOAuthenticator.scope", ["repo"], "is not used"),
+        ("hub.config.GitHubOAuthenticator.allowed_organizations", ["lab"], "is not used"),
+        ("hub.config.OAuthenticator.admin_groups", ["root"], "is not used"),
         ("hub.config.GitHubLogin.auth_refresh_age", 0, "is not used: the platform sets it"),
     ],
 )

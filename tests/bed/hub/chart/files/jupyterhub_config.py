@@ -16,6 +16,7 @@ values = ours.read_values(ours.MOUNT)
 
 c.ConfigurableHTTPProxy.api_url = ours.PROXY_API_URL
 c.ConfigurableHTTPProxy.should_start = False
+c.CryptKeeper.keys = (ours.MOUNT / "hub.config.CryptKeeper.keys").read_text().split(";")
 c.JupyterHub.hub_bind_url = "http://:8081"
 c.JupyterHub.hub_connect_url = ours.HUB_URL
 c.JupyterHub.cleanup_servers = False
