@@ -11,6 +11,7 @@ Drawn::
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from http import HTTPStatus
 
 from tornado.httpclient import HTTPClientError
@@ -23,10 +24,16 @@ _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Denied(ShownError):
-    """Somebody may not sign in."""
+    """Somebody may not sign in.
 
-    def __init__(self, sentence: str) -> None:
+    With ``sign_out_url`` the page has a way to another account: the provider still knows this one.
+    """
+
+    def __init__(self, sentence: str, sign_out_url: str = "") -> None:
         super().__init__(HTTPStatus.FORBIDDEN, sentence)
+        if sign_out_url:
+            link = f'<a href="{escape(sign_out_url)}">Sign out</a>'
+            self.jupyterhub_html_message = f"{escape(sentence)} {link}"
 
 
 class LoginNeeded(ShownError):
@@ -65,8 +72,7 @@ def asking(title: str) -> Iterator[None]:
     except ShownError:
         raise
     except HTTPClientError as error:
-        refused = HTTPStatus.BAD_REQUEST <= error.code < HTTPStatus.INTERNAL_SERVER_ERROR
-        if refused and error.code not in _LATER:
+        if is_refusal(error):
             raise LoginNeeded(title) from error
         raise ProviderAway(title) from error
     except HTTPError as error:
@@ -75,3 +81,16 @@ def asking(title: str) -> Iterator[None]:
         raise ProviderAway(title) from None
     except (OSError, json.JSONDecodeError) as error:
         raise ProviderAway(title) from error
+
+
+def is_refusal(error: HTTPClientError) -> bool:
+    """Whether a provider's answer is one to the question, and not "later" or its own trouble.
+
+    Source: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+    """
+    headers = error.response.headers if error.response else {}
+    # GitHub says 403 also to whoever has asked too often.
+    is_later = "Retry-After" in headers or headers.get("X-RateLimit-Remaining") == "0"
+    if is_later or error.code in _LATER:
+        return False
+    return HTTPStatus.BAD_REQUEST <= error.code < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -77,7 +77,8 @@ class GroupLogin(OAuthenticator):  # type: ignore[misc]  # OAuthenticator has no
             raise Denied(
                 f"You are signed in at {self.login.title} as {model['name']}, and none of your"
                 " groups there may use this hub. Ask your group's lead or an administrator of the"
-                " hub for access, or sign in with another account."
+                " hub for access, or sign out and come with another account.",
+                self.logout_url(handler.hub.base_url),  # type: ignore[attr-defined]
             )
         return model
 

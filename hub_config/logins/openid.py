@@ -195,8 +195,9 @@ class OpenIDLogin(GroupLogin):
         return {each for each in groups if isinstance(each, str)} if groups else set()
 
     def find_account(self, user_info: Mapping[str, Any]) -> str:
-        """The subject."""
-        return str(user_info["sub"])
+        """The subject, or at Entra, which has another one for each application, the object."""
+        subject = user_info["sub"]
+        return str(user_info.get("oid", subject) if self.login.provider == ENTRA else subject)
 
     def _find_groups(self, claims: Mapping[str, Any]) -> list[Any] | str | None:
         """The groups' claim, by its name or by a dotted path to it; ``None`` without one."""

@@ -81,6 +81,7 @@ class Answers:
 
     by_path: dict[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     def answer(self, request: HTTPServerRequest) -> None:
         """Answer a request; 404 to one that nobody expected."""
@@ -92,7 +93,7 @@ class Answers:
         if not isinstance(text, str):
             text = json.dumps(text)
         start = ResponseStartLine("HTTP/1.1", status, "It says")
-        headers = HTTPHeaders({"Content-Length": str(len(text.encode()))})
+        headers = HTTPHeaders({**self.headers, "Content-Length": str(len(text.encode()))})
         assert request.connection is not None
         request.connection.write_headers(start, headers, text.encode())
         request.connection.finish()
@@ -447,6 +448,8 @@ def test_at_entra_the_display_name_is_no_name() -> None:
     person = read(ENTRA, **claims)
 
     assert (person["name"], person["groups"]) == ("ada@example.org", ["lab"])
+    # A subject is another for each application that is registered.
+    assert person["auth_state"][ACCOUNT] == f"{ENTRA.issuer} {claims['oid']}"
 
 
 @pytest.mark.parametrize(
@@ -502,6 +505,24 @@ def test_a_team_of_another_organization_is_another_team(answers: Answers) -> Non
     person = read_github(answers, "evil:spatial", "evil:platform", organizations=("evil",))
 
     assert (person["groups"], person["admin"]) == ([], False)
+
+
+@pytest.mark.parametrize("header", [{"Retry-After": "60"}, {"X-RateLimit-Remaining": "0"}])
+def test_who_has_asked_github_too_often_asks_later(
+    answers: Answers, header: dict[str, str]
+) -> None:
+    """Else whoever is busy would be signed out: there is no refresh token."""
+
+    async def do(url: str) -> None:
+        answers.by_path["/user"] = 403
+        made = make(GITHUB, github_api=url, userdata_url=f"{url}/user")
+        await made.renew({"token_response": {"access_token": "a", "token_type": "bearer"}})
+
+    with pytest.raises(LoginNeeded):
+        run(answers, do)
+    answers.headers = header
+    with pytest.raises(ProviderAway):
+        run(answers, do)
 
 
 def test_a_team_of_github_s_are_the_administrators(answers: Answers) -> None:
