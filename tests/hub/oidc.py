@@ -22,6 +22,7 @@ import httpx
 import psutil
 import yaml
 
+from hub_config.embedded.state import prepare_state
 from hub_config.embedded.supervisor import find_proxy
 from images._tool.builds import Builds
 from images._tool.tools import find_places
@@ -219,6 +220,7 @@ def run_hub(folder: Path, login: Mapping[str, object]) -> Iterator[Hub]:
     url, own, api = (f"http://127.0.0.1:{find_free_port()}" for _ in range(3))
     with run_provider(folder, f"{url}/hub/oauth_callback") as provider:
         write_secrets(folder, url, {**login, "issuer": provider.issuer, "client_id": CLIENT_ID})
+        prepare_state(folder / "state")
         file = folder / "jupyterhub_config.py"
         text = CONFIGURATION.format(
             folder=str(folder),

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
 import pytest
 
 from hub_config.logins.membership import ACCOUNT
@@ -20,6 +21,8 @@ LOGIN = {
     "groups": {"spatial-lab": ["spatial", "imaging"], "gpu-users": ["gpu"], "teaching": ["course"]},
     "administrators": ["platform-team"],
 }
+#: An ID token of long ago.
+OVER = jwt.encode({"iss": "x", "sub": "x", "aud": CLIENT_ID, "exp": 1, "iat": 0}, "x" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +94,11 @@ def test_who_is_in_no_group_is_refused_with_words(hub: Hub) -> None:
         assert "/session/end" in str(browser.client.get("/hub/logout").url)
 
 
-def test_groups_that_change_at_the_provider_arrive(hub: Hub) -> None:
-    """Each look is by the refresh token, which rotates: access and ID tokens last a second."""
+def test_groups_that_change_at_the_provider_arrive(hub: Hub, root: Browser) -> None:
+    """Each look is by the refresh token, which rotates, so that the others may be over."""
     hub.provider.set_account("d1", preferred_username="dora", groups=["course"])
     dora = hub.sign_in("d1")
+    set_tokens(root, "dora", access_token="over", id_token=OVER)
 
     hub.provider.set_groups("d1", "gpu", "spatial")
     dora.wait_for_groups("gpu-users", "spatial-lab")
@@ -142,6 +146,35 @@ def test_who_is_in_no_group_any_more_is_put_out(hub: Hub, root: Browser) -> None
     answer = gus.client.get("/hub/oauth_login")
     assert answer.status_code == 403
     assert "none of your groups" in find_message(answer)
+
+
+def test_a_running_session_outlives_the_group_and_the_next_start_does_not(
+    hub: Hub, root: Browser
+) -> None:
+    hub.provider.set_account("u1", preferred_username="uma", groups=["gpu", "course"])
+    uma = hub.sign_in("u1")
+    chosen = {"group": "gpu-users", "image": "notebook", "class": "small"}
+    started = uma.send("POST", "/hub/api/users/uma/server", json=chosen)
+    assert started.status_code in (201, 202), started.text
+
+    def is_ready() -> bool:
+        servers = root.get_api("/hub/api/users/uma").json()["servers"]
+        return bool(servers and servers[""]["ready"])
+
+    wait_until(is_ready, "the session", 60)
+    hub.provider.set_groups("u1", "course")
+    uma.wait_for_groups("teaching")
+
+    assert "jupyter-config-data" in uma.client.get("/user/uma/lab").text
+    hub.provider.set_groups("u1")
+    wait_until_signed_out(uma)
+    assert is_ready()
+    # Stopping asks for nothing; starting again would.
+    stopped = root.send("DELETE", "/hub/api/users/uma/server")
+    assert stopped.status_code in (202, 204), stopped.text
+    wait_until(lambda: not root.get_api("/hub/api/users/uma").json()["servers"], "its end", 30)
+    again = root.send("POST", "/hub/api/users/uma/server", json=chosen)
+    assert again.status_code in (400, 403), again.text
 
 
 def test_who_is_refused_at_the_sign_in_keeps_no_groups_either(hub: Hub, root: Browser) -> None:
@@ -221,10 +254,10 @@ def set_auth_state(root: Browser, name: str, state: dict[str, Any]) -> None:
 def test_tokens_that_are_over_mean_sign_in_again_where_there_is_no_other(
     hub: Hub, root: Browser
 ) -> None:
-    """The access token lasts a second, and an ID token that is over is no error of the hub's."""
+    """An ID token that is over is no error of the hub's."""
     hub.provider.set_account("l1", preferred_username="leo", groups=["gpu"])
     leo = hub.sign_in("l1")
-    set_tokens(root, "leo", refresh_token=None)
+    set_tokens(root, "leo", refresh_token=None, access_token="over", id_token=OVER)
 
     wait_until_signed_out(leo)
 

@@ -29,7 +29,8 @@ const configuration = {
   // The strictest: a refresh token is good for one use, and a second one ends the login.
   rotateRefreshToken: true,
   clockTolerance: 0,
-  ttl: { AccessToken: 1, IdToken: 1, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
+  // Long enough for a busy machine to use a token that it has just got.
+  ttl: { AccessToken: 30, IdToken: 30, RefreshToken: 3600, Session: 3600, Grant: 3600, Interaction: 600 },
   findAccount: (ctx, id) => {
     const claims = read().accounts[id];
     return claims && { accountId: id, claims: () => ({ sub: id, ...claims }) };
