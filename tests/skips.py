@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bed import nodes, programs
+from tests.bed import nodes, pins, programs
 from tests.images import building
 from tests.rings import get_ring
 
@@ -74,6 +74,12 @@ def lacks_bed_programs() -> bool:
 
 
 @cache
+def lacks_bucket_server() -> bool:
+    """Tell whether the server that speaks S3 is not there, which is built as the bed's programs."""
+    return not _is_in_ci() and programs.find((pins.OBJECTS,)) is None
+
+
+@cache
 def lacks_real_nodes() -> bool:
     """Tell whether this machine can run no kubelet, as `nodes.why_not` says; not where CI runs."""
     return not _is_in_ci() and (lacks_bed_programs() or nodes.why_not() is not None)
@@ -100,6 +106,7 @@ def _is_in_ci() -> bool:
 
 EXPECTED = (
     ExpectedSkip("the bed's programs", lacks_bed_programs, "control_plane"),
+    ExpectedSkip("the object store's server", lacks_bucket_server, "service"),
     ExpectedSkip("real nodes", lacks_real_nodes, "node"),
     ExpectedSkip("a builder of images", lacks_image_builder, "images"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),

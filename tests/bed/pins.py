@@ -105,9 +105,13 @@ class Family:
 _GATE = 'package v1beta1\n\nconst QueueAllocationGateKey = GroupName + "/queue-allocation-gate"\n'
 
 APIS = Family("volcano-apis", "volcano.sh/apis")
+#: The object store that speaks S3; tests of the service have it without a bed.
+OBJECTS = Family("versitygw", "github.com/versity/versitygw")
+KUBERNETES_FAMILY = Family("kubernetes", KUBERNETES, stamps=_KUBERNETES_VERSION)
 FAMILIES = (
     Family("etcd", "go.etcd.io/etcd/server/v3"),
-    Family("kubernetes", KUBERNETES, stamps=_KUBERNETES_VERSION),
+    OBJECTS,
+    KUBERNETES_FAMILY,
     Family(
         "volcano",
         "volcano.sh/volcano",
@@ -205,7 +209,7 @@ def get_least_go(families: Sequence[Family] = FAMILIES) -> str:
 
 def build_flags(family: Family) -> list[str]:
     """Build the flags of `go build` for a family."""
-    kubernetes = read_go_mod(FAMILIES[1]).get_version(KUBERNETES)
+    kubernetes = read_go_mod(KUBERNETES_FAMILY).get_version(KUBERNETES)
     major, minor, _ = kubernetes.split(".")
     names = {
         "own": get_version(family),

@@ -75,9 +75,9 @@ def prepare(say: Say, *, nodes: bool) -> Programs:
     return Programs(Workshop(find_places(os.environ), say).prepare())
 
 
-def find() -> Programs | None:
-    """Find the programs if all are there; nothing is built."""
-    workshop = Workshop(find_places(os.environ), lambda line: None)
+def find(families: Sequence[pins.Family] = pins.FAMILIES) -> Programs | None:
+    """Find the programs if all of these families are there; nothing is built."""
+    workshop = Workshop(find_places(os.environ), lambda line: None, families)
     return Programs(workshop.folder) if workshop.is_complete() else None
 
 

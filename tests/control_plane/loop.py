@@ -15,6 +15,8 @@ from offline_jobs.service.backends.kubernetes.client import Client
 from offline_jobs.service.backends.volcano.backend import VolcanoBackend
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.model import Job
+from offline_jobs.service.publishing import Publishing
+from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.sentences import describe
 from offline_jobs.service.rules.steps import Patience
@@ -97,6 +99,8 @@ def running_service(
         changes=changes,
         find_groups=find_groups,
         count_kept=lambda *_: 0,
+        publishing=Publishing(),
+        pulse=Pulse(300),
         patience=patience,
     )
     with bound_claims(bed.client, namespace):

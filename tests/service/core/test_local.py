@@ -35,7 +35,7 @@ from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import BackendError
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.model import Ending, Job, Observation, build_specification
-from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.object_store import FolderStore
 from offline_jobs.service.store.store import Store, make_job_id
 from tests.service.core.factories import (
     make_catalogue,
@@ -579,7 +579,7 @@ def test_what_a_deleted_job_left_in_the_home_stays(place: Place, tmp_path: Path)
     place.wait_for(lambda: asyncio.run(place.backend.observe([name]))[name].phase == "ended")
     store.states.finish(job.id, 1, Ending(State.SUCCEEDED))
     store.delete_job(job.id)
-    objects = ObjectStore(tmp_path / "objects")
+    objects = FolderStore(tmp_path / "objects")
     asyncio.run(Housekeeping(store, place.backend, objects, changes).clear_removed())
     store.close()
     left = [*place.state.glob("jobs/*"), *place.state.glob("checkpoints/*")]

@@ -15,7 +15,7 @@ from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import BackendError, StateInUse
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.model import Ending
-from offline_jobs.service.object_store import ObjectStore, log_key, result_key
+from offline_jobs.service.object_store import FolderStore, log_key, result_key
 from offline_jobs.service.store.lock import hold_state
 from offline_jobs.service.store.store import Store
 from tests.factories import make_machine
@@ -27,7 +27,7 @@ LARGE = 2 * 2**20
 
 
 def test_a_reader_sees_the_whole_old_or_the_whole_new_object(tmp_path: Path) -> None:
-    objects = ObjectStore(tmp_path)
+    objects = FolderStore(tmp_path)
     key = result_key("k3j9x0a1b2c3", 1)
     versions = [letter * LARGE for letter in (b"a", b"b")]
     objects.put(key, versions[1])
@@ -42,7 +42,7 @@ def test_a_reader_sees_the_whole_old_or_the_whole_new_object(tmp_path: Path) -> 
 
 
 def test_a_full_disk_amid_a_write_leaves_the_earlier_object_whole(tmp_path: Path) -> None:
-    objects = ObjectStore(tmp_path)
+    objects = FolderStore(tmp_path)
     key = result_key("k3j9x0a1b2c3", 1)
     objects.put(key, b"earlier")
     for name in (key, log_key("k3j9x0a1b2c3", 1)):
@@ -77,11 +77,11 @@ def test_the_state_has_one_holder_and_is_free_after_its_death(tmp_path: Path) ->
 
 def make_housekeeping(
     store: Store, changes: Changes, folder: Path
-) -> tuple[ObjectStore, Housekeeping]:
+) -> tuple[FolderStore, Housekeeping]:
     backend = LocalBackend(
         slots=1, state=folder, environments=folder / "none", machine=make_machine()
     )
-    objects = ObjectStore(folder / "objects")
+    objects = FolderStore(folder / "objects")
     return objects, Housekeeping(store, backend, objects, changes)
 
 
@@ -110,7 +110,7 @@ def test_housekeeping_goes_on_after_whatever_went_wrong(
 
     job = asyncio.run(go())
     store.close()
-    assert objects.size(result_key(job, 1)) is None
+    assert objects.open(result_key(job, 1)) is None
 
 
 async def _until(condition: Callable[[], object]) -> None:
@@ -131,8 +131,8 @@ def test_what_an_owner_deleted_goes_also_after_a_crash(
         store.states.finish(job, 1, Ending(State.SUCCEEDED))
     store.delete_job(gone)  # and the service died here
     asyncio.run(housekeeping.clear_removed())
-    assert objects.size(result_key(gone, 1)) is None
-    assert objects.size(result_key(kept, 1)) == 6
+    assert objects.open(result_key(gone, 1)) is None
+    assert (tmp_path / "objects" / result_key(kept, 1)).read_bytes() == b"result"
     left = {path.name for path in (*tmp_path.glob("jobs/*"), *tmp_path.glob("checkpoints/*"))}
     assert left == {f"job-{kept}-1", kept}
     assert store.states.removals() == []
@@ -170,7 +170,7 @@ def test_objects_go_once_their_end_is_stored_and_one_that_stays_holds_up_no_othe
     names = [f"job-{job}-1" for job in jobs]
     # The first one's end is stored and it cannot go now; the last one's is not stored yet.
     backend = Crowded(tmp_path, names, names[0])
-    objects = ObjectStore(tmp_path / "objects")
+    objects = FolderStore(tmp_path / "objects")
 
     asyncio.run(Housekeeping(store, backend, objects, changes).clear_ended())
     store.close()
@@ -194,7 +194,7 @@ def test_a_removal_is_noted_only_when_all_is_gone_and_holds_up_no_other(
         path.write_text("no folder")
     asyncio.run(housekeeping.clear_removed())
     assert {job for job, _ in store.states.removals()} == {stuck, half}
-    assert objects.size(result_key(free, 1)) is None
+    assert objects.open(result_key(free, 1)) is None
     for path in in_the_way:
         path.unlink()
     asyncio.run(housekeeping.clear_removed())

@@ -14,7 +14,9 @@ from offline_jobs.service import reconciler
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, Unavailable
-from offline_jobs.service.model import Attempt, Evidence, Job, Observation
+from offline_jobs.service.model import Attempt, Evidence, Job, Observation, WatchState
+from offline_jobs.service.publishing import Publishing
+from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.sentences import describe
 from offline_jobs.service.store.store import Store
@@ -60,6 +62,9 @@ class Place:
         fail(self.stop_errors, [object_name])
         self.seen[object_name] = Observation("ended")
 
+    def watches(self) -> dict[str, WatchState]:
+        return {}
+
     async def list_ended(self) -> list[str]:
         raise AssertionError("nothing is cleared away here")
 
@@ -95,6 +100,8 @@ class World:
             changes=self.changes,
             find_groups=self.find_groups,
             count_kept=lambda *_: self.kept,
+            publishing=Publishing(),
+            pulse=Pulse(300),
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )

@@ -332,7 +332,7 @@ def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
 CHANGES: dict[str, Callable[[Store, str], object]] = {
     "progress": lambda store, job: store.record_progress(job, 1, Progress("running", 1, 2)),
     "result": lambda store, job: store.record_result(job, 1, make_record()),
-    "result stored": lambda store, job: store.keep_notebook(job, 1, lambda: None),
+    "result stored": lambda store, job: store.note_notebook(job, 1),
     "cancel": lambda store, job: store.request_cancel(job),
     "launched": lambda store, job: store.states.mark_launched(job, 1, {"pid": 1}),
     "standing": lambda store, job: store.states.set_standings(

@@ -28,7 +28,9 @@ from offline_jobs.service.errors import Unauthorized
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.intake import Intake
 from offline_jobs.service.model import Ending, Standing
-from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.object_store import FolderStore, ObjectStore
+from offline_jobs.service.publishing import Publishing
+from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.store.tables import metadata
 from offline_jobs.service.tokens import Tokens
@@ -209,7 +211,11 @@ def begin_upload(url: str, user: str, path: str, size: int) -> socket.socket:
 
 @contextmanager
 def running_service(
-    folder: Path, *, who: Identify = identify, open_limit: int = 200
+    folder: Path,
+    *,
+    who: Identify = identify,
+    open_limit: int = 200,
+    objects: ObjectStore | None = None,
 ) -> Iterator[Service]:
     """A service in this process, on two free ports."""
     changes = Changes()
@@ -222,12 +228,14 @@ def running_service(
 
     rooms = Rooms(
         store=store,
-        objects=ObjectStore(folder / "objects"),
+        objects=objects or FolderStore(folder / "objects"),
         tokens=Tokens(KEY),
         changes=changes,
         catalogue=CATALOGUE,
         intake=Intake(store, CATALOGUE, make_machine, open_limit, wake),
         access=Access(store, CATALOGUE),
+        publishing=Publishing(),
+        pulse=Pulse(300),
         wake=wake,
     )
     hub = Hub("http://127.0.0.1:9", HUB_TOKEN)

@@ -13,9 +13,10 @@ from offline_jobs.service.object_store import log_key, result_key
 from tests.plain import NO_TLS
 from tests.service.web.factories import API, Client, Service
 
-#: Readiness, the end of a login (which is how one gets an identity), style and script.
+#: Liveness, readiness, the end of a login (which is how one gets an identity), style and script.
 OPEN = {
     "/health",
+    "/live",
     f"{SERVICE_PREFIX}oauth_callback",
     f"{SERVICE_PREFIX}static/{{name}}",
 }
@@ -47,8 +48,8 @@ def fill(path: str) -> str:
 
 def test_there_are_as_many_routes_as_we_know(service: Service) -> None:
     public, runs = routes(service.app), routes(service.runs_app)
-    assert len(public) == 23, public
-    assert len(runs) == 6, runs
+    assert len(public) == 24, public
+    assert len(runs) == 7, runs
 
 
 def test_every_public_route_demands_an_identity(service: Service) -> None:
@@ -110,7 +111,7 @@ HEADERS: dict[str, tuple[int, dict[str, str]]] = {
     f"{API}jobs/{{job}}": (200, {"content-type": JSON}),
     f"{API}jobs/none": (404, {"content-type": JSON}),
     f"{API}jobs?limit=x": (422, {"content-type": JSON}),
-    f"{API}jobs/{{job}}/log": (200, {"content-type": TEXT, "transfer-encoding": "chunked"}),
+    f"{API}jobs/{{job}}/log": (200, {"content-type": TEXT}),
     f"{API}jobs/{{begun}}/log": (200, {"content-type": TEXT}),
     f"{API}jobs/{{job}}/result": (
         200,
@@ -129,6 +130,7 @@ HEADERS: dict[str, tuple[int, dict[str, str]]] = {
         },
     ),
     "/health": (200, {"content-type": JSON}),
+    "/live": (200, {"content-type": JSON}),
     "/nothing": (404, {"content-type": JSON}),
 }
 

@@ -190,17 +190,15 @@ def test_what_arrives_whole_after_the_end_changes_nothing(
     objects = service.rooms.objects
     other = str(ada.submit("key-00000002").json()["id"])
     assert service.runner(other).put(path, content=b"in time").status_code == 204
-    staged = objects.staged
+    under_way = service.rooms.publishing.under_way
 
-    def end_before(name: str, content: bytes) -> AbstractContextManager[Callable[[], None]]:
-        for each in (job, other):
-            if name.startswith(each):
-                service.finish(each, State.FAILED)
-        if name.startswith(job):
+    def end_before(attempt: tuple[str, int]) -> AbstractContextManager[None]:
+        service.finish(attempt[0], State.FAILED)
+        if attempt[0] == job:
             service.store.delete_job(job)
-        return staged(name, content)
+        return under_way(attempt)
 
-    monkeypatch.setattr(objects, "staged", end_before)
+    monkeypatch.setattr(service.rooms.publishing, "under_way", end_before)
     for each, status in ((job, 404), (other, 410)):
         assert service.runner(each).put(path, content=b"late").status_code == status
     kept = objects.open(key(other, 1))
@@ -208,9 +206,39 @@ def test_what_arrives_whole_after_the_end_changes_nothing(
     with kept:
         assert kept.read() == b"in time"
     assert objects.open(key(job, 1)) is None
-    folder = objects._folder
-    assert not (folder / job).exists()
-    assert not list((folder / ".staging").iterdir())
+
+
+def test_what_is_about_to_end_takes_nothing_more(service: Service, job: str) -> None:
+    runner = service.runner(job)
+    with service.rooms.publishing.ending((job, 1)) as can_end:
+        assert can_end
+        told = runner.put("/log", content=b"late")
+        assert (told.status_code, told.json()["code"]) == (503, "unavailable")
+        assert told.headers["retry-after"]
+    assert runner.put("/log", content=b"it did not end").status_code == 204
+
+
+def test_nothing_ends_amid_an_upload(
+    service: Service, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who uploads without pause cannot hold the end up for ever, either."""
+    publishing, objects = service.rooms.publishing, service.rooms.objects
+    put, runner = objects.put, service.runner(job)
+    ends: list[bool] = []
+
+    def put_slowly(key: str, content: bytes) -> None:
+        with publishing.ending((job, 1)) as can_end:
+            ends.append(can_end)
+        put(key, content)
+
+    monkeypatch.setattr(objects, "put", put_slowly)
+    assert runner.put("/notebook", content=b"in time").status_code == 204
+    assert ends == [False]
+    assert runner.put("/notebook", content=b"more").status_code == 503
+    publishing.keep([(job, 1)])
+    assert runner.put("/notebook", content=b"more").status_code == 503
+    publishing.keep([])
+    assert runner.put("/notebook", content=b"more").status_code == 204
 
 
 def test_what_is_over_its_bound_is_refused(service: Service, ada: Client, job: str) -> None:

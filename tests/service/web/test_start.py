@@ -9,13 +9,18 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
 import yaml
 
 from offline_jobs.service.changes import Changes
+from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.settings import load_settings
 from offline_jobs.service.store.store import Store
+from tests.bucket_server import REGION, BucketServer, build_environment, write_credentials
+from tests.bucket_server import SECRET as BUCKET_SECRET
 from tests.factories import make_file
 from tests.plain import NO_TLS
 from tests.site import wait_until
@@ -69,16 +74,18 @@ def running(settings: Mapping[str, str], log: Path) -> Iterator[tuple[int, dict[
     """A started service: its process and its ports by side."""
     process = start(settings, log)
 
+    sides = 3 if "OFFLINE_JOBS_METRICS_PORT" in settings else 2
+
     def ports() -> dict[str, int]:
         assert process.poll() is None, log.read_text()
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
         found = {line["side"]: line["port"] for line in lines if "side" in line}
-        return found if len(found) == 2 else {}
+        return found if len(found) == sides else {}
 
     try:
         found = wait_until(ports, "the service's ports")
-        for port in found.values():
-            wait_until(lambda port=port: answers(port), "readiness")  # type: ignore[misc]
+        for side in ("public", "runs"):
+            wait_until(lambda port=found[side]: answers(port), "readiness")  # type: ignore[misc]
         yield process.pid, found
     finally:
         if process.poll() is None:
@@ -87,12 +94,13 @@ def running(settings: Mapping[str, str], log: Path) -> Iterator[tuple[int, dict[
     assert code == 0, log.read_text()
 
 
+def get(port: int, path: str) -> httpx.Response:
+    return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False, verify=NO_TLS)
+
+
 def answers(port: int) -> bool:
     try:
-        return (
-            httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False, verify=NO_TLS).status_code
-            == 200
-        )
+        return get(port, "/health").status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -229,6 +237,65 @@ def test_settings_that_cannot_be_used(
     for part in parts:
         assert part in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"OBJECTS": "/var/objects"}, "OFFLINE_JOBS_OBJECTS: Value error, write s3://BUCKET or"),
+        ({"OBJECTS": "s3://Lab/x"}, "OFFLINE_JOBS_OBJECTS: Value error, write s3://BUCKET or"),
+        ({"OBJECTS": "s3://lab/../x"}, ""),
+        (
+            {"OBJECTS": "s3://lab", "OBJECTS_ENDPOINT": "https://me:secret@host"},
+            "write the server's address alone",
+        ),
+        ({"OBJECTS_ENDPOINT": "https://host"}, "of no use without OFFLINE_JOBS_OBJECTS"),
+    ],
+)
+def test_an_object_store_that_cannot_be_meant(
+    settings: dict[str, str], monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], part: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    for key, value in changes.items():
+        monkeypatch.setenv(f"OFFLINE_JOBS_{key}", value)
+    with pytest.raises(StartRefused, match=part or "s3://BUCKET") as refused:
+        load_settings()
+    assert "me:secret" not in str(refused.value)
+
+
+@pytest.mark.timeout(1800)
+def test_a_bucket_that_is_not_there_is_refused_and_one_that_is_keeps_objects(
+    settings: dict[str, str], tmp_path: Path, bucket_server: BucketServer
+) -> None:
+    bucket = f"lab-{uuid4().hex[:12]}"
+    wanted = {
+        **settings,
+        **build_environment(write_credentials(tmp_path / "credentials")),
+        "OFFLINE_JOBS_OBJECTS": f"s3://{bucket}/results",
+        "OFFLINE_JOBS_OBJECTS_ENDPOINT": bucket_server.url,
+        "OFFLINE_JOBS_OBJECTS_REGION": REGION,
+        "OFFLINE_JOBS_METRICS_PORT": "0",
+    }
+    said = refusal(wanted, tmp_path / "log")
+    assert said.splitlines()[-1] == (
+        f"offline-jobs: s3://{bucket}/results cannot be used: there is no such bucket: create it,"
+        " or mend OFFLINE_JOBS_OBJECTS."
+    )
+    assert BUCKET_SECRET not in said
+    bucket_server.make_bucket(bucket)
+    with running(wanted, tmp_path / "log") as (_, ports):
+        answer = get(ports["public"], "/health")
+        assert answer.json() == {"status": "ok"}
+        shown = get(ports["metrics"], "/metrics")
+        assert 'offline_jobs_object_store_seconds_count{operation="put",result="ok"} 1.0' in (
+            shown.text
+        )
+        assert get(ports["metrics"], "/health").status_code == 404
+        assert get(ports["public"], "/metrics").status_code == 404
+        assert get(ports["runs"], "/metrics").status_code == 404
+    assert not (tmp_path / "service" / "objects").exists()
+    assert bucket_server.list_keys(bucket) == []
 
 
 def test_missing_settings_are_all_named(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, event
 from offline_jobs.service.app import build_server
 from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.hub import Hub, TokenOwner
+from offline_jobs.service.object_store import FolderStore
 from offline_jobs.service.web import connections
 from offline_jobs.service.web.identity import TokenOwners
 from tests.plain import NO_TLS
@@ -111,7 +112,9 @@ def test_a_result_that_does_not_fit_leaves_what_was_there(
         told = runner.put("/notebook", content=b"newer")
         assert (told.status_code, told.json()["code"]) == (507, "storage-full")
     assert ada.get(f"jobs/{job}/result").content == b"earlier"
-    assert not list((service.rooms.objects._folder / ".staging").iterdir())
+    objects = service.rooms.objects
+    assert isinstance(objects, FolderStore)
+    assert not list((objects._folder / ".staging").iterdir())
 
 
 def fail_for_room(_: int) -> None:

@@ -66,6 +66,7 @@ def test_all_programs_of_the_bed_come_from_some_family(monkeypatch: pytest.Monke
         *("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet"),
         *("kube-proxy", "kubectl", "helm", "vc-scheduler", "vc-controller-manager"),
         *("vc-webhook-manager", "karpenter", "kwok", "coredns", "pause", "probe"),
+        "versitygw",
     }
 
 
@@ -89,6 +90,7 @@ def test_elsewhere_than_on_linux_no_program_of_a_node_is_built(
         ("kwok", "0.8."),
         ("coredns", "1.14."),
         ("helm", "3.22."),
+        ("versitygw", "1.8."),
     ],
 )
 def test_the_pins_are_of_the_wanted_versions(name: str, version: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from offline_jobs.service import crash
 from offline_jobs.service.changes import RESYNC, Change, Changes
 from offline_jobs.service.errors import StartRefused
-from offline_jobs.service.object_store import ObjectStore, log_key, result_key
+from offline_jobs.service.object_store import FolderStore
 from offline_jobs.service.tokens import Tokens
 
 
@@ -108,29 +108,10 @@ def test_a_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch, w
     assert compared == [{given[where].encode(), right.encode()}]
 
 
-def test_an_object_is_whole_or_not_there(tmp_path: Path) -> None:
-    objects = ObjectStore(tmp_path / "objects")
-    key = result_key("k3j9x0a1b2c3", 1)
-    assert objects.open(key) is None
-    assert objects.size(key) is None
-    objects.put(key, b"first")
-    objects.put(key, b"second one")
-    objects.put(log_key("k3j9x0a1b2c3", 2), b"log")
-    opened = objects.open(key)
-    assert opened is not None
-    with opened:
-        assert opened.read() == b"second one"
-    assert objects.size(key) == 10
-    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 2
-    objects.delete_prefix("k3j9x0a1b2c3")
-    objects.delete_prefix("k3j9x0a1b2c3")
-    assert objects.size(key) is None
-
-
 @pytest.mark.parametrize("key", ["", "../secrets", "a/../b", "/etc/passwd", "a//b", "A", "a\0b"])
 def test_a_key_stays_inside(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="not an object key"):
-        ObjectStore(tmp_path / "objects").put(key, b"")
+        FolderStore(tmp_path / "objects").put(key, b"")
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
 """Puts the service together: store, backend, reconciler and the two applications.
 
-Called by ``__main__.py`` alone, with what ``ground.py`` holds. One process, one event loop, two
-servers: the public port behind the hub's proxy, and the runner's side on a port of its own.
+Called by ``__main__.py`` alone, with what ``ground.py`` holds. One process, one event loop, a
+server for each side: the public port behind the hub's proxy, the runners', and Prometheus'.
 """
 
 import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.intake import Intake
-from offline_jobs.service.object_store import ObjectStore, result_key
+from offline_jobs.service.object_store import FolderStore, ObjectStore, result_key
+from offline_jobs.service.publishing import Publishing
+from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.kept import count_finished
 from offline_jobs.service.rules.steps import Patience
@@ -39,6 +42,7 @@ from offline_jobs.service.web.applications import build_public_app, build_runs_a
 from offline_jobs.service.web.connections import Connection
 from offline_jobs.service.web.identity import HubIdentity, TokenOwners
 from offline_jobs.service.web.login import Sessions
+from offline_jobs.service.web.measures import Measures, build_metrics_app
 from offline_jobs.service.web.rooms import Addresses, Rooms
 
 log = logging.getLogger(__name__)
@@ -68,11 +72,12 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         changes = Changes()
         store = _open_store(settings.state / "jobs.sqlite", changes)
         stack.callback(store.close)
-        objects = ObjectStore(settings.state / "objects")
+        objects = _open_objects(settings, stack)
         tokens = Tokens(ground.run_token_key.encode())
         hub, sessions = Hub(settings.hub_api_url, ground.hub_token), Sessions()
         backend, measure = _build_backend(settings, catalogue)
         stack.callback(backend.close)
+        publishing, pulse = Publishing(), Pulse(settings.stuck_seconds)
         host, port = ground.runs.getsockname()[:2]
         reconciler = Reconciler(
             store,
@@ -83,6 +88,8 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             changes=changes,
             find_groups=hub.fetch_groups,
             count_kept=partial(count_kept, objects),
+            publishing=publishing,
+            pulse=pulse,
             patience=Patience(
                 cancel_seconds=settings.cancel_patience_seconds,
                 stop_seconds=settings.cancel_patience_seconds,
@@ -97,6 +104,8 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             catalogue=catalogue,
             intake=Intake(store, catalogue, measure, settings.open_jobs_per_user, reconciler.wake),
             access=Access(store, catalogue),
+            publishing=publishing,
+            pulse=pulse,
             addresses=Addresses(settings.base_path, settings.hub_public_url, settings.public_url),
             wake=reconciler.wake,
         )
@@ -108,10 +117,13 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             asyncio.create_task(reconciler.run(), name="reconciler"),
             asyncio.create_task(housekeeping.run(), name="housekeeping"),
         ]
-        servers = [
-            (build_server(public), ground.public),
-            (build_server(build_runs_app(rooms)), ground.runs),
-        ]
+        servers = {
+            "public": (build_server(public), ground.public),
+            "runs": (build_server(build_runs_app(rooms)), ground.runs),
+        }
+        if ground.metrics is not None:
+            app = build_metrics_app(_build_measures(settings, catalogue, store, backend))
+            servers["metrics"] = (build_server(app), ground.metrics)
         try:
             await _run(servers, loops, stop, settings, reconciler, public)
         finally:
@@ -133,6 +145,35 @@ def _open_store(path: Path, changes: Changes) -> Store:
     return store
 
 
+def _open_objects(settings: Settings, stack: ExitStack) -> ObjectStore:
+    """The bucket, where there is one, or a folder of the state.
+
+    Raises:
+        StartRefused: the bucket cannot be used, and no wait mends that.
+    """
+    if not settings.objects:
+        return FolderStore(settings.state / "objects")
+    # Imported here: a folder needs no client of S3, whose import takes long.
+    from offline_jobs.service.bucket import BucketStore  # noqa: PLC0415
+
+    bucket = BucketStore(
+        settings.objects,
+        endpoint_url=settings.objects_endpoint,
+        region=settings.objects_region,
+    )
+    stack.callback(bucket.close)
+    bucket.check()
+    return bucket
+
+
+def _build_measures(
+    settings: Settings, catalogue: Catalogue, store: Store, backend: Backend
+) -> Measures:
+    longest = max((each.longest_session_seconds for each in catalogue.classes.values()), default=0)
+    store.census.begin()
+    return Measures(store.census, backend.watches, settings.backend, timedelta(seconds=longest))
+
+
 def count_kept(objects: ObjectStore, job: str, attempt: int) -> int:
     """How many cells are finished in the notebook that is kept of an attempt; 0 without one."""
     notebook = objects.open(result_key(job, attempt))
@@ -143,7 +184,7 @@ def count_kept(objects: ObjectStore, job: str, attempt: int) -> int:
 
 
 async def _run(
-    servers: list[tuple[uvicorn.Server, socket.socket]],
+    servers: Mapping[str, tuple[uvicorn.Server, socket.socket]],
     loops: list[asyncio.Task[None]],
     stop: asyncio.Event,
     settings: Settings,
@@ -151,9 +192,9 @@ async def _run(
     public: FastAPI,
 ) -> None:
     """Run all until told to stop, or until one of them ends by itself."""
-    serving = [asyncio.create_task(server.serve(sockets=[s])) for server, s in servers]
+    serving = [asyncio.create_task(server.serve(sockets=[s])) for server, s in servers.values()]
     stopping = asyncio.create_task(stop.wait())
-    for name, (_, bound) in zip(("public", "runs"), servers, strict=True):
+    for name, (_, bound) in servers.items():
         log.info("serving", extra={"port": bound.getsockname()[1], "side": name})
     done, _ = await asyncio.wait({*serving, *loops, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -161,7 +202,7 @@ async def _run(
     if settings.end_jobs_on_term and stop.is_set():
         # While the runner's side still answers, so that jobs can say how they ended.
         await reconciler.end_jobs(_ENDING_SECONDS)
-    for server, _ in servers:
+    for server, _ in servers.values():
         server.should_exit = True
     await asyncio.gather(*serving)
     for loop in loops:

@@ -15,6 +15,7 @@ Drawn::
     ├── Unauthorized              401  no token, or a wrong one
     ├── Forbidden                 403  a token without the right to do this
     └── Unavailable               503  hub or database cannot be asked now; try again
+        ├── ObjectsAway           503  the store of notebooks and logs cannot be used now
         ├── StorageFull           507  there is no room (people are told 503)
         └── Damaged               503  the database is no database any more
     StartRefused                  the service will not start; its one line is for the administrator
@@ -183,6 +184,15 @@ class Unavailable(ServiceError):
 
     code = "unavailable"
     status = 503
+
+
+class ObjectsAway(Unavailable):
+    """The store of notebooks and logs cannot be used now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The store of notebooks and logs cannot be used now. Try again in a moment."
+        )
 
 
 class StorageFull(Unavailable):

@@ -6,7 +6,7 @@ administrator has to mend is said at once.
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from hub_config.platform.catalogue import Catalogue
@@ -19,13 +19,14 @@ from offline_jobs.service.store.lock import hold_state
 
 @dataclass(frozen=True)
 class Ground:
-    """The catalogue, both secrets, and the public's and the runners' bound ports."""
+    """The catalogue, both secrets, and the bound ports: the public's, the runners', Prometheus'."""
 
     catalogue: Catalogue
     hub_token: str
     run_token_key: str
     public: socket.socket
     runs: socket.socket
+    metrics: socket.socket | None
 
 
 @contextmanager
@@ -41,10 +42,11 @@ def hold_ground(settings: Settings) -> Iterator[Ground]:
     with (
         _listen(settings.public_host, settings.public_port, "PUBLIC_PORT") as public,
         _listen(settings.internal_host, settings.internal_port, "INTERNAL_PORT") as runs,
+        _listen_for_metrics(settings) as metrics,
         ExitStack() as stack,
     ):
         _hold_state(settings, stack)
-        yield Ground(catalogue, hub_token, key, public, runs)
+        yield Ground(catalogue, hub_token, key, public, runs, metrics)
 
 
 def _listen(host: str, port: int, variable: str) -> socket.socket:
@@ -57,6 +59,12 @@ def _listen(host: str, port: int, variable: str) -> socket.socket:
         ) from e
     bound.setblocking(False)
     return bound
+
+
+def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    if settings.metrics_port is None:
+        return nullcontext()
+    return _listen(settings.metrics_host, settings.metrics_port, "METRICS_PORT")
 
 
 def _hold_state(settings: Settings, stack: ExitStack) -> None:

@@ -7,11 +7,12 @@ their namespace. ``app.py`` starts it.
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import BackendError
+from offline_jobs.service.errors import BackendError, ObjectsAway, Unavailable
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
 
@@ -36,7 +37,7 @@ class Housekeeping:
         """Clear at the start, after each deletion and once a minute, until cancelled."""
         async with self._changes.subscribe() as news:
             while True:
-                for clear in (self.clear_removed, self.clear_ended):
+                for clear in (self.look_after_objects, self.clear_removed, self.clear_ended):
                     try:
                         await clear()
                     except Exception:  # noqa: BLE001  (the loop must go on)
@@ -49,13 +50,19 @@ class Housekeeping:
                 except TimeoutError:
                     continue
 
+    async def look_after_objects(self) -> None:
+        """Find out whether objects can be had again, where they could not."""
+        if self._objects.trouble:
+            with suppress(Unavailable):
+                await asyncio.to_thread(self._objects.look)
+
     async def clear_removed(self) -> None:
         """Clear away what is left of deleted jobs; what cannot go now stays noted."""
         for job_id, attempts in await asyncio.to_thread(self._store.states.removals):
             try:
                 await asyncio.to_thread(self._objects.delete_prefix, job_id)
                 await self._backend.remove_job(job_id, attempts)
-            except (OSError, BackendError) as error:
+            except (OSError, BackendError, ObjectsAway) as error:
                 _log.warning("%s is not cleared away yet: %s", job_id, error)
                 continue
             await asyncio.to_thread(self._store.states.note_removed, job_id)

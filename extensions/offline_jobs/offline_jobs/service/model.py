@@ -168,6 +168,14 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class WatchState:
+    """For how long a watch could not hear the API server, and how often it failed so far."""
+
+    silent_seconds: float
+    failures: int
+
+
+@dataclass(frozen=True)
 class Standing:
     """Where a job that has not ended stands: what the reconciler stores on a change."""
 

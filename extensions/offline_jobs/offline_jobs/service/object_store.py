@@ -1,18 +1,18 @@
 """Executed notebooks and logs, kept so that they can be had with no server running.
 
-A folder here; keys look like paths (``<job>/<attempt>/result.ipynb``). A key holds either a whole
-object or none: what is written is staged first, and renamed. The web layer writes what the runner
-hands over and reads what an owner downloads; housekeeping deletes.
+Keys look like paths (``<job>/<attempt>/result.ipynb``). A key holds either a whole object or none.
+The web layer writes what the runner hands over and reads what an owner downloads; housekeeping
+deletes. Here is the store in a folder; ``bucket.py`` has the one in S3.
 """
 
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import Protocol, Self
 
 #: No key: keys begin with a letter or a digit.
 _STAGING = ".staging"
@@ -29,8 +29,112 @@ def log_key(job_id: str, attempt: int) -> str:
     return f"{job_id}/{attempt}/log.txt"
 
 
-class ObjectStore:
-    """Objects in a folder of their own."""
+def check_key(key: str) -> str:
+    """The key itself, if it is one.
+
+    Raises:
+        ValueError: it is none, or would lead elsewhere.
+    """
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not an object key: {key[:80]!r}")
+    return key
+
+
+class Stream(Protocol):
+    """What an object's bytes are read from."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most ``size``; empty at the end."""
+        ...
+
+    def close(self) -> None:
+        """Read no more."""
+        ...
+
+
+class StoredObject:
+    """An object opened for reading: it stays what it is, whatever is put under its key now.
+
+    ``size`` is in bytes.
+    """
+
+    def __init__(self, size: int, stream: Stream) -> None:
+        self.size = size
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most ``size``; empty at the end.
+
+        Raises:
+            Unavailable: the rest cannot be had now.
+        """
+        return self._stream.read(size)
+
+    def close(self) -> None:
+        """Read no more."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class ObjectStore(Protocol):
+    """Objects by key; all methods may be called from any thread and end within seconds."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it could not be used at the last call; empty: it could."""
+        ...
+
+    def look(self) -> None:
+        """Find out whether it can be used again.
+
+        Raises:
+            Unavailable: it cannot.
+        """
+        ...
+
+    def put(self, key: str, content: bytes) -> None:
+        """Store ``content`` under ``key``, replacing what was there; durable on return.
+
+        Whatever goes wrong, ``key`` holds what it held before.
+
+        Raises:
+            Unavailable: it cannot be stored now.
+            OSError: the disk takes no more.
+        """
+        ...
+
+    def open(self, key: str) -> StoredObject | None:
+        """The object opened for reading, or ``None`` when there is none.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        ...
+
+    def delete_prefix(self, prefix: str) -> None:
+        """Delete everything below ``prefix`` (a job's id); nothing there is fine.
+
+        Raises:
+            Unavailable: something is still there.
+            OSError: the same.
+        """
+        ...
+
+
+class FolderStore:
+    """Objects in a folder of their own: what is written is staged first, and renamed."""
+
+    trouble = ""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,58 +143,36 @@ class ObjectStore:
         shutil.rmtree(self._staging, ignore_errors=True)
         self._staging.mkdir(parents=True, mode=0o700)
 
+    def look(self) -> None:
+        """A folder is there."""
+
     def put(self, key: str, content: bytes) -> None:
-        """Store ``content`` under ``key``, replacing what was there; durable on return."""
-        with self.staged(key, content) as publish:
-            publish()
-
-    @contextmanager
-    def staged(self, key: str, content: bytes) -> Iterator[Callable[[], None]]:
-        """Write ``content`` aside, durably; what this yields stores it under ``key`` at once.
-
-        Unless that is called, nothing changes and nothing is left.
-        """
+        """Store an object."""
         path = self._path(key)
         handle, name = tempfile.mkstemp(dir=self._staging)
         temporary = Path(name)
-
-        def publish() -> None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.replace(path)
-
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            yield publish
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def open(self, key: str) -> BinaryIO | None:
-        """The object opened for reading, or ``None`` when there is none."""
+    def open(self, key: str) -> StoredObject | None:
+        """Open an object."""
         try:
-            return self._path(key).open("rb")
+            file = self._path(key).open("rb")
         except FileNotFoundError:
             return None
-
-    def size(self, key: str) -> int | None:
-        """Bytes of the object, or ``None`` when there is none."""
-        try:
-            return self._path(key).stat().st_size
-        except FileNotFoundError:
-            return None
+        return StoredObject(os.fstat(file.fileno()).st_size, file)
 
     def delete_prefix(self, prefix: str) -> None:
-        """Delete everything below ``prefix`` (a job's id); nothing there is fine.
-
-        Raises:
-            OSError: something is still there.
-        """
+        """Delete a job's objects."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._path(prefix))
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not an object key: {key[:80]!r}")
-        return self._folder / key
+        return self._folder / check_key(key)

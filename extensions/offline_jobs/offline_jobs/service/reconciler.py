@@ -32,9 +32,13 @@ from offline_jobs.service.errors import (
     ClusterFull,
     HubAway,
     NotNow,
+    ObjectsAway,
     Unavailable,
 )
+from offline_jobs.service.metrics import LAUNCHES, counted_pass
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
+from offline_jobs.service.publishing import Publishing
+from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.rules import steps
 from offline_jobs.service.rules.steps import (
     Held,
@@ -60,6 +64,8 @@ _ABSENT_SECONDS = 30.0
 _COMPLAINING_SECONDS = 60.0
 #: So long one pass may launch; cancels and ends wait for its end.
 _LAUNCHING_SECONDS = 5.0
+#: So long the object store may take to show what is kept.
+_COUNTING_SECONDS = 3.0
 #: So long the hub may take to say who is in a group; everything else waits for it.
 _ASKING_SECONDS = 3.0
 #: So long a hub that was away is not asked again.
@@ -92,12 +98,18 @@ def _next_one_follows(what: str) -> Iterator[None]:
         _log.exception("%s failed; the next one follows", what)
 
 
+def _name(view: View) -> dict[str, object]:
+    """What names an attempt in the log."""
+    return {"job": view.job.id, "attempt": view.attempt.number}
+
+
 class Reconciler:
     """Makes attempts run, and keeps what becomes of them.
 
     ``internal_url`` is the base of the runner's side of the service, ``http://host:port``.
     ``find_groups`` asks the hub which groups a user is in, by name, at each attempt.
     ``count_kept`` says how many cells are finished in the notebook that is kept of an attempt.
+    ``pulse`` is told of each step, so that somebody can see whether the loop is stuck.
     """
 
     def __init__(  # noqa: PLR0913  (wiring: each is a part that the loop works with)
@@ -111,6 +123,8 @@ class Reconciler:
         changes: Changes,
         find_groups: Callable[[str], Awaitable[frozenset[str]]],
         count_kept: Callable[[str, int], int],
+        publishing: Publishing,
+        pulse: Pulse,
         patience: Patience | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
@@ -123,6 +137,8 @@ class Reconciler:
         self._internal_url = internal_url
         self._find_groups = find_groups
         self._count_kept = count_kept
+        self._publishing = publishing
+        self._pulse = pulse
         self._patience = patience or Patience()
         self._clock = clock
         self._monotonic = monotonic
@@ -143,8 +159,9 @@ class Reconciler:
         self._loop = asyncio.get_running_loop()
         while True:
             self._news.clear()
+            self._pulse.beat()
             pause = _ALIVE_SECONDS
-            with _next_one_follows("a pass"):
+            with _next_one_follows("a pass"), counted_pass():
                 pause = await self.reconcile()
             await asyncio.sleep(_PAUSE_SECONDS)
             try:
@@ -235,6 +252,7 @@ class Reconciler:
         """Take the step of each; launches last, for nothing else shall wait for them."""
         self._remember(views)
         planned = self._plan(views)
+        self._keep_ending(planned)
         standings: dict[tuple[str, int], Standing] = {}
         for view, step in planned:
             if isinstance(step, steps.Stand | steps.Stop) and step.standing is not None:
@@ -303,9 +321,20 @@ class Reconciler:
         self._stopped = {k: v for k, v in self._stopped.items() if k in names}
         self._complained = {k: v for k, v in self._complained.items() if k in names}
 
+    def _keep_ending(self, planned: Sequence[tuple[View, Step]]) -> None:
+        """Let be published again of what shall not end any more."""
+        self._publishing.keep(
+            [
+                (view.job.id, view.attempt.number)
+                for view, step in planned
+                if isinstance(step, steps.Finish | steps.TryAgain)
+            ]
+        )
+
     @contextmanager
     def _others_go_on(self, name: str, what: str) -> Iterator[None]:
         """Whatever is wrong with one attempt is complained of; a store that is away is of all."""
+        self._pulse.beat()
         try:
             yield
         except Unavailable:
@@ -323,21 +352,26 @@ class Reconciler:
     async def _end(self, view: View, step: steps.Finish | steps.TryAgain) -> None:
         states = self._store.states
         write = states.finish if isinstance(step, steps.Finish) else states.add_attempt
-        ending = await self._add_what_is_kept(view, step.ending)
-        if await asyncio.to_thread(write, view.job.id, view.attempt.number, ending):
-            _log.info(
-                "%s: %s%s%s",
-                view.attempt.object_name,
-                step.ending.state,
-                f" ({step.ending.cause})" if step.ending.cause else "",
-                ", another attempt follows" if isinstance(step, steps.TryAgain) else "",
-            )
+        with self._publishing.ending((view.job.id, view.attempt.number)) as can_end:
+            if not can_end:
+                return  # something of it is being stored: at the next pass
+            ending = await self._add_what_is_kept(view, step.ending)
+            if not await asyncio.to_thread(write, view.job.id, view.attempt.number, ending):
+                return
+        _log.info(
+            "attempt ended" if isinstance(step, steps.TryAgain) else "job ended",
+            extra={**_name(view), "state": ending.state, "cause": ending.cause},
+        )
 
     async def _add_what_is_kept(self, view: View, ending: Ending) -> Ending:
         """Say how much is kept of a run whose runner vanished amid its cells."""
         if ending.state is not State.FAILED or ending.record is not None or not ending.cell:
             return ending
-        kept = await asyncio.to_thread(self._count_kept, view.job.id, view.attempt.number)
+        try:
+            async with asyncio.timeout(_COUNTING_SECONDS):
+                kept = await asyncio.to_thread(self._count_kept, view.job.id, view.attempt.number)
+        except (ObjectsAway, TimeoutError):
+            kept = 0  # what cannot be seen is not claimed
         return replace(ending, facts={**ending.facts, "kept_cells": kept})
 
     async def _mark_launched(self, view: View, handle: Mapping[str, Any]) -> None:
@@ -354,12 +388,19 @@ class Reconciler:
         except Unavailable:
             raise
         except NotNow as e:
+            LAUNCHES.labels("later").inc()
             self._tries.postpone(name, self._monotonic())
             self._complain(name, f"{e}; it keeps its place")
             raise
         except Exception as e:  # noqa: BLE001  (whatever it is, it must not be tried for ever)
+            LAUNCHES.labels("failed").inc()
             failing = self._tries.note(name, self._monotonic())
-            _log.warning("%s; it is tried again", e, exc_info=not isinstance(e, BackendError))
+            _log.warning(
+                "%s; it is tried again",
+                e,
+                extra=_name(view),
+                exc_info=not isinstance(e, BackendError),
+            )
             if failing >= self._patience.launch_seconds:
                 reason = e.reason if isinstance(e, BackendError) else ""
                 facts: Facts = {"never_started": reason or "an error of the service"}
@@ -395,6 +436,8 @@ class Reconciler:
         )
         handle = await self._backend.launch(launch)
         await self._mark_launched(view, handle)
+        LAUNCHES.labels("ok").inc()
+        _log.info("attempt launched", extra=_name(view))
         crash_at("after-launched-recorded")
 
     async def _ask_groups(self, owner: str) -> frozenset[str]:

@@ -4,17 +4,21 @@ Read once by ``__main__.py`` and handed to ``app.py``; nobody else reads them. S
 files, so that they are in no process list and no log.
 """
 
+import re
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.errors import StartRefused
 
 _PREFIX = "OFFLINE_JOBS_"
+# Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
 
 
 class Settings(BaseSettings):
@@ -22,7 +26,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
-    #: Folder of the database and the object store.
+    #: Folder of the database, and of the object store unless that is a bucket.
     state: Path
     catalogue: Path
     hub_api_url: str
@@ -40,6 +44,17 @@ class Settings(BaseSettings):
     public_url: str = Field("", pattern=r"^(https?://[^/?#]+/([^?#]*/)?)?$")
     #: Address of the runner's side as runners see it; empty: its host and port.
     internal_url: str = ""
+    #: Where notebooks and logs are kept, ``s3://bucket/prefix``; empty: a folder of the state.
+    objects: str = ""
+    #: Address of the server that has the bucket; empty: Amazon's.
+    objects_endpoint: str = ""
+    #: The bucket's region; empty: as boto3 finds it.
+    objects_region: str = Field("", pattern=r"^[a-z0-9-]*$")
+    #: Where Prometheus scrapes; no port: nowhere.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = Field(None, ge=0, le=65535)
+    #: So long one step of the loop that starts jobs may take before the service counts as dead.
+    stuck_seconds: int = Field(300, ge=1)
     backend: Literal["local", "volcano"] = "local"
     #: Of jobs and their pods, and nothing else.
     kubernetes_namespace: str = Field("offline-jobs", pattern=r"^[a-z0-9][-a-z0-9]{0,62}$")
@@ -63,6 +78,25 @@ class Settings(BaseSettings):
     demonstration: bool = False
     crash_at: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+
+    @field_validator("objects")
+    @classmethod
+    def _check_objects(cls, value: str) -> str:
+        if value and not _BUCKET.fullmatch(value):
+            raise ValueError(
+                "write s3://BUCKET or s3://BUCKET/PREFIX (letters, digits and . _ - in names), or"
+                " nothing for a folder of the state"
+            )
+        return value
+
+    @field_validator("objects_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str, info: ValidationInfo) -> str:
+        if value and not _ENDPOINT.fullmatch(value):
+            raise ValueError("write the server's address alone, https://HOST or https://HOST:PORT")
+        if value and not info.data.get("objects"):
+            raise ValueError("it is of no use without OFFLINE_JOBS_OBJECTS: set that, or unset it")
+        return value
 
 
 def check_address(settings: Settings) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from hub_config.platform.workspace import Workspace
 from offline_jobs.contract import run as wire
 from offline_jobs.contract.run import Specification
-from offline_jobs.service.model import Observation
+from offline_jobs.service.model import Observation, WatchState
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,10 @@ class Backend(Protocol):
 
         Does not wait. An object that has not begun will never begin.
         """
+        ...
+
+    def watches(self) -> Mapping[str, WatchState]:
+        """How the backend's watches of a cluster are, by kind; none where there is no cluster."""
         ...
 
     async def list_ended(self) -> Collection[str]:

@@ -3,6 +3,7 @@
 Only :mod:`~offline_jobs.service.store.store` uses it.
 """
 
+import logging
 import sqlite3
 import threading
 import time
@@ -16,7 +17,9 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from offline_jobs.service.errors import Damaged, StorageFull, Unavailable
+from offline_jobs.service.metrics import DATABASE_FAILURES
 
+_log = logging.getLogger(__name__)
 #: So long a write waits for another program that holds the database. Our own writers wait in a line
 #: of their own, which gets on.
 _BUSY_MILLISECONDS = 1_500
@@ -35,6 +38,8 @@ class Database:
         self._locked = 0.0
         #: Why the last write failed, where that was not its caller's fault.
         self.trouble: Unavailable | None = None
+        #: Whether it could be used once; before that, who starts the service says what is wrong.
+        self._is_open = False
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _set_up_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
@@ -44,6 +49,7 @@ class Database:
         with self.write() as connection:
             if _read_revisions(connection) != [find_head()]:
                 _upgrade(connection)
+        self._is_open = True
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -52,8 +58,12 @@ class Database:
         Raises:
             Unavailable: the database cannot be read now.
         """
-        with _errors_turned(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        try:
+            with _errors_turned(), self._engine.connect() as connection, connection.begin():
+                yield connection
+        except Unavailable as error:
+            DATABASE_FAILURES.labels("read", error.code).inc()
+            raise
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -71,9 +81,22 @@ class Database:
                 with self._noting_locks(), connection.begin():
                     yield connection
         except Unavailable as error:
-            self.trouble = error
+            self._note(error)
             raise
-        self.trouble = None
+        if self.trouble is not None:
+            _log.info("the database takes changes again")
+            self.trouble = None
+
+    def _note(self, error: Unavailable) -> None:
+        """Remember, count and, when it begins, log that nothing can be written."""
+        DATABASE_FAILURES.labels("write", error.code).inc()
+        is_news = self.trouble is None or self.trouble.code != error.code
+        if is_news and self._is_open:
+            cause = type(error.__cause__).__name__
+            _log.warning(
+                "the database takes no changes", extra={"error": error.code, "cause": cause}
+            )
+        self.trouble = error
 
     def _choose_wait(self) -> int:
         is_locked = time.monotonic() - self._locked < _LOCKED_SECONDS

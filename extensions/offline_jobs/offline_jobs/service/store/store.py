@@ -31,6 +31,7 @@ from offline_jobs.service.errors import (
 )
 from offline_jobs.service.model import Attempt, Job, NewJob, SessionTurn, Turn
 from offline_jobs.service.store import ledger, queries
+from offline_jobs.service.store.census import Census
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.departures import Departures
 from offline_jobs.service.store.rows import make_cursor, parse_cursor
@@ -68,6 +69,8 @@ class Store:
         self.states = StateWriter(self._database, changes, clock)
         #: What the hub asks before it deletes a user.
         self.departures = Departures(self._database, changes, clock)
+        #: What is measured.
+        self.census = Census(self._database)
 
     def migrate(self) -> None:
         """Bring the tables to the newest version."""
@@ -348,22 +351,25 @@ class Store:
         crash_at("after-result")
         self._changes.publish(job_id, job.owner, version)
 
-    def keep_log(self, job_id: str, number: int, publish: Callable[[], None]) -> None:
-        """Let ``publish`` store an attempt's log, unless its record is closed.
+    def check_open(self, job_id: str, number: int) -> None:
+        """See that an attempt's record is open.
 
         Raises:
             NotFound: there is no such attempt.
-            AttemptClosed: its record is closed; nothing was published.
+            AttemptClosed: its record is closed.
+        """
+        with self._database.read() as connection:
+            self._open_attempt(connection, job_id, number)
+
+    def note_notebook(self, job_id: str, number: int) -> None:
+        """Note that there is an executed notebook, or a part of one.
+
+        Raises:
+            NotFound: there is no such attempt.
+            AttemptClosed: its record is closed.
         """
         with self._database.write() as connection:
-            self._open_attempt(connection, job_id, number)
-            publish()
-
-    def keep_notebook(self, job_id: str, number: int, publish: Callable[[], None]) -> None:
-        """As :meth:`keep_log`, the executed notebook or what there is of it; the job has it now."""
-        with self._database.write() as connection:
             job, _ = self._open_attempt(connection, job_id, number)
-            publish()
             if job.has_result:
                 return
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(has_result=True))

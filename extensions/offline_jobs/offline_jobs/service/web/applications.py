@@ -5,6 +5,7 @@
 
 from http import HTTPStatus
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
@@ -27,6 +28,7 @@ from offline_jobs.service.web import (
 from offline_jobs.service.web.errors import install_handlers
 from offline_jobs.service.web.events import Streams
 from offline_jobs.service.web.identity import CallerOf, Identify, identify_caller
+from offline_jobs.service.web.lane import THREADS
 from offline_jobs.service.web.layers import AccessLog, AnswerHeaders
 from offline_jobs.service.web.limits import BodyLimit, LimitOf
 from offline_jobs.service.web.login import Sessions
@@ -39,6 +41,7 @@ SMALL_BYTES = 64 * 1024
 PROGRESS_BYTES = 4 * 1024**2
 #: A full message of turns of sessions with the longest names, each letter escaped.
 TURNS_BYTES = 1024**2
+PROBES = (health.PATH_HEALTH, health.PATH_LIVE)
 HEADERS = {
     "Content-Security-Policy": page.CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -68,6 +71,7 @@ def build_public_app(
     api = f"{base}/{API_PREFIX}"
     app = _build(
         "Offline jobs",
+        "public",
         lambda method, path: _public_limit(api, method, path),
         HTTPStatus.SERVICE_UNAVAILABLE,
     )
@@ -90,14 +94,14 @@ def build_public_app(
 
 def build_runs_app(rooms: Rooms) -> FastAPI:
     """The application that runners reach."""
-    app = _build("Runs of offline jobs", _runs_limit, HTTPStatus.INSUFFICIENT_STORAGE)
+    app = _build("Runs of offline jobs", "runs", _runs_limit, HTTPStatus.INSUFFICIENT_STORAGE)
     app.state.rooms = rooms
     app.include_router(runs.router, prefix=RUNS_PREFIX)
     app.include_router(health.router)
     return app
 
 
-def _build(title: str, limit_of: LimitOf, full_status: HTTPStatus) -> FastAPI:
+def _build(title: str, side: str, limit_of: LimitOf, full_status: HTTPStatus) -> FastAPI:
     app = FastAPI(
         title=title,
         openapi_url=None,
@@ -105,11 +109,12 @@ def _build(title: str, limit_of: LimitOf, full_status: HTTPStatus) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=[
-            Middleware(AccessLog),
+            Middleware(AccessLog, side=side, probes=PROBES),
             Middleware(AnswerHeaders, headers=HEADERS),
             Middleware(BodyLimit, limit_of=limit_of),
         ],
     )
+    app.state.lane = CapacityLimiter(THREADS)
     install_handlers(app, full_status=full_status)
     return app
 

@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from offline_jobs.service.changes import Change
 from offline_jobs.service.errors import ServiceError
+from offline_jobs.service.metrics import STREAMS
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.errors import answer_error
 from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
@@ -55,7 +56,8 @@ class Streams:
             )
         self._open[name] += 1
         try:
-            yield
+            with STREAMS.track_inprogress():
+                yield
         finally:
             self._open[name] -= 1
             if self._open[name] <= 0:

@@ -1,7 +1,11 @@
-"""Whether an application answers and can reach its database; the same on both ports.
+"""Whether the service is alive, and whether it can serve; the same on both ports.
 
-While it can read it is of use, and stays ready: what cannot be written is said.
+Alive is a service that gets on: a database, a bucket or a cluster that is away is no reason to
+start it anew, which would mend none of them. It can serve while it can read: what cannot be written
+is said.
 """
+
+import logging
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -9,10 +13,28 @@ from starlette.responses import JSONResponse, Response
 from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(include_in_schema=False)
+log = logging.getLogger(__name__)
+
+PATH_LIVE = "/live"
+PATH_HEALTH = "/health"
 
 
-@router.get("/health")
+@router.get(PATH_LIVE)
+async def show_life(request: Request) -> Response:
+    """Alive: this answers, so the event loop turns, and the loop that starts jobs gets on."""
+    silent = rooms_of(request).pulse.find_silence()
+    if silent is None:
+        return JSONResponse({"status": "ok"})
+    log.error("the loop that starts jobs is stuck", extra={"seconds": round(silent)})
+    message = f"The loop that starts jobs has been stuck for {silent:.0f} s."
+    return JSONResponse({"status": "stuck", "message": message}, 503)
+
+
+@router.get(PATH_HEALTH)
 def show_health(request: Request) -> Response:
     """Ready: the database answers."""
-    trouble = rooms_of(request).store.find_trouble()
-    return JSONResponse({"status": "degraded", "message": trouble} if trouble else {"status": "ok"})
+    rooms = rooms_of(request)
+    troubles = [each for each in (rooms.store.find_trouble(), rooms.objects.trouble) if each]
+    if not troubles:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "degraded", "message": " ".join(troubles)})

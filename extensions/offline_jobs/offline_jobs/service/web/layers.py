@@ -2,14 +2,16 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub_config.platform.waiting import quote
+from offline_jobs.service.metrics import HTTP_SECONDS
 
 log = logging.getLogger("offline_jobs.service.access")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
 class AnswerHeaders:
@@ -33,10 +35,18 @@ class AnswerHeaders:
 
 
 class AccessLog:
-    """One line of log for each request: no header, no query (a login's code is in one)."""
+    """One line of log for each request: no header, no query (a login's code is in one); a count.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: what is logged.
+        side: the application's name in the metrics.
+        probes: paths that are asked for all the time.
+    """
+
+    def __init__(self, app: ASGIApp, side: str, probes: Collection[str]) -> None:
         self._app = app
+        self._side = side
+        self._probes = probes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer and log."""
@@ -45,17 +55,25 @@ class AccessLog:
             return
         began = time.monotonic()
         status = 0
+        answered: float | None = None
 
         async def send_and_note(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answered = message["status"], time.monotonic() - began
             await send(message)
 
         try:
             await self._app(scope, receive, send_and_note)
         finally:
-            level = logging.DEBUG if scope["path"] == "/health" else logging.INFO
+            took = time.monotonic() - began
+            # The route, not the path: whoever asks does not choose a label.
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            HTTP_SECONDS.labels(self._side, method, route, str(status)).observe(
+                took if answered is None else answered
+            )
+            level = logging.DEBUG if scope["path"] in self._probes else logging.INFO
             log.log(
                 level,
                 "request",
@@ -63,7 +81,7 @@ class AccessLog:
                     "method": scope["method"],
                     "path": quote(scope["path"]),
                     "status": status,
-                    "milliseconds": round(1000 * (time.monotonic() - began)),
+                    "milliseconds": round(1000 * took),
                     "user": quote(scope.get("state", {}).get("user", "")),
                 },
             )

@@ -5,20 +5,21 @@ rendered on the hub's origin.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import BinaryIO
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS
 from offline_jobs.service.errors import NoResult
-from offline_jobs.service.object_store import log_key, result_key
+from offline_jobs.service.object_store import StoredObject, log_key, result_key
 from offline_jobs.service.rules.methods import describe_methods
 from offline_jobs.service.web.identity import CallerOf
+from offline_jobs.service.web.lane import in_lane
 from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(tags=["results"])
@@ -34,24 +35,30 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._ -]+")
 
 
 @router.get("/jobs/{job_id}/log")
-def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
+async def show_log(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The log: whole once the job has ended, before that the end of it.
 
     Of a runner that vanished, what it had copied, and what it had said since.
     """
     rooms = rooms_of(request)
-    job = rooms.access.find_visible(caller.person, job_id)
-    attempt = rooms.store.attempt(job.id, job.attempt)
+    job = await run_in_threadpool(rooms.access.find_visible, caller.person, job_id)
+    attempt = await run_in_threadpool(rooms.store.attempt, job.id, job.attempt)
     has_said = attempt is not None and attempt.result is not None
     is_over = has_said or job.state.is_terminal
-    kept = rooms.objects.open(log_key(job.id, job.attempt)) if is_over else None
+    key = log_key(job.id, job.attempt)
+    kept = await in_lane(request, lambda: rooms.objects.open(key)) if is_over else None
     tail = attempt.log_tail if attempt else ""
     if kept is None:
         return PlainTextResponse(word_tail(tail, is_over=is_over))
     if not has_said:
         with kept:
-            return PlainTextResponse(join_log(kept.read(), tail.encode()))
-    return StreamingResponse(_pieces(kept), media_type="text/plain; charset=utf-8")
+            earlier = await in_lane(request, kept.read)
+        return PlainTextResponse(join_log(earlier, tail.encode()))
+    return StreamingResponse(
+        _pieces(request, kept),
+        media_type="text/plain; charset=utf-8",
+        headers={"Content-Length": str(kept.size)},
+    )
 
 
 @router.get("/jobs/{job_id}/notebook")
@@ -64,20 +71,20 @@ def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Respon
 
 
 @router.get("/jobs/{job_id}/result")
-def download_result(request: Request, caller: CallerOf, job_id: str) -> Response:
+async def download_result(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The executed notebook; of a job that ended badly, what there is of it."""
     rooms = rooms_of(request)
-    job = rooms.access.find_visible(caller.person, job_id)
+    job = await run_in_threadpool(rooms.access.find_visible, caller.person, job_id)
     key = result_key(job.id, job.attempt)
-    size, content = rooms.objects.size(key), rooms.objects.open(key)
-    if content is None or size is None:
+    kept = await in_lane(request, lambda: rooms.objects.open(key))
+    if kept is None:
         ended = "It ended before there was one." if job.state.is_terminal else "Wait for its end."
         raise NoResult(f"There is no executed notebook of this job. {ended}")
     headers = {
         "Content-Disposition": attachment(f"{notebook_stem(job.request.path)}-{job.id}.ipynb"),
-        "Content-Length": str(size),
+        "Content-Length": str(kept.size),
     }
-    return StreamingResponse(_pieces(content), media_type=NOTEBOOK_TYPE, headers=headers)
+    return StreamingResponse(_pieces(request, kept), media_type=NOTEBOOK_TYPE, headers=headers)
 
 
 @router.get("/jobs/{job_id}/record")
@@ -133,7 +140,8 @@ def attachment(name: str) -> str:
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{whole}"
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    with file:
-        while piece := file.read(_PIECE_BYTES):
+async def _pieces(request: Request, kept: StoredObject) -> AsyncIterator[bytes]:
+    """The object, piece by piece; what cannot be had ends the answer before its length."""
+    with kept:
+        while piece := await in_lane(request, lambda: kept.read(_PIECE_BYTES)):
             yield piece

@@ -11,6 +11,8 @@ from offline_jobs.service.access import Access
 from offline_jobs.service.changes import Changes
 from offline_jobs.service.intake import Intake
 from offline_jobs.service.object_store import ObjectStore
+from offline_jobs.service.publishing import Publishing
+from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 
@@ -75,6 +77,8 @@ class Rooms:
     catalogue: Catalogue
     intake: Intake
     access: Access
+    publishing: Publishing
+    pulse: Pulse
     addresses: Addresses = Addresses()
     wake: Callable[[], None] = lambda: None
 

@@ -20,6 +20,7 @@ from offline_jobs.service.errors import AttemptClosed, Unauthorized
 from offline_jobs.service.model import Attempt, Job, build_specification
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.records import ProgressBody, ResultBody
+from offline_jobs.service.web.lane import in_lane
 from offline_jobs.service.web.rooms import rooms_of
 from offline_jobs.service.web.schema import ModelT, parse
 
@@ -105,7 +106,7 @@ async def take_progress(request: Request, found: RunOf) -> Response:
 async def take_notebook(request: Request, found: RunOf) -> Response:
     """Keep the executed notebook, or what there is of it so far."""
     store, key = rooms_of(request).store, result_key(found.job.id, found.attempt.number)
-    await _keep(request, found, key, store.keep_notebook)
+    await _keep(request, found, key, store.note_notebook)
     return Response(status_code=204)
 
 
@@ -113,7 +114,7 @@ async def take_notebook(request: Request, found: RunOf) -> Response:
 async def take_log(request: Request, found: RunOf) -> Response:
     """Keep the log, or what there is of it so far."""
     store, key = rooms_of(request).store, log_key(found.job.id, found.attempt.number)
-    await _keep(request, found, key, store.keep_log)
+    await _keep(request, found, key, store.check_open)
     return Response(status_code=204)
 
 
@@ -129,17 +130,18 @@ async def take_result(request: Request, found: RunOf) -> Response:
     return JSONResponse({})
 
 
-async def _keep(
-    request: Request, found: Run, key: str, keep: Callable[[str, int, Callable[[], None]], None]
-) -> None:
-    """Store a body, unless the attempt has ended meanwhile."""
+async def _keep(request: Request, found: Run, key: str, note: Callable[[str, int], None]) -> None:
+    """Store a body, unless the attempt has ended meanwhile, and note that it is there."""
     body = await request.body()
+    rooms, attempt = rooms_of(request), (found.job.id, found.attempt.number)
 
-    def store() -> None:
-        with rooms_of(request).objects.staged(key, body) as publish:
-            keep(found.job.id, found.attempt.number, publish)
+    def keep() -> None:
+        with rooms.publishing.under_way(attempt):
+            rooms.store.check_open(*attempt)
+            rooms.objects.put(key, body)
+            note(*attempt)
 
-    await run_in_threadpool(store)
+    await in_lane(request, keep)
 
 
 async def _read(request: Request, model: type[ModelT]) -> ModelT:

@@ -135,6 +135,7 @@ class Watch:
         self._synced = threading.Event()
         self._heard = time.monotonic()
         self._failures = 0
+        self._all_failures = 0
         self._thread = threading.Thread(
             target=self._run, name=f"watch-{resource.plural}", daemon=True
         )
@@ -164,6 +165,10 @@ class Watch:
         """For how long the server could not be heard; 0 while a watch is open."""
         with self._lock:
             return 0.0 if self._stream is not None else time.monotonic() - self._heard
+
+    def count_failures(self) -> int:
+        """How often it ended otherwise than it should, since the start."""
+        return self._all_failures
 
     def there(self) -> list[Object]:
         """What there is, as far as we know."""
@@ -205,6 +210,7 @@ class Watch:
                 self._copy.version = ""
                 self._failures += 1
                 _log.exception("the watch of %s failed; it begins anew", self._resource.plural)
+            self._all_failures += 1
             self._stopping.wait(self._pause())
 
     def _follow(self) -> None:

@@ -29,7 +29,7 @@ from offline_jobs.service.backends.local.folder import AttemptFolder
 from offline_jobs.service.backends.local.tree import kill_processes, terminate_group
 from offline_jobs.service.crash import crash_at
 from offline_jobs.service.errors import BackendError
-from offline_jobs.service.model import Observation
+from offline_jobs.service.model import Observation, WatchState
 
 _log = logging.getLogger(__name__)
 _READY_SECONDS = 20.0
@@ -91,6 +91,10 @@ class LocalBackend:
     async def stop(self, object_name: str, *, force: bool) -> None:
         """Ask the runner to end, or kill everything of the attempt."""
         await asyncio.to_thread(self._stop, object_name, force)
+
+    def watches(self) -> Mapping[str, WatchState]:
+        """None."""
+        return {}
 
     async def list_ended(self) -> Collection[str]:
         """None: a folder keeps nobody from running."""

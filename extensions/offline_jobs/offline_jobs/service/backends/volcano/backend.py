@@ -40,7 +40,7 @@ from offline_jobs.service.backends.volcano.explain import (
 )
 from offline_jobs.service.crash import crash_at
 from offline_jobs.service.errors import BackendError
-from offline_jobs.service.model import Observation
+from offline_jobs.service.model import Observation, WatchState
 
 #: With a server that could not be heard for so long, nobody knows what there is.
 _SILENT_SECONDS = 10.0
@@ -90,6 +90,13 @@ class VolcanoBackend:
         its grace would need a right over pods, which the service does not have.
         """
         await asyncio.to_thread(self._delete, object_name)
+
+    def watches(self) -> Mapping[str, WatchState]:
+        """How the watches are, by the plural of what they watch."""
+        return {
+            resource.plural: WatchState(watch.silent_seconds(), watch.count_failures())
+            for resource, watch in self._watches.items()
+        }
 
     async def list_ended(self) -> Collection[str]:
         """Jobs that have ended: each counts in the namespace's quota."""
