@@ -89,6 +89,26 @@ def test_a_job_runs_to_its_end_without_a_session(ada: User) -> None:
     assert not ada.server()
 
 
+def test_a_jobs_life_is_in_the_services_log_and_no_secret(ada: User, platform: Platform) -> None:
+    job = submit(ada, "1", "raise ValueError('a word of the notebook')")
+    wait_for_state(ada, job, "failed")
+    log = platform.state / "logs" / "service.log"
+    wait_until(lambda: '"job ended"' in log.read_text().rpartition(job)[0], "the end in the log")
+    text = log.read_text()
+    lines = [each for each in map(json.loads, text.splitlines()) if each.get("job") == job]
+    facts = [(each["message"], each.get("attempt"), each.get("state")) for each in lines]
+    assert facts == [
+        ("job accepted", None, None),
+        ("attempt launched", 1, None),
+        ("job ended", 1, "failed"),
+    ]
+    assert lines[0]["user"] == "ada"
+    assert lines[2]["cause"] == "cell-error"
+    secrets = [file.read_text().strip() for file in (platform.state / "secrets").iterdir()]
+    token = ada.api.headers["Authorization"].removeprefix("token ")
+    assert not [each for each in (*secrets, token, "a word of the notebook") if each in text]
+
+
 def test_a_result_is_run_again_with_one_value_changed(ada: User) -> None:
     """What ran, by three records: as in the notebook, a value given, the result of that one."""
     first = submit(ada, "n = 1\nm = 2", "print('is', n, m)")

@@ -6,6 +6,7 @@ returns, and a key that came before gives the job that it made then.
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,12 +14,15 @@ from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Machine, Offer, offer
 from hub_config.platform.errors import Refused
 from hub_config.platform.people import Person
+from hub_config.platform.waiting import quote
 from offline_jobs.contract.request import Request
 from offline_jobs.service.errors import Forbidden, Unsound
 from offline_jobs.service.model import Job, NewJob
 from offline_jobs.service.notebooks import Inspected
 from offline_jobs.service.rules.submission import Findings, Notebook, Problem, examine
 from offline_jobs.service.store.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,9 @@ class Intake:
     def _create(self, news: Sequence[NewJob]) -> list[tuple[Job, bool]]:
         made = self.store.create_jobs(news, open_limit=self.open_limit)
         self.wake()
+        for job, is_new in made:
+            if is_new:
+                _log.info("job accepted", extra={"job": job.id, "user": quote(job.owner)})
         return made
 
 

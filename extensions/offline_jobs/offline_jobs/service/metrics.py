@@ -57,8 +57,14 @@ DATABASE_FAILURES = Counter(
     registry=REGISTRY,
 )
 
+# What can be known before is there from the start, at 0: an alert then sees the first one.
 for _result in ("ok", "failed"):
     PASSES.labels(_result)
+    for _operation in ("put", "get", "list", "delete"):
+        OBJECT_SECONDS.labels(_operation, _result)
+for _error in ("unavailable", "storage-full", "damaged"):
+    DATABASE_FAILURES.labels("read", _error)
+    DATABASE_FAILURES.labels("write", _error)
 for _result in ("ok", "later", "failed"):
     LAUNCHES.labels(_result)
 

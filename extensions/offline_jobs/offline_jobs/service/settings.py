@@ -53,8 +53,9 @@ class Settings(BaseSettings):
     #: Where Prometheus scrapes; no port: nowhere.
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = Field(None, ge=0, le=65535)
-    #: So long one step of the loop that starts jobs may take before the service counts as dead.
-    stuck_seconds: int = Field(300, ge=1)
+    #: So long one step of the loop that starts jobs may take before the service counts as dead;
+    #: its pauses are shorter than the least.
+    stuck_seconds: int = Field(300, ge=6)
     backend: Literal["local", "volcano"] = "local"
     #: Of jobs and their pods, and nothing else.
     kubernetes_namespace: str = Field("offline-jobs", pattern=r"^[a-z0-9][-a-z0-9]{0,62}$")

@@ -11,6 +11,7 @@ from hub_config.platform.waiting import quote
 from offline_jobs.service.metrics import HTTP_SECONDS
 
 log = logging.getLogger("offline_jobs.service.access")
+_MISTAKE = 500
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 
 
@@ -65,6 +66,10 @@ class AccessLog:
 
         try:
             await self._app(scope, receive, send_and_note)
+        except Exception:
+            # The layer around this one logs it and answers.
+            status = status or _MISTAKE
+            raise
         finally:
             took = time.monotonic() - began
             # The route, not the path: whoever asks does not choose a label.
@@ -74,6 +79,8 @@ class AccessLog:
                 took if answered is None else answered
             )
             level = logging.DEBUG if scope["path"] in self._probes else logging.INFO
+            if status >= _MISTAKE:
+                level = logging.WARNING
             log.log(
                 level,
                 "request",
