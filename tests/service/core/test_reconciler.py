@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,13 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service import reconciler
 from offline_jobs.service.backends.backend import Launch
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import BackendError, ClusterAway, ClusterFull, Unavailable
+from offline_jobs.service.errors import (
+    BackendError,
+    ClusterAway,
+    ClusterFull,
+    ObjectsAway,
+    Unavailable,
+)
 from offline_jobs.service.model import Attempt, Evidence, Job, Observation, WatchState
 from offline_jobs.service.publishing import Publishing
 from offline_jobs.service.pulse import Pulse
@@ -85,6 +92,8 @@ class World:
         self.store, self.place, self.clock, self.seconds = store, Place(), Clock(), 0.0
         self.changes = changes
         self.kept = 0
+        self.objects_are, self.answer = "there", threading.Event()
+        self.publishing, self.pulse = Publishing(), Pulse(300, lambda: self.seconds)
         self.groups = {"ada": frozenset({"spatial-lab"}), "ben": frozenset({"spatial-lab"})}
         self.hub_is_away = self.hub_hangs = False
         self.asked: list[str] = []
@@ -99,12 +108,19 @@ class World:
             internal_url="http://127.0.0.1:9",
             changes=self.changes,
             find_groups=self.find_groups,
-            count_kept=lambda *_: self.kept,
-            publishing=Publishing(),
-            pulse=Pulse(300),
+            count_kept=self.count_kept,
+            publishing=self.publishing,
+            pulse=self.pulse,
             clock=self.clock,
             monotonic=lambda: self.seconds,
         )
+
+    def count_kept(self, job_id: str, number: int) -> int:
+        if self.objects_are == "away":
+            raise ObjectsAway
+        if self.objects_are == "silent":
+            self.answer.wait(20)
+        return self.kept
 
     async def find_groups(self, name: str) -> frozenset[str]:
         self.asked.append(name)
@@ -201,6 +217,86 @@ def test_what_is_said_to_be_kept_of_a_runner_that_vanished_is(
     ended = world.job(job)
     assert ended.cause is Cause.INTERRUPTED
     assert str(describe(ended).next_step).startswith(words)
+
+
+@pytest.mark.parametrize("objects_are", ["away", "silent"])
+def test_no_end_waits_for_an_object_store_and_nothing_is_claimed_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, objects_are: str
+) -> None:
+    monkeypatch.setattr(reconciler, "_COUNTING_SECONDS", 0.2)
+    job, other = world.submit(), world.submit(owner="ben")
+    world.reconcile()
+    world.store.record_progress(job, 1, Progress("running", 5, 9))
+    world.kept, world.objects_are = 4, objects_are
+    for each in (job, other):
+        world.place.seen[name_of(each)] = Observation("ended", evidence=Evidence(exit_code=-9))
+
+    async def reconcile() -> None:
+        async with asyncio.timeout(10):
+            await world.reconciler.reconcile()
+        world.answer.set()
+
+    asyncio.run(reconcile())
+    ended = world.job(job)
+    assert ended.cause is Cause.INTERRUPTED
+    assert "kept" not in str(describe(ended).next_step)
+    # The other one never began a cell, so it is tried again.
+    assert world.job(other).attempt == 2
+
+
+def test_an_end_waits_for_what_is_being_published_and_then_nothing_more_is(world: World) -> None:
+    job = world.submit()
+    world.reconcile()
+    world.store.record_progress(job, 1, Progress("running", 5, 9))
+    world.place.seen[name_of(job)] = Observation("ended", evidence=Evidence(exit_code=-9))
+    with world.publishing.under_way((job, 1)):
+        world.reconcile()
+        assert not world.job(job).state.is_terminal
+        with pytest.raises(Unavailable), world.publishing.under_way((job, 1)):
+            pytest.fail("published amid the end")
+    world.reconcile()
+    assert world.job(job).state is State.FAILED
+
+
+def test_what_shall_not_end_any_more_may_be_published_again(world: World) -> None:
+    job = world.submit()
+    world.reconcile()
+    name = name_of(job)
+    running = world.place.seen[name]
+    world.store.record_progress(job, 1, Progress("running", 5, 9))
+    world.place.seen[name] = Observation("ended", evidence=Evidence(exit_code=-9))
+    with world.publishing.under_way((job, 1)):
+        world.reconcile()
+    world.place.seen[name] = running
+    world.reconcile()
+    with world.publishing.under_way((job, 1)):
+        assert not world.job(job).state.is_terminal
+
+
+def test_a_pass_that_fails_is_a_sign_of_life(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop goes on after it by itself."""
+    passes = 0
+
+    def open_names() -> list[str]:
+        nonlocal passes
+        passes += 1
+        world.seconds += 200
+        raise Unavailable("away")
+
+    monkeypatch.setattr(world.store, "open_names", open_names)
+    monkeypatch.setattr(reconciler, "_ALIVE_SECONDS", 0.01)
+
+    async def go() -> None:
+        running = asyncio.create_task(world.reconciler.run())
+        async with asyncio.timeout(20):
+            while passes < 6:  # noqa: ASYNC110  (what is waited for sets no event)
+                await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(go())
+    assert world.pulse.find_silence() is None
 
 
 def test_what_could_be_launched_in_the_end_runs(world: World) -> None:
