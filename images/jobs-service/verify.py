@@ -14,6 +14,7 @@ from images._inside.checks import COMMON, Wrong, check_absent, import_all, run_c
 
 OURS = (
     "offline_jobs.service.app",
+    "offline_jobs.service.bucket",
     "hub_config.platform.pods",
     "hub_config.platform.sentences",
     "kubernetes.client",

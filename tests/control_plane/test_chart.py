@@ -58,8 +58,67 @@ def test_a_start_may_take_ten_minutes(bed: Bed) -> None:
     ]
     probe: dict[str, Any] = container["startupProbe"]
 
-    assert probe["httpGet"] == container["livenessProbe"]["httpGet"]
+    assert probe["httpGet"] == container["readinessProbe"]["httpGet"]
+    # Dead is what is stuck, and not what cannot reach a database.
+    assert container["livenessProbe"]["httpGet"] == {"path": "/live", "port": "public"}
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
+
+
+def get_pod(bed: Bed, values: Mapping[str, object]) -> dict[str, Any]:
+    """The service's pod, its environment as a mapping."""
+    deployment = find(render(bed, "jobs-here", values), "Deployment")
+    pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    container["env"] = {each["name"]: each.get("value") for each in container["env"]}
+    return pod
+
+
+def test_objects_are_in_a_bucket_where_one_is_named(bed: Bed) -> None:
+    assert not [name for name in get_pod(bed, {})["containers"][0]["env"] if "OBJECTS" in name]
+
+    values = {
+        "objects.bucket": "s3://lab/results",
+        "objects.endpoint": "https://s3.example",
+        "objects.credentialsSecret": "objects",
+        "serviceAccount.annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/x"},
+    }
+    pod = get_pod(bed, values)
+    (container,) = pod["containers"]
+    account = find(render(bed, "jobs-here", values), "ServiceAccount")
+
+    assert container["env"]["OFFLINE_JOBS_OBJECTS"] == "s3://lab/results"
+    assert container["env"]["OFFLINE_JOBS_OBJECTS_ENDPOINT"] == "https://s3.example"
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "objects"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "objects"]
+    # A file, which no other process of the machine can read as it can an environment.
+    assert container["env"]["AWS_SHARED_CREDENTIALS_FILE"] == f"{mount['mountPath']}/credentials"
+    assert volume["secret"]["secretName"] == "objects"
+    assert account["metadata"]["annotations"] == values["serviceAccount.annotations"]
+
+
+@pytest.mark.parametrize("bucket", ["/var/objects", "lab", "s3://Lab", "s3://lab/../x"])
+def test_what_cannot_be_a_bucket_is_refused(bed: Bed, bucket: str) -> None:
+    assert "bucket" in say_refusal(bed, {"objects.bucket": bucket})
+
+
+def test_only_named_peers_reach_the_metrics(bed: Bed) -> None:
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    for chosen, expected in (([], []), (peers, [peers])):
+        chart = render(bed, "jobs-here", {"metrics.from": chosen})
+        (policy,) = [
+            each
+            for each in chart
+            if each["kind"] == "NetworkPolicy"
+            and each["metadata"]["name"] == "offline-jobs"
+            and "namespace" not in each["metadata"]
+        ]
+        rules = policy["spec"]["ingress"]
+        ports = [[port["port"] for port in rule["ports"]] for rule in rules]
+        assert ports[:2] == [[8080], [8081]]
+        assert [rule["from"] for rule in rules[2:]] == expected
+        assert ports[2:] == [[8082] for _ in expected]
+    without = get_pod(bed, {"metrics.enabled": False})
+    assert "metrics" not in str(without)
 
 
 @pytest.fixture

@@ -17,6 +17,9 @@ from offline_jobs.service.store.tables import jobs, ledger, sessions
 
 #: So many jobs are looked up at once.
 _AT_ONCE = 500
+_COLUMNS = [
+    ledger.c[name] for name in ("number", "at", "job", "group", "machine_class", "state", "cause")
+]
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,9 @@ class Census:
         """What happened since the last call, or since :meth:`begin`."""
         if self._number is None:
             self.begin()
-        statement = select(ledger).where(ledger.c.number > self._number).order_by(ledger.c.number)
+        statement = (
+            select(*_COLUMNS).where(ledger.c.number > self._number).order_by(ledger.c.number)
+        )
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
             begins: dict[str, tuple[datetime, datetime | None]] = {}
