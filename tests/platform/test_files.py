@@ -74,8 +74,11 @@ def test_what_jobs_import_loads_no_server(package: str) -> None:
     [
         # What is refused is refused before the application is imported.
         ("offline_jobs.service.__main__", "fastapi uvicorn sqlalchemy httpx"),
-        # A notebook, an old database and a cluster bring theirs when they come.
-        ("offline_jobs.service.app", "papermill nbformat nbclient alembic kubernetes jupyterhub"),
+        # A notebook, an old database, a cluster and a bucket bring theirs when they come.
+        (
+            "offline_jobs.service.app",
+            "papermill nbformat nbclient alembic kubernetes boto3 botocore jupyterhub",
+        ),
         ("hub_config.embedded.__main__", "jupyterhub sqlalchemy tornado traitlets"),
     ],
 )
