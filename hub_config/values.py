@@ -59,6 +59,7 @@ _HOST_ROUTING = "--host-routing"
 _READ_BY_US = {"authenticator_class", "auth_token", "cookie_secret", "subdomain_host"}
 #: Databases of the chart whose address is always the same; the others need one.
 _DATABASES = {"sqlite-pvc": "sqlite:///jupyterhub.sqlite", "sqlite-memory": "sqlite://"}
+_POSTGRESQL = "postgresql+psycopg2"
 
 
 def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) -> Settings:
@@ -233,10 +234,25 @@ def _find_database(read: ChartValues) -> str:
     if kind not in _DATABASES:
         if not url:
             read.refuse("hub.db.url", f"is missing: hub.db.type {kind} needs it")
+        elif kind == "postgres":
+            return _name_driver(read, url)
         return url
     if url not in ("", _DATABASES[kind]):
         read.refuse("hub.db.url", f"is not used: hub.db.type {kind} has its own; choose another")
     return _DATABASES[kind]
+
+
+def _name_driver(read: ChartValues, url: str) -> str:
+    """The address with the driver that the hub's image has; SQLAlchemy 2.1 would take another.
+
+    A password that is not in it comes from the key ``hub.db.password`` of the chart's Secret: the
+    chart's own configuration puts it where the driver looks.
+    """
+    scheme, _, place = url.partition("://")
+    if scheme not in ("postgresql", _POSTGRESQL) or not place:
+        # Not quoted: a password may be in it.
+        read.refuse("hub.db.url", "must be postgresql://USER@HOST:5432/DATABASE")
+    return f"{_POSTGRESQL}://{place}"
 
 
 def _find_jobs_url(read: ChartValues) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import database_server
 from tests.bed import nodes, pins, programs
 from tests.images import building
 from tests.rings import get_ring
@@ -57,6 +58,11 @@ def lacks_chromium() -> bool:
 def lacks_r() -> bool:
     """Tell whether there is no R with its kernel: an R without one is left as it is."""
     return not R_KERNEL.is_dir() and (shutil.which("Rscript") is not None or _lacks_debian())
+
+
+def lacks_postgresql() -> bool:
+    """Tell whether there is no PostgreSQL server and none can be had."""
+    return database_server.find_programs() is None and _lacks_debian()
 
 
 def lacks_linux() -> bool:
@@ -111,6 +117,7 @@ EXPECTED = (
     ExpectedSkip("a builder of images", lacks_image_builder, "images"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),
     ExpectedSkip("R with its kernel", lacks_r, "runner"),
+    ExpectedSkip("PostgreSQL", lacks_postgresql, "service"),
     ExpectedSkip("Linux", lacks_linux, "unit"),
     ExpectedSkip("shared", lacks_shared, "unit"),
 )

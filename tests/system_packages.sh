@@ -61,6 +61,10 @@ fi
 # shellcheck disable=SC2046 # each is one word or none
 install "R with its kernel" "runner ring" $(missing r-cran-irkernel Rscript)
 
+# The jobs service and the hub keep their records on a real database server, too.
+# shellcheck disable=SC2046 # each is one word or none
+install "PostgreSQL" "service ring" $(missing postgresql /usr/lib/postgresql/*/bin/postgres)
+
 # Images are built with buildah upon a Debian that debootstrap makes: neither needs a registry of
 # images, and buildah no engine.
 if [ "$(uname -s)" = Linux ]; then

@@ -16,6 +16,7 @@ LIBRARIES = (
     "kubespawner",
     "google.oauth2.service_account",
     "jupyterhub_idle_culler",
+    "psycopg2",
 )
 OURS = (
     "hub_config.apply",

@@ -18,6 +18,7 @@ OURS = (
     "hub_config.platform.pods",
     "hub_config.platform.sentences",
     "kubernetes.client",
+    "psycopg2",
 )
 # What a notebook runs in has no place where the service's credentials are.
 NOT_OURS = ("jupyterlab", "jupyter_server", "ipykernel", "IPython", "jupyterhub", "kubespawner")

@@ -51,6 +51,24 @@ def test_a_secret_that_is_there_is_used_and_nothing_rendered_changes(bed: Bed) -
     assert render(bed, "jobs-here", values) == chart
 
 
+def test_an_address_of_a_database_comes_as_a_file_of_a_secret(bed: Bed) -> None:
+    values = {"database": {"existingSecret": "jobs-database", "key": "address"}}
+    pod = find(render(bed, "jobs-here", values), "Deployment")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "secrets"]
+    (sources,) = [each["projected"]["sources"] for each in pod["volumes"] if "projected" in each]
+
+    file = environment["OFFLINE_JOBS_DATABASE_URL_FILE"]
+    assert file == f"{mount['mountPath']}/database-url"
+    assert {
+        "name": "jobs-database",
+        "items": [{"key": "address", "path": "database-url"}],
+    } in [each["secret"] for each in sources]
+    without = find(render(bed, "jobs-here"), "Deployment")["spec"]["template"]["spec"]
+    assert "DATABASE" not in str(without)
+
+
 def test_a_start_may_take_ten_minutes(bed: Bed) -> None:
     """A large database is brought to its newest form before anything answers."""
     (container,) = find(render(bed, "jobs-here"), "Deployment")["spec"]["template"]["spec"][

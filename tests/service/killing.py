@@ -148,6 +148,16 @@ class Target:
         except httpx.TransportError:
             return False
 
+    def is_without_database(self) -> bool:
+        """Whether it says that something is wrong with its database, while it is alive."""
+        assert self.client.get("/live").status_code == 200
+        return bool(self.client.get("/health").json()["status"] != "ok")
+
+    def state_of(self, job_id: str) -> str:
+        """A job's state; empty where the database is away."""
+        answer = self.client.get(f"{API}jobs/{job_id}")
+        return str(answer.json().get("state", ""))
+
     def kill(self) -> None:
         """SIGKILL, now."""
         assert self.process is not None
@@ -208,6 +218,8 @@ class Target:
         try:
             answer = self.client.post(f"{API}jobs", json=body, headers={"Idempotency-Key": key})
         except httpx.TransportError:
+            return None
+        if answer.status_code == 503:  # its database is away
             return None
         assert answer.status_code in (200, 202), answer.text
         return str(answer.json()["id"])

@@ -6,10 +6,12 @@ taken from ``NOTEBOOK_HPC_SEED`` where that is set.
 """
 
 import random
+import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +19,11 @@ import psutil
 import pytest
 
 from offline_jobs.service.crash import CRASH_POINTS
+from tests.database_server import running_server
 from tests.platform_fixture import Platform
 from tests.service.killing import API, GATED, HOLD, PHASES, Account, Target, target, wait_at_random
 from tests.site import wait_until
+from tests.skips import require
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -103,6 +107,46 @@ def test_killed_at_each_step(service: Target, record_property: Record) -> None:
     assert len(ends) == len(CRASH_POINTS)
     assert {end["state"] for end in ends.values()} == {"succeeded"}, ends
     service.check(ends)
+
+
+def test_a_database_server_that_comes_and_goes(service: Target, tmp_path: Path) -> None:
+    """It is stopped in order and as in a crash, while jobs are submitted, launched and run."""
+    require("PostgreSQL")
+    rounds = (signal.SIGINT, signal.SIGQUIT)
+    over = threading.Event()
+    jobs: list[str] = []
+
+    def submit_all() -> None:
+        while not over.is_set() or len(jobs) < UNDER_WAY:
+            wait_until(lambda: over.is_set() or count_open(service, jobs) < UNDER_WAY, "its turn")
+            jobs.append(service.submit("1"))
+
+    with running_server() as server:
+        (tmp_path / "url").write_text(server.url(server.create()))
+        service.start_and_wait(OFFLINE_JOBS_DATABASE_URL_FILE=str(tmp_path / "url"))
+        with ThreadPoolExecutor(1) as threads:
+            client = threads.submit(submit_all)
+            try:
+                for how in rounds:
+                    known = len(jobs)
+                    wait_until(lambda known=known: len(jobs) > known, "a submission", 60)  # type: ignore[misc]
+                    server.stop(how)
+                    wait_until(service.is_without_database, "the service to say so")
+                    server.start()
+            finally:
+                over.set()
+            client.result(120)
+        ends = {job: service.wait_for_end(job) for job in jobs}
+        assert {end["state"] for end in ends.values()} == {"succeeded"}, ends
+        service.check(ends)
+        assert service.terminate() == 0
+    assert "Traceback" not in (service.folder / "service.log").read_text()
+
+
+def count_open(service: Target, jobs: Sequence[str]) -> int:
+    """How many of these have not ended; while nobody can say, as many as there may be."""
+    states = [service.state_of(job) for job in tuple(jobs)]
+    return sum(state not in ("succeeded", "failed", "cancelled") for state in states)
 
 
 def test_killed_at_random_moments_of_submissions(

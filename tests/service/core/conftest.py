@@ -1,8 +1,7 @@
-"""A store on a real SQLite file."""
+"""A store on a real database."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,6 @@ class Clock:
 @pytest.fixture
 def changes() -> Changes:
     return Changes()
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'jobs.sqlite'}"
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ attempt is started twice, none follows one whose first cell began, and success m
 
 import contextlib
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from offline_jobs.contract.run import Progress, Termination
 from offline_jobs.contract.states import State
@@ -24,6 +32,7 @@ from offline_jobs.service.model import Evidence, Observation
 from offline_jobs.service.rules import steps
 from offline_jobs.service.rules.steps import Patience, Slots, View, arrange, decide
 from offline_jobs.service.store.store import Store
+from tests.database_server import DatabaseServer
 from tests.service.core.factories import NOON, make_new_job, make_record
 
 SLOTS = 2
@@ -43,13 +52,13 @@ class Thing:
 
 
 class World(RuleBasedStateMachine):
+    make_database: Callable[[], AbstractContextManager[str]]
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
+        self.database = contextlib.ExitStack()
         self.now = NOON
-        self.store = Store(
-            f"sqlite:///{Path(self.folder.name) / 'jobs.sqlite'}", Changes(), self.clock
-        )
+        self.store = Store(self.database.enter_context(self.make_database()), Changes(), self.clock)
         self.store.migrate()
         self.things: dict[str, Thing] = {}
         self.jobs: list[str] = []
@@ -58,7 +67,7 @@ class World(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.store.close()
-        self.folder.cleanup()
+        self.database.close()
 
     def clock(self) -> datetime:
         self.now += timedelta(milliseconds=1)
@@ -217,17 +226,40 @@ class World(RuleBasedStateMachine):
             assert job_id in self.asked
 
 
-World.TestCase.settings = settings(
-    max_examples=30,
-    phases=[Phase.generate],
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@contextmanager
+def file_database() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:
+        yield f"sqlite:///{Path(folder) / 'jobs.sqlite'}"
 
 
-class TestWorld(World.TestCase):  # type: ignore[misc, valid-type]
-    pass
+def shake(database: Callable[[], AbstractContextManager[str]], examples: int) -> None:
+    class Somewhere(World):
+        make_database = staticmethod(database)
+
+    run_state_machine_as_test(
+        Somewhere,
+        settings=settings(
+            max_examples=examples,
+            phases=[Phase.generate],
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+
+
+def test_whatever_happens_on_a_file() -> None:
+    shake(file_database, 30)
+
+
+def test_whatever_happens_on_a_server(database_server: DatabaseServer, template: str) -> None:
+    @contextmanager
+    def server_database() -> Iterator[str]:
+        name = database_server.create(template)
+        yield database_server.url(name)
+        database_server.drop(name)
+
+    shake(server_database, 6)
 
 
 pytestmark = pytest.mark.timeout(300)

@@ -1,22 +1,25 @@
-"""The store on real SQLite: what it keeps, what it refuses, and what it tells."""
+"""The store, on real SQLite and a real PostgreSQL server: what it keeps, refuses and tells."""
 
 import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, create_engine
+from sqlalchemy import text as sql
 from sqlalchemy.exc import IntegrityError
 
 from offline_jobs.contract.facts import Facts, Hindrance
@@ -30,6 +33,7 @@ from offline_jobs.service.errors import (
     IdempotencyConflict,
     NotFinished,
     NotFound,
+    StartRefused,
     TooManyJobs,
     Unavailable,
     Unsound,
@@ -40,8 +44,9 @@ from offline_jobs.service.store.departures import CLOSED
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.store.tables import metadata
 from offline_jobs.service.web.identity import CACHE_SECONDS
+from tests.database_server import DatabaseServer
 from tests.service.core.conftest import Clock
-from tests.service.core.factories import make_new_job, make_record
+from tests.service.core.factories import NOON, make_new_job, make_record
 
 LIMIT = 1000
 #: What could be asked for by the first version.
@@ -61,6 +66,12 @@ FIRST_TURNS = {
 RECORDED = Path(__file__).parents[2] / "recorded"
 DONE = Ending(State.SUCCEEDED)
 FAILED = Ending(State.FAILED, Cause.INTERRUPTED)
+
+
+@pytest.fixture
+def database_url(either_url: str) -> str:
+    """All of it holds of both."""
+    return either_url
 
 
 def submit(store: Store, **changes: object) -> str:
@@ -208,12 +219,17 @@ def test_the_ledger_of_a_departed_user_is_the_retired_ones(store: Store) -> None
     assert {turn.owner for turn in store.turns(other)} == {"ben"}
 
 
-def test_what_is_not_committed_is_not_in_the_ledger(store: Store, database_url: str) -> None:
+#: Statements with which a database takes no more turns.
+REFUSE_TURNS = {
+    "sqlite": "CREATE TRIGGER no BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END",
+    "postgresql": "ALTER TABLE ledger ADD CHECK (number < 0) NOT VALID",
+}
+
+
+def test_what_is_not_committed_is_not_in_the_ledger(store: Store) -> None:
     job = submit(store)
-    with closing(sqlite3.connect(database_url.removeprefix("sqlite:///"))) as database:
-        database.execute(
-            "CREATE TRIGGER refuse BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'no'); END"
-        )
+    with store._database.write() as connection:
+        connection.exec_driver_sql(REFUSE_TURNS[connection.dialect.name])
     with pytest.raises(IntegrityError):
         store.states.finish(job, 1, DONE)
     stored = store.job(job)
@@ -318,6 +334,47 @@ def test_a_page_of_one_state(store: Store) -> None:
     ids = [submit(store) for _ in range(3)]
     store.states.finish(ids[1], 1, DONE)
     assert [job.id for job in store.jobs("ada", State.SUCCEEDED, 9, None)[0]] == [ids[1]]
+
+
+def test_pages_hold_jobs_of_the_same_instant_once_in_an_order_of_their_own(
+    database_url: str, changes: Changes
+) -> None:
+    store = Store(database_url, changes, lambda: NOON)
+    store.migrate()
+    ids = [submit(store) for _ in range(12)]
+    seen: list[str] = []
+    cursor = None
+    while len(seen) < len(ids):
+        page, cursor = store.jobs("ada", None, 5, cursor)
+        seen += [job.id for job in page]
+    store.close()
+    assert seen == sorted(ids, reverse=True)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b"])
+def test_text_that_a_database_may_not_hold_is_no_trouble(store: Store, text: str) -> None:
+    job = submit(store)
+    store.record_progress(job, 1, Progress(text, 1, 2, log_tail=text))
+    told = Ending(State.FAILED, Cause.CELL_ERROR, {"error_value": text})
+    store.states.finish(job, 1, told)
+    attempt, ended = store.attempt(job, 1), store.job(job)
+    assert attempt is not None
+    assert ended is not None
+    assert attempt.log_tail == "a\ufffdb"
+    assert ended.facts == {"error_value": text}
+    assert store.jobs(text, None, 9, None)[0] == []
+    assert store.departures.begin(text) == 0
+
+
+def test_large_numbers_and_long_words_are_kept(store: Store) -> None:
+    huge = 2**53
+    job = submit(store, owner="ä" * 255, machine_class="c" * 63, parameters={"n": 10**400})
+    store.record_progress(job, 1, Progress("p" * 40, 100_000, 100_000, [1e300], huge, huge, huge))
+    stored = store.job(job)
+    assert stored is not None
+    assert (stored.cell, stored.memory_bytes, stored.cell_seconds) == (100_000, huge, (1e300,))
+    assert stored.request.parameters == {"n": 10**400}
+    assert stored.owner == "ä" * 255
 
 
 @pytest.mark.parametrize(
@@ -552,16 +609,30 @@ def test_what_does_not_exist_is_not_found(store: Store, change: str) -> None:
         store.record_progress(submit(store), 7, Progress("running"))
 
 
-def test_migrated_tables_are_the_tables(store: Store, database_url: str) -> None:
-    engine = create_engine(database_url)
-    with engine.connect() as connection:
+def test_migrated_tables_are_the_tables(store: Store) -> None:
+    with store._database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    engine.dispose()
 
 
-def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path: Path) -> None:
-    """Its text was written by that version: a job in every state, and one deleted."""
-    with closing(sqlite3.connect(tmp_path / "jobs.sqlite")) as database:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a database without tables; none for a file."""
+    if request.param == "sqlite":
+        yield ""
+        return
+    server: DatabaseServer = request.getfixturevalue("database_server")
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
+
+
+def fill_first_version(file: Path) -> dict[str, dict[str, Any]]:
+    """A database that the first version wrote, with a job in every state and one deleted.
+
+    Returns:
+        its jobs' rows, by their ids.
+    """
+    with closing(sqlite3.connect(file)) as database:
         database.executescript((RECORDED / "jobs-0001.sql").read_text(encoding="utf-8"))
         database.execute(
             "UPDATE jobs SET cause = 'internal', facts = json_object('message', ?)"
@@ -570,9 +641,46 @@ def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path:
         )
         database.commit()
         database.row_factory = sqlite3.Row
-        before = {row["id"]: dict(row) for row in database.execute("SELECT * FROM jobs")}
-    store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes())
+        return {row["id"]: dict(row) for row in database.execute("SELECT * FROM jobs")}
+
+
+def upgrade(place: Store, revision: str) -> None:
+    """Bring a database's tables to a version."""
+    config = Config()
+    config.set_main_option("script_location", "offline_jobs.service.store:migrations")
+    with place._database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def move_rows(file: Path, place: Store) -> None:
+    """Write all rows of a database of the first version into another's tables of that version."""
+    upgrade(place, "0001")
+    source = create_engine(f"sqlite:///{file}")
+    with place._database.write() as target, source.connect() as connection:
+        tables = MetaData()
+        tables.reflect(target)
+        for table in tables.sorted_tables:
+            if table.name == "alembic_version":
+                continue
+            if rows := [row._asdict() for row in connection.execute(table.select())]:
+                target.execute(table.insert(), rows)
+    source.dispose()
+
+
+@pytest.mark.parametrize("through", ["0001", "0002", "0003", "0004"])
+def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
+    tmp_path: Path, empty_url: str, through: str
+) -> None:
+    file = tmp_path / "first.sqlite"
+    before = fill_first_version(file)
+    store = Store(empty_url or f"sqlite:///{file}", Changes())
+    if empty_url:
+        move_rows(file, store)
+    upgrade(store, through)
     store.migrate()
+    with store._database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     jobs, _ = store.jobs(None, None, 99, None)
     assert {job.state for job in jobs} == set(State)
     assert len(jobs) == len(before) == len(State)
@@ -614,31 +722,43 @@ def test_a_database_of_the_first_version_is_migrated_with_all_its_jobs(tmp_path:
 
 
 def test_migrating_twice_keeps_everything(store: Store, database_url: str) -> None:
-    job = submit(store)
+    job = store.job(submit(store))
+    assert job is not None
+    store.close()
     again = Store(database_url, Changes())
     again.migrate()
-    assert again.job(job) == store.job(job)
+    assert again.job(job.id) == job
     again.close()
 
 
-def test_the_newest_tables_need_no_alembic(store: Store, database_url: str) -> None:
+@pytest.mark.parametrize(
+    ("either_url", "driver"), [("sqlite", False), ("postgresql", True)], indirect=["either_url"]
+)
+def test_the_newest_tables_need_no_alembic_and_a_file_no_server_s_driver(
+    store: Store, database_url: str, driver: bool
+) -> None:
+    store.close()
     program = (
         "import sys; from offline_jobs.service.changes import Changes\n"
         "from offline_jobs.service.store.store import Store\n"
         f"store = Store({database_url!r}, Changes()); store.migrate(); store.close()\n"
-        "sys.exit('alembic' in sys.modules)"
+        "print(*(name in sys.modules for name in ('alembic', 'psycopg2')))"
     )
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    told = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    assert told.stdout.split() == ["False", str(driver)]
 
 
 @pytest.mark.parametrize("revision", ["0000", "9999"])
-def test_tables_of_another_version_are_alembics_to_judge(
+def test_tables_of_another_version_are_refused_in_words(
     store: Store, database_url: str, revision: str
 ) -> None:
     with store._database.write() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,))
+        connection.execute(sql("UPDATE alembic_version SET version_num = :new"), {"new": revision})
+    store.close()
     other = Store(database_url, Changes())
-    with pytest.raises(CommandError, match=f"Can't locate revision identified by '{revision}'"):
+    with pytest.raises(StartRefused, match=f"version {revision}, .* database of its own"):
         other.migrate()
     other.close()
 
@@ -648,7 +768,8 @@ def test_the_newest_version_is_alembics_head() -> None:
     assert ScriptDirectory(folder).get_heads() == [database.find_head()]
 
 
-def test_a_commit_is_durable(store: Store, database_url: str) -> None:
+@pytest.mark.parametrize("either_url", ["sqlite"], indirect=True)
+def test_a_commit_is_durable(store: Store) -> None:
     with store._database.read() as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -657,8 +778,9 @@ def test_a_commit_is_durable(store: Store, database_url: str) -> None:
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
+@pytest.mark.parametrize("either_url", ["sqlite"], indirect=True)
 def test_a_database_that_cannot_be_written_is_unavailable_and_keeps_nothing_half(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path
 ) -> None:
     job = submit(store)
     for connection in (store._database.read(), store._database.write()):

@@ -216,10 +216,11 @@ def running_service(
     who: Identify = identify,
     open_limit: int = 200,
     objects: ObjectStore | None = None,
+    database_url: str = "",
 ) -> Iterator[Service]:
     """A service in this process, on two free ports."""
     changes = Changes()
-    store = Store(f"sqlite:///{folder / 'jobs.sqlite'}", changes)
+    store = Store(database_url or f"sqlite:///{folder / 'jobs.sqlite'}", changes)
     store.migrate()
     wakes: list[None] = []
 

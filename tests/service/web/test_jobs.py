@@ -32,16 +32,16 @@ from tests.service.web.factories import (
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Iterator[Service]:
+def own(tmp_path: Path, database_url: str) -> Iterator[Service]:
     """A service for one test, which does something to its database."""
-    with running_service(tmp_path) as running:
+    with running_service(tmp_path, database_url=database_url) as running:
         yield running
 
 
 @pytest.fixture
-def elsewhere(own: Service, tmp_path: Path) -> Iterator[Store]:
+def elsewhere(own: Service, database_url: str) -> Iterator[Store]:
     """That database by connections of its own."""
-    store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes())
+    store = Store(database_url, Changes())
     yield store
     store.close()
 
@@ -106,7 +106,7 @@ def test_202_comes_once_another_connection_sees_the_job(own: Service, elsewhere:
     ada = own.client("ada")
     answered = threading.Event()
     # The commit takes until the answer is there, or a second where the answer waits for it.
-    event.listen(own.store._database._engine, "commit", lambda _: answered.wait(1))
+    event.listen(own.store._database._place.writer, "commit", lambda _: answered.wait(1))
     answer = ada.submit()
     seen = elsewhere.job(answer.json()["id"])
     answered.set()

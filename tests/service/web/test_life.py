@@ -81,14 +81,14 @@ def test_a_database_that_is_held_is_no_reason_to_end_the_service(
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             job = _submit(file)
             other.execute("BEGIN IMMEDIATE")
-            wait_until(lambda: lines(log, "the database takes no changes"), "a change in vain")
+            wait_until(lambda: lines(log, "the database cannot be written"), "a change in vain")
             began = time.monotonic()
             while time.monotonic() - began < 1.5 * PATIENCE:
                 assert get(ports["public"], "/live").status_code == 200
                 answer = get(ports["public"], "/health")
                 assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
             assert f"{failures} 0.0" not in get(ports["metrics"], "/metrics").text
-        wait_until(lambda: lines(log, "the database takes changes again"), "a change")
+        wait_until(lambda: lines(log, "the database can be written again"), "a change")
         assert get(ports["public"], "/health").json() == {"status": "ok"}
         ended = wait_until(lambda: lines(log, "job ended"), "the job's end")
         assert ended[0] | {"job": job, "attempt": 1, "state": "failed"} == ended[0]

@@ -29,7 +29,7 @@ ADA = TokenOwner("user", "ada", frozenset(), admin=False, scopes=frozenset())
 @contextmanager
 def locked(service: Service) -> Iterator[None]:
     """Another program holds the database for writing."""
-    database = service.store._database._engine.url.database
+    database = service.store._database._place.writer.url.database
     assert database
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -46,7 +46,7 @@ def full(service: Service) -> Iterator[None]:
     def unbound(connection: Connection) -> None:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
 
-    engine = service.store._database._engine
+    engine = service.store._database._place.writer
     event.listen(engine, "begin", bound)
     try:
         yield

@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import sqlalchemy
 import yaml
 from jupyterhub.utils import subdomain_hook_idna
 from traitlets.config import Config
@@ -223,8 +224,26 @@ def test_a_database_of_its_own_needs_its_address(values: dict[str, Any], kind: s
     values["hub"]["db"] = {"type": kind, "url": None}
     assert find_mistakes(values) == [f"hub.db.url is missing: hub.db.type {kind} needs it."]
 
-    values["hub"]["db"]["url"] = "postgresql://hub@database/hub"
-    assert parse(values).database_url == "postgresql://hub@database/hub"
+    values["hub"]["db"]["url"] = "postgresql+psycopg2://hub@database/hub"
+    assert parse(values).database_url == "postgresql+psycopg2://hub@database/hub"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2"])
+def test_postgresql_is_spoken_with_by_the_driver_that_the_image_has(
+    values: dict[str, Any], scheme: str
+) -> None:
+    values["hub"]["db"] = {"type": "postgres", "url": f"{scheme}://hub@database:5432/hub"}
+    url = sqlalchemy.make_url(parse(values).database_url)
+    assert url.get_dialect().driver == "psycopg2"
+    assert (url.username, url.host, url.port, url.database) == ("hub", "database", 5432, "hub")
+
+
+@pytest.mark.parametrize("url", ["postgres://hub:secret@database/hub", "mysql://secret", "secret"])
+def test_another_address_than_postgresql_s_is_refused_without_its_password(
+    values: dict[str, Any], url: str
+) -> None:
+    values["hub"]["db"] = {"type": "postgres", "url": url}
+    assert find_mistakes(values) == ["hub.db.url must be postgresql://USER@HOST:5432/DATABASE."]
 
 
 def test_the_chart_s_own_databases_are_where_the_chart_has_them(values: dict[str, Any]) -> None:

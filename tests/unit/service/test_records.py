@@ -62,3 +62,11 @@ def test_a_whole_record_arrives_as_it_was_sent() -> None:
     assert {name: arrived.to_json()[name] for name in own} == {name: sent[name] for name in own}
     asked = arrived.request
     assert (asked.path, asked.parameters, asked.image) == ("", {}, "")
+
+
+def test_what_no_database_holds_as_json_is_no_record() -> None:
+    whole = {"job": "a", "attempt": 1, "outcome": "succeeded", "exit_code": 0}
+    assert parse_record(
+        json.dumps(whole | {"git": {"commit": "c", "clean": None}}).encode(), "a", 1
+    )
+    assert parse_record(json.dumps(whole | {"git": {"a": float("nan")}}).encode(), "a", 1) is None

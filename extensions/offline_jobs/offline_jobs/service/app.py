@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -24,7 +23,7 @@ from offline_jobs.service.access import Access
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import Damaged, StartRefused
+from offline_jobs.service.errors import StartRefused
 from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
@@ -36,6 +35,7 @@ from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.kept import count_finished
 from offline_jobs.service.rules.steps import Patience
 from offline_jobs.service.settings import Settings
+from offline_jobs.service.store.opening import keep_store, open_store
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 from offline_jobs.service.web.applications import build_public_app, build_runs_app
@@ -70,8 +70,10 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
     catalogue = ground.catalogue
     with ExitStack() as stack:
         changes = Changes()
-        store = _open_store(settings.state / "jobs.sqlite", changes)
+        store = Store(ground.database_url or f"sqlite:///{settings.state / 'jobs.sqlite'}", changes)
         stack.callback(store.close)
+        if not await open_store(store, stop):
+            return
         objects = _open_objects(settings, stack)
         tokens = Tokens(ground.run_token_key.encode())
         hub, sessions = Hub(settings.hub_api_url, ground.hub_token), Sessions()
@@ -117,6 +119,8 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             asyncio.create_task(reconciler.run(), name="reconciler"),
             asyncio.create_task(housekeeping.run(), name="housekeeping"),
         ]
+        if ground.database_url:
+            loops.append(asyncio.create_task(keep_store(store), name="keeping"))
         servers = {
             "public": (build_server(public), ground.public),
             "runs": (build_server(build_runs_app(rooms)), ground.runs),
@@ -129,20 +133,6 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         finally:
             public.state.reader.close()
             await hub.close()
-
-
-def _open_store(path: Path, changes: Changes) -> Store:
-    store = Store(f"sqlite:///{path}", changes)
-    try:
-        store.migrate()
-        store.open_attempts()
-    except Damaged as e:
-        store.close()
-        raise StartRefused(
-            f"The jobs' database {path} is damaged: put its last good copy there, or move it away "
-            "to begin without the records of earlier jobs."
-        ) from e
-    return store
 
 
 def _open_objects(settings: Settings, stack: ExitStack) -> ObjectStore:

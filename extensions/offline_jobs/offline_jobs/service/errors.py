@@ -17,9 +17,11 @@ Drawn::
     └── Unavailable               503  hub or database cannot be asked now; try again
         ├── ObjectsAway           503  the store of notebooks and logs cannot be used now
         ├── StorageFull           507  there is no room (people are told 503)
-        └── Damaged               503  the database is no database any more
+        ├── Damaged               503  the database is no database any more
+        └── DatabaseAway          503  it cannot be reached or used now
+            └── Superseded        503  another service writes it
     StartRefused                  the service will not start; its one line is for the administrator
-    └── StateInUse                another service works on the same state folder
+    └── StateInUse                another service works on the same state folder or database
     BackendError                  a backend could not do what the reconciler asked; for the log
     ├── NotNow                    nobody's fault, it can be done later: never given up
     │   ├── HubAway               the hub cannot be asked who is in which group
@@ -219,12 +221,34 @@ class Damaged(Unavailable):
         )
 
 
+class DatabaseAway(Unavailable):
+    """The database cannot be reached, or used, now."""
+
+    def __init__(self) -> None:
+        super().__init__("The jobs' database cannot be used now. Try again in a moment.")
+
+
+class Superseded(DatabaseAway):
+    """Another service writes the database; ``holder`` is how the server calls it."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__()
+        self.holder = holder
+
+
+def find_reason(trouble: Unavailable) -> str:
+    """What a driver said of it, on one line; for the log and the administrator."""
+    cause = trouble.__cause__
+    # SQLAlchemy's errors quote the statement, with what people sent; the driver's do not.
+    return " ".join(str(getattr(cause, "orig", cause) or trouble).split())
+
+
 class StartRefused(Exception):
     """The service will not start; the text is one clear line for the administrator."""
 
 
 class StateInUse(StartRefused):
-    """Another service works on the same state folder."""
+    """Another service works on the same state folder or database."""
 
 
 class BackendError(Exception):

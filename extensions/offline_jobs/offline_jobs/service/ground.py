@@ -19,11 +19,15 @@ from offline_jobs.service.store.lock import hold_state
 
 @dataclass(frozen=True)
 class Ground:
-    """The catalogue, both secrets, and the bound ports: the public's, the runners', Prometheus'."""
+    """The catalogue, the secrets, and the bound ports: the public's, the runners', Prometheus'.
+
+    ``database_url`` is empty where the database is a file in the state folder.
+    """
 
     catalogue: Catalogue
     hub_token: str
     run_token_key: str
+    database_url: str
     public: socket.socket
     runs: socket.socket
     metrics: socket.socket | None
@@ -39,6 +43,8 @@ def hold_ground(settings: Settings) -> Iterator[Ground]:
     catalogue = _load_catalogue(settings)
     hub_token = read_secret(settings.hub_token_file, "HUB_TOKEN_FILE")
     key = read_secret(settings.run_token_key_file, "RUN_TOKEN_KEY_FILE")
+    url = settings.database_url_file
+    database_url = "" if url is None else read_secret(url, "DATABASE_URL_FILE", least=1)
     with (
         _listen(settings.public_host, settings.public_port, "PUBLIC_PORT") as public,
         _listen(settings.internal_host, settings.internal_port, "INTERNAL_PORT") as runs,
@@ -46,7 +52,7 @@ def hold_ground(settings: Settings) -> Iterator[Ground]:
         ExitStack() as stack,
     ):
         _hold_state(settings, stack)
-        yield Ground(catalogue, hub_token, key, public, runs, metrics)
+        yield Ground(catalogue, hub_token, key, database_url, public, runs, metrics)
 
 
 def _listen(host: str, port: int, variable: str) -> socket.socket:

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import BackendError, ObjectsAway, Unavailable
+from offline_jobs.service.errors import BackendError, ObjectsAway, Unavailable, find_reason
 from offline_jobs.service.object_store import ObjectStore
 from offline_jobs.service.store.store import Store
 
@@ -40,6 +40,8 @@ class Housekeeping:
                 for clear in (self.look_after_objects, self.clear_removed, self.clear_ended):
                     try:
                         await clear()
+                    except Unavailable as e:
+                        _log.warning("clearing failed; it is tried again: %s", find_reason(e))
                     except Exception:  # noqa: BLE001  (the loop must go on)
                         _log.exception("clearing failed; it is tried again")
                 try:

@@ -34,6 +34,7 @@ from offline_jobs.service.errors import (
     NotNow,
     ObjectsAway,
     Unavailable,
+    find_reason,
 )
 from offline_jobs.service.metrics import LAUNCHES, counted_pass
 from offline_jobs.service.model import Ending, Job, Observation, Standing, build_specification
@@ -94,6 +95,9 @@ def _next_one_follows(what: str) -> Iterator[None]:
     """The loop goes on, whatever was wrong with one round of it."""
     try:
         yield
+    except Unavailable as e:
+        # The store tells in words when it went and came; this would be said twice a second.
+        _log.debug("%s failed: %s", what, find_reason(e))
     except Exception:  # noqa: BLE001  (what runs must be seen to its end)
         _log.exception("%s failed; the next one follows", what)
 

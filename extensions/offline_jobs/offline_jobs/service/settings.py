@@ -26,8 +26,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="ignore")
 
-    #: Folder of the database, and of the object store unless that is a bucket.
+    #: Folder of what is not kept on a server: the database, and the object store.
     state: Path
+    #: File with the address of a database on a server, ``postgresql://…``.
+    database_url_file: Path | None = None
     catalogue: Path
     hub_api_url: str
     hub_token_file: Path

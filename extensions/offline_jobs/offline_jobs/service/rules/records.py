@@ -6,7 +6,7 @@ quote what it likes. Used by the runner's side of ``web`` and by the backends. P
 """
 
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -77,7 +77,7 @@ class ResultBody(_Lenient):
     memory_limit_bytes: Amount = 0
     output: Text = ""
     kernel: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
-    git: dict[str, Any] | None = None
+    git: dict[Text, Text | bool | None] | None = Field(None, max_length=_MOST_ENTRIES)
     versions: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
     notebook_parameters: Words = Field(default_factory=dict, max_length=_MOST_PARAMETERS)
     snapshot_sha256: str = Field("", max_length=_LONGEST_HASH)

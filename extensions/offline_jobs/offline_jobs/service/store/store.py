@@ -59,7 +59,11 @@ def make_job_id() -> str:
 
 
 class Store:
-    """Jobs, attempts and snapshots in one database."""
+    """Jobs, attempts and snapshots in one database.
+
+    Raises:
+        StartRefused: no database can have this address.
+    """
 
     def __init__(self, url: str, changes: Changes, clock: Callable[[], datetime] = utc_now) -> None:
         self._database = Database(url)
@@ -73,8 +77,27 @@ class Store:
         self.census = Census(self._database)
 
     def migrate(self) -> None:
-        """Bring the tables to the newest version."""
+        """Bring the tables to the newest version.
+
+        Raises:
+            StartRefused: an administrator has to mend something before.
+            Unavailable: the database cannot be used now.
+        """
         self._database.migrate()
+
+    @property
+    def name(self) -> str:
+        """How people call the database."""
+        return self._database.name
+
+    def keep(self) -> None:
+        """See that the database is still ours to write, and take it again where it was lost.
+
+        Raises:
+            StateInUse: another service has it.
+            Unavailable: it cannot be used now.
+        """
+        self._database.keep()
 
     def close(self) -> None:
         """Close all connections."""

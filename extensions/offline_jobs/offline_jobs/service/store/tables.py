@@ -10,6 +10,7 @@ Only :mod:`~offline_jobs.service.store.store` reads this module; the
 migrations repeat it, and a test holds the two equal.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,6 +54,27 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else EPOCH + timedelta(microseconds=value)
 
 
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
+
+
+class Plain(TypeDecorator[str]):
+    """Text of others; what not every database can hold (NUL, lone surrogates) becomes U+FFFD."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database, also where something is looked up by it."""
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)
+
+
+class PlainText(Plain):
+    """The same without a bound."""
+
+    impl = Text
+    cache_ok = True
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -66,11 +88,11 @@ jobs = Table(
     "jobs",
     metadata,
     Column("id", String(12), primary_key=True),
-    Column("owner", String(255), nullable=False),
+    Column("owner", Plain(255), nullable=False),
     Column("idempotency_key", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
     Column("group", String(64), nullable=False),
-    Column("output", Text, nullable=False),
+    Column("output", PlainText, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
     Column("cause", String(32)),
@@ -103,14 +125,14 @@ attempts = Table(
     Column("last_contact", Instant),
     Column("ended", Instant),
     Column("cause", String(32)),
-    Column("phase", String(16), nullable=False),
+    Column("phase", Plain(16), nullable=False),
     Column("cell", Integer, nullable=False),
     Column("total", Integer, nullable=False),
     Column("cell_seconds", JSON, nullable=False),
     Column("memory_bytes", BigInteger, nullable=False),
     Column("memory_peak_bytes", BigInteger, nullable=False),
     Column("memory_limit_bytes", BigInteger, nullable=False),
-    Column("log_tail", Text, nullable=False),
+    Column("log_tail", PlainText, nullable=False),
     Column("result", JSON(none_as_null=True)),
     Column("handle", JSON, nullable=False),
     UniqueConstraint("object_name"),
@@ -126,7 +148,7 @@ snapshots = Table(
 owners = Table(
     "owners",
     metadata,
-    Column("name", String(255), primary_key=True),
+    Column("name", Plain(255), primary_key=True),
     Column("version", BigInteger, nullable=False),
     Index("ix_owners_version", "version"),
 )
@@ -138,7 +160,7 @@ ledger = Table(
     Column("at", Instant, nullable=False),
     Column("job", String(12), nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("owner", String(255), nullable=False),
+    Column("owner", Plain(255), nullable=False),
     Column("group", String(64), nullable=False),
     Column("image", String(64), nullable=False),
     Column("machine_class", String(64), nullable=False),
@@ -157,7 +179,7 @@ sessions = Table(
     Column("session", String(64), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("at", Instant, nullable=False),
-    Column("owner", String(255), nullable=False),
+    Column("owner", Plain(255), nullable=False),
     Column("group", String(64), nullable=False),
     Column("image", String(64), nullable=False),
     Column("machine_class", String(64), nullable=False),

@@ -10,6 +10,7 @@ import logging
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(include_in_schema=False)
@@ -32,9 +33,11 @@ async def show_life(request: Request) -> Response:
 
 @router.get(PATH_HEALTH)
 def show_health(request: Request) -> Response:
-    """Ready: the database answers."""
+    """Ready: the database can be read; with what else is away."""
     rooms = rooms_of(request)
-    troubles = [each for each in (rooms.store.find_trouble(), rooms.objects.trouble) if each]
-    if not troubles:
-        return JSONResponse({"status": "ok"})
-    return JSONResponse({"status": "degraded", "message": " ".join(troubles)})
+    try:
+        troubles = [rooms.store.find_trouble(), rooms.objects.trouble]
+    except Unavailable as error:
+        return JSONResponse({"status": "unavailable", "message": error.message}, 503)
+    message = " ".join(filter(None, troubles))
+    return JSONResponse({"status": "degraded", "message": message} if message else {"status": "ok"})
