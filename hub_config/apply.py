@@ -34,7 +34,7 @@ from offline_jobs.contract.session import ENV_SERVICE_URL
 #: A label of the Zero to JupyterHub chart's.
 HUB_ACCESS_LABEL = "hub.jupyter.org/network-access-hub"
 _GRACE_SECONDS = 10
-_ROUTES_SECONDS = 15
+_ROUTES_SECONDS = 5
 
 
 def apply(c: Config, settings: Settings) -> None:
@@ -58,6 +58,11 @@ def update_login(c: Config, settings: Settings) -> None:
         c.JupyterHub.authenticator_class = DemonstrationAuthenticator
     if settings.login is not None:
         update_provider(c, settings.login, settings.public_url)
+    if settings.subdomain_host.startswith("https://"):
+        # Imported here: the demonstration on one machine needs no library for it.
+        from hub_config.logins.cookies import protect_sign_in  # noqa: PLC0415
+
+        protect_sign_in()
     trait = JupyterHub.authenticator_class
     chosen = c.JupyterHub.get("authenticator_class", trait.default_value)
     jobs = JobsService(settings.jobs_url, settings.jobs_token)

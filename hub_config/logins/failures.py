@@ -19,6 +19,9 @@ from tornado.web import HTTPError
 
 from hub_config.shown import ShownError
 
+#: What a provider's token endpoint says of the hub itself, whose settings somebody has to mend.
+#: Source: https://www.rfc-editor.org/rfc/rfc6749#section-5.2
+_OF_THE_HUB = ("invalid_client", "unauthorized_client")
 #: Answers of a provider that say nothing of the person, but "later".
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -84,13 +87,22 @@ def asking(title: str) -> Iterator[None]:
 
 
 def is_refusal(error: HTTPClientError) -> bool:
-    """Whether a provider's answer is one to the question, and not "later" or its own trouble.
+    """Whether an answer is about the person, and not "later", the provider's trouble or ours.
 
     Source: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
     """
     headers = error.response.headers if error.response else {}
     # GitHub says 403 also to whoever has asked too often.
     is_later = "Retry-After" in headers or headers.get("X-RateLimit-Remaining") == "0"
-    if is_later or error.code in _LATER:
+    if is_later or error.code in _LATER or _find_code(error) in _OF_THE_HUB:
         return False
     return HTTPStatus.BAD_REQUEST <= error.code < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _find_code(error: HTTPClientError) -> str:
+    """The code of an OAuth error; empty without one."""
+    try:
+        told = json.loads(error.response.body) if error.response else {}
+    except ValueError:
+        return ""
+    return str(told.get("error", "")) if isinstance(told, dict) else ""

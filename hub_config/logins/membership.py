@@ -21,8 +21,9 @@ from hub_config.platform.login import Login
 
 #: Where the account is remembered, in what the hub keeps (encrypted) of a user's login.
 ACCOUNT = "notebook_hpc_account"
-#: How long a provider may take to answer, seconds: somebody waits for their page.
-PATIENCE = 10.0
+#: How long a provider may take to answer, seconds: somebody waits for their page, and the jobs
+#: service, which asks the hub who they are, for 10 s.
+PATIENCE = 4.0
 
 AuthState = Mapping[str, Any]
 AuthModel = dict[str, Any]
@@ -197,6 +198,8 @@ class GroupLogin(OAuthenticator):  # type: ignore[misc]  # OAuthenticator has no
                 raise Denied("They are among blocked_users.")
         except ProviderAway as away:
             self.log.warning("%s stays as it was: %s", user.name, away.__cause__ or away)
+            # Those who wait for the turn would wait for the provider one after the other.
+            self._looks[user.name] = self._looks.get(user.name, 0) + 1
             return True
         except LoginNeeded:
             await self._forget_tokens(user, auth_state)

@@ -155,6 +155,22 @@ def pushed() -> dict[str, object]:
     }
 
 
+def test_with_a_server_and_a_bucket_there_is_no_disk(bed: Bed) -> None:
+    """One would tie the service to a zone, for nothing."""
+    elsewhere = {"database.existingSecret": "jobs-database", "objects.bucket": "s3://jobs"}
+
+    for values, has_disk in (
+        (elsewhere, False),
+        ({"database.existingSecret": "jobs-database"}, True),
+        ({"objects.bucket": "s3://jobs"}, True),
+    ):
+        objects = render(bed, "jobs-here", values)
+        pod = find(objects, "Deployment")["spec"]["template"]["spec"]
+        (state,) = (each for each in pod["volumes"] if each["name"] == "state")
+        assert bool(find_all(objects, "PersistentVolumeClaim")) is has_disk
+        assert ("persistentVolumeClaim" in state) is has_disk
+
+
 def say_refusal(bed: Bed, values: Mapping[str, object]) -> str:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         render(bed, "jobs-here", values)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_rules import amounts_of
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules.sentences import describe
@@ -41,8 +42,9 @@ def list_started(client: Client, namespace: str) -> set[str]:
 def test_a_colleague_does_not_wait_behind_a_flood(
     service: Service, client: Client, namespace: str, catalogue: Catalogue
 ) -> None:
-    share = catalogue.groups[GROUP].queue.capability["cpu"]
-    room = int(share // catalogue.classes[CLASS].cores)
+    share = catalogue.groups[GROUP].queue.capability
+    wanted = amounts_of(catalogue.classes[CLASS])
+    room = min(int(share[resource] // amount) for resource, amount in wanted.items())
     flood = [service.submit(GROUP, CLASS, "notebook", key=f"a{n}") for n in range(room + 3)]
     last = flood[-1]
 

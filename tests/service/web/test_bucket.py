@@ -1,7 +1,6 @@
 """The service over a bucket: notebooks and logs go through, and one that is away harms nothing."""
 
 import signal
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -40,7 +39,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketSe
 def service(
     server: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Service]:
-    monkeypatch.setattr(bucket, "_SILENT_SECONDS", 1)
+    monkeypatch.setattr(bucket, "_SILENT_SECONDS", 3)
     server.make_bucket("lab")
     store = BucketStore("s3://lab/jobs", endpoint_url=server.url, region=REGION)
     with (
@@ -70,23 +69,20 @@ def test_notebook_and_log_go_through_and_nobody_waits_for_a_bucket_that_is_silen
     server.signal(signal.SIGSTOP)
     try:
         with ThreadPoolExecutor(60) as threads:
-            began = time.monotonic()
             clients = [service.client("ada") for _ in range(50)]
             asked = [threads.submit(each.get, f"jobs/{job}/result") for each in clients]
             uploads = [threads.submit(service.runner(other).put, "/log", content=b"x")]
             threads_of = service.app.state.lane
             wait_until(lambda: threads_of.borrowed_tokens == lane.THREADS, "all threads to wait")
-            # More ask than there are threads of any kind; all else goes on meanwhile.
-            asking = time.monotonic()
+            # More ask than there are threads of any kind; all else goes on while they wait.
             shown = ada.get(f"jobs/{job}")
             assert (shown.status_code, shown.json()["state"]) == (200, "failed")
             assert service.store.request_cancel(other).cancel_requested
-            assert time.monotonic() - asking < 2
+            assert threads_of.borrowed_tokens == lane.THREADS
             for answer in (each.result() for each in [*asked, *uploads]):
                 assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
                 assert "cannot be used now" in answer.json()["message"]
                 assert answer.headers["retry-after"]
-            assert time.monotonic() - began < 20
         health = ada.http.get("/health")
         assert (health.status_code, health.json()["status"]) == (200, "degraded")
     finally:

@@ -48,8 +48,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", Changes(), clock)
+def store(either_url: str, clock: Clock) -> Iterator[Store]:
+    made = Store(either_url, Changes(), clock)
     made.migrate()
     with closing(made):
         yield made
@@ -192,6 +192,15 @@ def test_sessions_are_where_the_hub_last_said(store: Store, measures: Measures) 
         if name == "offline_jobs_sessions"
     }
     assert found == {"starting": 1, "running": 1}
+
+
+def test_a_job_with_any_text_in_what_was_asked_for_is_counted(store: Store) -> None:
+    """PostgreSQL keeps such a request, and cannot look into it."""
+    parameters = {"text": "a\x00b"}
+    store.create_job(make_new_job("1", parameters=parameters), open_limit=9)
+    submit(store)
+
+    assert [each.count for each in store.census.count_open()] == [2]
 
 
 def test_while_the_database_is_away_the_rest_is_told(tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ class Answers:
         if callable(body):
             body = body(request)
         status, text = (body, "{}") if isinstance(body, int) else (200, body)
+        if isinstance(body, tuple):
+            status, text = body
         if not isinstance(text, str):
             text = json.dumps(text)
         start = ResponseStartLine("HTTP/1.1", status, "It says")
@@ -340,7 +342,15 @@ def test_a_refresh_token_that_is_refused_means_sign_in_again(
         look_again(answers, answer)
 
 
-@pytest.mark.parametrize("answer", [500, 503, 429, 408, "<html>", {}])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(500, 503, 429, 408, "<html>", {}),
+        # It is the hub whose secret has changed: nobody is to be signed out for that.
+        (401, {"error": "invalid_client"}),
+        (400, {"error": "unauthorized_client"}),
+    ],
+)
 def test_a_provider_that_cannot_answer_is_away(answers: Answers, answer: object) -> None:
     """OAuthenticator takes any failure of a refresh token for a refusal, and signs out."""
     with pytest.raises(ProviderAway):
@@ -405,6 +415,19 @@ def test_a_refresh_token_is_used_once_even_before_the_hub_has_saved_the_next(
     assert used == ["r0", "r1"]
     assert (first["groups"], last["groups"]) == (["lab"], ["lab"])
     assert (second, third) == (True, True)
+
+
+def test_those_who_come_at_once_do_not_wait_for_an_absent_provider_one_by_one(
+    answers: Answers,
+) -> None:
+    async def do(url: str) -> list[Any]:
+        made = discover(answers, url, userinfo_endpoint=f"{url}/me")
+        answers.by_path["/token"] = 503
+        user = KnownUser({"token_response": NEW, "refresh_token": "r0", ACCOUNT: f"{url} 1"})
+        return await asyncio.gather(*(made.refresh_user(user) for _ in range(5)))
+
+    assert run(answers, do) == [True] * 5
+    assert answers.asked.count("/token") == 1
 
 
 def test_who_is_blocked_is_put_out_at_the_next_look(answers: Answers) -> None:

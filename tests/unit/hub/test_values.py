@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy
 import yaml
 from jupyterhub.utils import subdomain_hook_idna
+from oauthenticator import oauth2
 from traitlets.config import Config
 
 from cluster.driver import settings as installation
@@ -662,11 +663,23 @@ def put_subdomains(values: dict[str, Any]) -> None:
     put(values, "proxy.chp.extraCommandLineFlags", ["--host-routing"])
 
 
-def test_users_have_hosts_of_their_own_and_the_service_too(values: dict[str, Any]) -> None:
+@pytest.fixture
+def state_cookie(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What OAuthenticator calls the cookie of a sign-in; as before after the test."""
+    name: str = oauth2.STATE_COOKIE_NAME
+    monkeypatch.setattr(oauth2, "STATE_COOKIE_NAME", name)
+    return name
+
+
+def test_users_have_hosts_of_their_own_and_the_service_too(
+    values: dict[str, Any], state_cookie: str
+) -> None:
     put_subdomains(values)
     c = Config()
     apply(c, parse(values))
 
+    # No page of a user's server can begin a sign-in in another's browser.
+    assert f"__Host-{state_cookie}" == oauth2.STATE_COOKIE_NAME
     assert c.JupyterHub.subdomain_host == "https://hub.example"
     assert c.JupyterHub.cookie_host_prefix_enabled
     ((pattern, _, there),) = c.JupyterHub.extra_handlers
@@ -675,10 +688,13 @@ def test_users_have_hosts_of_their_own_and_the_service_too(values: dict[str, Any
     assert there["url"] == f"https://{host}/services/offline-jobs/{{0}}"
 
 
-def test_on_one_host_a_cookie_is_not_for_all_of_it(values: dict[str, Any]) -> None:
+def test_on_one_host_a_cookie_is_not_for_all_of_it(
+    values: dict[str, Any], state_cookie: str
+) -> None:
     c = Config()
     apply(c, parse(values))
 
+    assert state_cookie == oauth2.STATE_COOKIE_NAME
     assert not c.JupyterHub.cookie_host_prefix_enabled
     assert c.JupyterHub.extra_handlers == []
 
@@ -691,6 +707,7 @@ def test_on_one_host_a_cookie_is_not_for_all_of_it(values: dict[str, Any]) -> No
         ("hub.config.JupyterHub.subdomain_host", "", "have --host-routing"),
     ],
 )
+@pytest.mark.usefixtures("state_cookie")
 def test_subdomains_that_nobody_could_reach_are_refused(
     values: dict[str, Any], key: str, value: object, said: str
 ) -> None:

@@ -20,6 +20,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ .Values.storage.existingClaim | default "offline-jobs" }}
 {{- end }}
 
+{{/* Whether anything is kept on a disk: not where the records are on a server and the rest in a bucket. */}}
+{{- define "offline-jobs.has-disk" -}}
+{{- if not (and .Values.database.existingSecret .Values.objects.bucket) }}yes{{ end }}
+{{- end }}
+
 {{- define "offline-jobs.secret" -}}
 {{ .Values.existingSecret | default "offline-jobs" }}
 {{- end }}

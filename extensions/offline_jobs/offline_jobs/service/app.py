@@ -23,7 +23,7 @@ from offline_jobs.service.access import Access
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
 from offline_jobs.service.changes import Changes
-from offline_jobs.service.errors import StartRefused
+from offline_jobs.service.errors import StartRefused, Unavailable
 from offline_jobs.service.ground import Ground
 from offline_jobs.service.housekeeping import Housekeeping
 from offline_jobs.service.hub import Hub
@@ -160,7 +160,8 @@ def _build_measures(
     settings: Settings, catalogue: Catalogue, store: Store, backend: Backend
 ) -> Measures:
     longest = max((each.longest_session_seconds for each in catalogue.classes.values()), default=0)
-    store.census.begin()
+    with contextlib.suppress(Unavailable):
+        store.census.begin()
     return Measures(store.census, backend.watches, settings.backend, timedelta(seconds=longest))
 
 

@@ -112,6 +112,9 @@ class BucketStore:
                 retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
                 # A server of one's own seldom has a name for each bucket.
                 s3={"addressing_style": "path"} if endpoint_url else None,
+                # And not every one knows the checksums that Amazon's is sent.
+                request_checksum_calculation="when_required" if endpoint_url else None,
+                response_checksum_validation="when_required" if endpoint_url else None,
             ),
         )
         self._lock = threading.Lock()

@@ -72,20 +72,16 @@ class Census:
     def _count_jobs(self, *, is_open: bool) -> list[Crowd]:
         states = sorted(set(State) - TERMINAL if is_open else TERMINAL)
         why = jobs.c.reason if is_open else jobs.c.cause
-        # Named before it is grouped by: PostgreSQL takes two texts of it for two things.
-        found = (
-            select(
-                jobs.c.group,
-                jobs.c.request["machine_class"].as_string().label("machine_class"),
-                jobs.c.state,
-                why.label("why"),
-                jobs.c.created,
-            )
+        # The class from the row with which each job began: to look into a request, PostgreSQL has
+        # to understand all of it, and a text with a NUL, which it may have, it does not.
+        began = and_(ledger.c.job == jobs.c.id, ledger.c.previous.is_(None))
+        alike = (jobs.c.group, ledger.c.machine_class, jobs.c.state, why)
+        statement = (
+            select(*alike, func.count(), func.min(jobs.c.created))
+            .select_from(jobs.outerjoin(ledger, began))
             .where(jobs.c.state.in_(states))
-            .subquery()
+            .group_by(*alike)
         )
-        alike = (found.c.group, found.c.machine_class, found.c.state, found.c.why)
-        statement = select(*alike, func.count(), func.min(found.c.created)).group_by(*alike)
         with self._database.read() as connection:
             return [
                 Crowd(group, machine_class or "", state, reason or "", count, oldest)

@@ -62,13 +62,26 @@ _DAMAGED = ("XX001", "XX002")
 #: read only, as a server is after another took its place · rights that were taken away.
 _PASSING = ("08", "40", "53", "55", "57", "58", "25006", "42501")
 _NO_RIGHTS = "42501"
+#: What a server that was reached says to an address that no wait makes right.
+#: Source: PostgreSQL 15, src/backend/libpq/auth.c, src/backend/utils/init/{postinit,miscinit}.c
+_MISTAKES = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "rejects connection",
+    "is not permitted to log in",
+    "permission denied for database",
+    "server does not support SSL",
+    "no password supplied",
+)
 
 
 class Postgresql:
     """A database on a server."""
 
     def __init__(self, url: URL) -> None:
-        self.name = url.set(drivername="postgresql").render_as_string()
+        # Without the options, of which some are secrets.
+        self.name = url.set(drivername="postgresql", query={}).render_as_string()
         #: By it we know our own sessions, also one that the server has not given up yet.
         self._application = (
             f"offline-jobs {socket.gethostname()[:30]} {os.getpid()} {secrets.token_hex(4)}"
@@ -177,10 +190,8 @@ class Postgresql:
                 f"{said}: the user must own the database, or be granted CREATE on its schema "
                 "(ALTER DATABASE … OWNER TO …)"
             )
-        # The server's own word is FATAL where it was reached and said no.
-        is_up = "FATAL" in said and "starting up" not in said and "too many" not in said
-        is_known = "could not translate host name" not in said
-        if getattr(error, "pgcode", None) is None and is_up and is_known:
+        # All else may pass: a server that starts, ends or recovers says so by the same code.
+        if getattr(error, "pgcode", None) is None and any(words in said for words in _MISTAKES):
             return f"{said}: mend the address in OFFLINE_JOBS_DATABASE_URL_FILE, or the server"
         return ""
 

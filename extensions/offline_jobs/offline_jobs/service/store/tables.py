@@ -91,7 +91,7 @@ jobs = Table(
     Column("owner", Plain(255), nullable=False),
     Column("idempotency_key", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
-    Column("group", String(64), nullable=False),
+    Column("group", Plain(64), nullable=False),
     Column("output", PlainText, nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(32)),
