@@ -135,6 +135,11 @@ def parse_values(
     read = ChartValues(values)
     idle_seconds = read.get_number("cull.timeout", 3600, least=1)
     catalogue = _parse_catalogue(read)
+    idle = {
+        item.slug: item.idle_session_seconds
+        for item in catalogue.classes.values()
+        if item.idle_session_seconds
+    }
     settings = Settings(
         catalogue=catalogue,
         sessions=Cluster(
@@ -159,26 +164,18 @@ def parse_values(
         jobs_url=_find_jobs_url(read),
         jobs_token=_get_secret(read, secrets, _JOBS_TOKEN),
         culler=_build_culler(read, idle_seconds),
-        activity_seconds=choose_activity_seconds(idle_seconds),
+        activity_seconds=choose_activity_seconds(min([idle_seconds, *idle.values()])),
     )
-    idle = {
-        item.slug: item.idle_session_seconds
-        for item in settings.catalogue.classes.values()
-        if item.idle_session_seconds
-    }
     for slug, seconds in idle.items():
         if settings.culler is not None and seconds > idle_seconds:
             read.refuse(
                 f"custom.catalogue.classes.{slug}.idle_session",
                 f"is longer than cull.timeout ({idle_seconds} s), which comes before: raise that",
             )
-    settings = replace(
-        settings, activity_seconds=choose_activity_seconds(min([idle_seconds, *idle.values()]))
-    )
     if read.get("hub.baseUrl", "/") != "/":
         read.refuse("hub.baseUrl", "must be /: give the platform a host name of its own")
     refuse_unused(read)
-    if settings.catalogue.groups:
+    if catalogue.groups:
         refuse_overruled(read, _list_own_traits(settings))
     if read.mistakes:
         lines = "\n".join(f"- {mistake}." for mistake in read.mistakes)

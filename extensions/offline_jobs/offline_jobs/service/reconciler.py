@@ -16,7 +16,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
-from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue
+from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue_rules import amounts_of
 from hub_config.platform.choices import Choice
 from hub_config.platform.people import build_person
 from hub_config.platform.workspace import Kind, Workspace, build_workspace
@@ -83,10 +84,7 @@ def build_shares(catalogue: Catalogue) -> Shares:
     """What each group may have at once, and what a job of each class asks of that."""
     return Shares(
         {slug: group.queue.capability for slug, group in catalogue.groups.items()},
-        {
-            slug: {"cpu": each.cores, "memory": each.memory_bytes, GPU_RESOURCE: each.gpus}
-            for slug, each in catalogue.classes.items()
-        },
+        {slug: amounts_of(each) for slug, each in catalogue.classes.items()},
     )
 
 
