@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import yaml
 
 from hub_config.embedded.state import prepare_state
 from hub_config.embedded.supervisor import find_proxy
 from images._tool.builds import Builds
 from images._tool.tools import find_places
+from tests.hub.lone_hub import running_hub
 from tests.plain import NO_TLS
-from tests.platform_fixture import ROOT, find_free_port, find_processes
+from tests.platform_fixture import ROOT, find_free_port
 from tests.site import wait_until
 
 CLIENT_ID = "notebook-hpc"
@@ -234,32 +233,12 @@ def run_hub(folder: Path, login: Mapping[str, object]) -> Iterator[Hub]:
         )
         file.write_text(text)
         hub = Hub(url, provider, folder)
-        with (folder / "output").open("wb") as stream:
-            process = psutil.Popen(
-                [sys.executable, "-m", "jupyterhub", "--config", str(file)],
-                cwd=folder,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-        try:
-
-            def is_served() -> bool:
-                assert process.poll() is None, hub.output
-                try:
-                    return httpx.get(f"{url}/hub/health", verify=NO_TLS).is_success
-                except httpx.TransportError:
-                    return False
-
-            wait_until(is_served, "a hub with OpenID Connect", 100)
-            yield hub
-            process.terminate()
-            process.wait(30)
-        finally:
-            for browser in hub.browsers:
-                browser.client.close()
-            for left in find_processes(folder):
-                left.kill()
-            process.wait(10)
+        with running_hub(file, url):
+            try:
+                yield hub
+            finally:
+                for browser in hub.browsers:
+                    browser.client.close()
 
 
 def write_secrets(folder: Path, url: str, login: Mapping[str, object]) -> None:

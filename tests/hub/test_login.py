@@ -1,20 +1,17 @@
 """The demonstration login: who gets in, with which groups, and from where; and any other login."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from html import unescape
 
 import httpx
-import psutil
 import pytest
 import yaml
 
 from hub_config.embedded.supervisor import find_proxy
+from tests.hub.lone_hub import running_hub
 from tests.plain import NO_TLS
-from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
-from tests.site import wait_until
+from tests.platform_fixture import ROOT, Platform, find_free_port
 
 #: What the chart's configuration does with the values, as far as a login needs it; then ours.
 CONFIGURATION = """
@@ -64,31 +61,8 @@ def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (folder / key).write_text("ab" * 32)
     file = folder / "jupyterhub_config.py"
     file.write_text(CONFIGURATION.format(folder=str(folder), url=url, own=own, api=api))
-    output = folder / "output"
-    with output.open("wb") as stream:
-        hub = psutil.Popen(
-            [sys.executable, "-m", "jupyterhub", "--config", str(file)],
-            cwd=folder,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-
-        def is_served() -> bool:
-            assert hub.poll() is None, output.read_text()
-            try:
-                return httpx.get(f"{url}/hub/health", verify=NO_TLS).is_success
-            except httpx.TransportError:
-                return False
-
-        wait_until(is_served, "a hub with OAuth", 100)
+    with running_hub(file, url):
         yield url
-        hub.terminate()
-        hub.wait(30)
-    finally:
-        for process in find_processes(folder):
-            process.kill()
-        hub.wait(10)
 
 
 @pytest.mark.parametrize(
