@@ -16,7 +16,7 @@ from tests.node.pods import IMAGE, Pods
 HERE = Path(__file__).parent
 
 
-#: Seconds that a test may take: the first one of a run may have to build the images of the bed.
+#: Seconds that a test may take: the first one of a run may have to build images and load them.
 BUILDING = 900
 
 

@@ -12,9 +12,6 @@ from tests.bed.hub.stand_in import Hub
 from tests.bed.installation import SERVICE_CLAIM, get_folder
 from tests.site import Site
 
-#: Seconds that a test may take: the first one of a run may have to build and load the images.
-BUILDING = 900
-
 
 @dataclass(kw_only=True)
 class PodSite(Site):

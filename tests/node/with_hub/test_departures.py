@@ -9,9 +9,9 @@ import pytest
 from cluster.driver.charts import NAMESPACE
 from hub_config.homes import RETIRED
 from tests.bed.client import POD, wait
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 
 
 def test_a_home_is_moved_before_its_users_name_is_free(site: PodSite) -> None:

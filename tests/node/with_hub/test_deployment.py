@@ -20,9 +20,9 @@ from tests.bed.client import QUEUE, Kind
 from tests.bed.hub.stand_in import Hub
 from tests.bed.installation import load_deployment
 from tests.browser.people import Visitor, build_notebook, wait_for_file
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 WEBHOOKS = Kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration")
 #: Another value of each chart, of which its pods notice.
 NEWER: Mapping[str, Mapping[str, Any]] = {

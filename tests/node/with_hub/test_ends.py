@@ -14,9 +14,9 @@ from offline_jobs.service.web import reading
 from tests.bed import nodes
 from tests.bed.client import NODE, POD, wait
 from tests.browser.people import Visitor, build_notebook
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 EXAMPLES = Path(__file__).parents[3] / "images" / "notebook" / "examples"
 FOREVER = "import time\nwhile True:\n    time.sleep(0.1)"
 

@@ -15,9 +15,9 @@ from hub_config.platform.workspace import Kind, build_workspace
 from tests.bed import archive, nodes
 from tests.bed.client import POD
 from tests.node.pods import Pods
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 IMAGE = "localhost/hostile:test"
 #: Where a shell-less command is looked for.
 PLACES = ("bin/mkdir", "usr/bin/mkdir", "usr/local/bin/mkdir", "probe")

@@ -15,10 +15,10 @@ from tests.bed.client import NODE, wait
 from tests.browser.lab import Lab
 from tests.browser.people import Visitor
 from tests.browser.windows import OpenWindow
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 from tests.node.with_hub.survival import find_first_process, get_container
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 #: Karpenter has said by then that it has no such machine, or has not.
 WAITS = re.compile("machine of class Small")
 CHOICE = {"group": "spatial-lab", "image": "notebook", "class": "small"}

@@ -31,7 +31,7 @@ from tests.node.with_hub.looking import (
     read_record,
     record,
 )
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
 EXAMPLES = Path(__file__).parents[3] / "images" / "notebook" / "examples"
 EXAMPLE = "2-spatial-transcriptomics.ipynb"
@@ -74,7 +74,6 @@ def ben(site: PodSite) -> Visitor:
 
 
 @pytest.mark.usefixtures("real")
-@pytest.mark.timeout(BUILDING)
 def test_a_job_goes_on_without_a_session_and_its_result_is_had_there(
     site: PodSite,
     idle_ada: Visitor,
@@ -143,7 +142,6 @@ def test_a_job_goes_on_without_a_session_and_its_result_is_had_there(
 
 
 @pytest.mark.usefixtures("real")
-@pytest.mark.timeout(BUILDING)
 def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
     site: PodSite, idle_ada: Visitor, gate: Gate, open_window: OpenWindow
 ) -> None:
@@ -178,7 +176,6 @@ def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
     assert list_counts(json.loads(written.read_bytes())) == [1, 2, 3, 4]
 
 
-@pytest.mark.timeout(BUILDING)
 def test_who_is_in_the_gpu_group_sees_its_class_and_who_is_not_is_refused(
     site: PodSite, ada: Visitor, ben: Visitor, open_window: OpenWindow
 ) -> None:

@@ -20,9 +20,9 @@ from tests.hub.kernel import Kernel
 from tests.images.building import get_archive
 from tests.images.saved import SavedImage
 from tests.node.with_hub.probing import PROBE, Probe, parse_probe
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 CHOICE = {"group": "spatial-lab", "image": "notebook", "class": "standard"}
 #: What the hub, KubeSpawner and Jupyter's server give a session; a job has none of it.
 OF_SESSIONS = (

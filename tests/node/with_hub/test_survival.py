@@ -18,11 +18,11 @@ from offline_jobs.service.crash import CRASH_POINTS
 from tests.bed.client import JOB, POD, POD_GROUP, Kind, wait
 from tests.bed.hub.stand_in import Hub
 from tests.browser.people import JOBS, Visitor
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 from tests.node.with_hub.survival import Lines, Service, count_objects
 from tests.site import wait_until
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 #: No step of this backend: a Volcano Job is there as a whole or not at all.
 NOT_HERE = ("after-claim",)
 #: Steps in the way of a submission, until the store knows that the Job is there.

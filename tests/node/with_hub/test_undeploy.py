@@ -18,9 +18,9 @@ from tests.bed.hub import stand_in
 from tests.bed.hub.stand_in import Hub
 from tests.bed.installation import SERVICE_CLAIM, load_deployment, prepare
 from tests.browser.people import Visitor, build_notebook
-from tests.node.with_hub.site import BUILDING, PodSite
+from tests.node.with_hub.site import PodSite
 
-pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.timeout(BUILDING)]
+pytestmark = pytest.mark.usefixtures("real")
 #: What a namespace has by itself.
 ITS_OWN = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
 #: Kinds of which the platform or Volcano makes objects without a namespace.
