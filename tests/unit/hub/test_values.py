@@ -665,8 +665,8 @@ def put_subdomains(values: dict[str, Any]) -> None:
 
 @pytest.fixture
 def state_cookie(monkeypatch: pytest.MonkeyPatch) -> str:
-    """What OAuthenticator calls the cookie of a sign-in; as before after the test."""
-    name: str = oauth2.STATE_COOKIE_NAME
+    """What OAuthenticator calls the cookie of a sign-in, in a process that applied nothing yet."""
+    name = "oauthenticator-state"
     monkeypatch.setattr(oauth2, "STATE_COOKIE_NAME", name)
     return name
 
