@@ -22,6 +22,7 @@ from hub_config.form.page import TEMPLATES
 from hub_config.jobs_service import JobsService
 from hub_config.logins.demonstration import DemonstrationAuthenticator, require_loopback
 from hub_config.logins.demonstration_users import PASSWORD, USERS
+from hub_config.platform import away
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.login import Login
 from hub_config.proxy import Proxy
@@ -218,8 +219,11 @@ def update_kubernetes_spawner(c: Config, catalogue: Catalogue, cluster: Cluster)
 
 def update_pages(c: Config, settings: Settings) -> None:
     """How the hub's own pages look."""
-    c.JupyterHub.template_paths = [str(TEMPLATES)]
-    variables: dict[str, Any] = {"service_titles": {SERVICE_NAME: "Offline jobs"}}
+    c.JupyterHub.template_paths = [str(TEMPLATES), str(away.PAGES)]
+    variables: dict[str, Any] = {
+        "service_titles": {SERVICE_NAME: "Offline jobs"},
+        "home": f"{settings.subdomain_host}/hub/home",
+    }
     if settings.demonstration_host is not None:
         variables["demonstration"] = {"users": USERS, "password": PASSWORD}
     c.JupyterHub.template_vars = variables

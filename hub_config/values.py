@@ -255,10 +255,10 @@ def _name_driver(read: ChartValues, url: str) -> str:
 def _find_jobs_url(read: ChartValues) -> str:
     text = read.get(_JOBS_URL, "").rstrip("/")
     if not text:
-        read.refuse(_JOBS_URL, "is missing; it is http://offline-jobs:8080 as a rule")
+        read.refuse(_JOBS_URL, "is missing; it is http://offline-jobs:8081 as a rule")
     elif (url := split_url(text)) is None or url.path or url.query or url.fragment:
         read.refuse(
-            _JOBS_URL, f"must be scheme, host and port as in http://offline-jobs:8080, not {text!r}"
+            _JOBS_URL, f"must be scheme, host and port as in http://offline-jobs:8081, not {text!r}"
         )
     return text
 

@@ -134,6 +134,8 @@ def test_while_the_jobs_service_is_away_its_page_says_so_and_comes_back(
         page.reload()
         expect(page.get_by_role("heading", name="The jobs service is away")).to_be_visible()
         expect(page.get_by_text("Jobs run on")).to_be_visible()
+        home = page.get_by_role("link", name="Home")
+        expect(home).to_have_attribute("href", f"{hosts.address}/hub/home")
     finally:
         supervisor.resume()
 

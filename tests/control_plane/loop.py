@@ -95,7 +95,7 @@ def running_service(
         backend,
         Tokens(b"k" * 32),
         catalogue,
-        internal_url="http://offline-jobs:8081",
+        internal_url="http://offline-jobs:8080",
         changes=changes,
         find_groups=find_groups,
         count_kept=lambda *_: 0,

@@ -78,7 +78,7 @@ def test_a_start_may_take_ten_minutes(bed: Bed) -> None:
 
     assert probe["httpGet"] == container["readinessProbe"]["httpGet"]
     # Dead is what is stuck, and not what cannot reach a database.
-    assert container["livenessProbe"]["httpGet"] == {"path": "/live", "port": "public"}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/live", "port": "http"}
     assert probe["periodSeconds"] * probe["failureThreshold"] >= 600
 
 
@@ -132,7 +132,7 @@ def test_only_named_peers_reach_the_metrics(bed: Bed) -> None:
         ]
         rules = policy["spec"]["ingress"]
         ports = [[port["port"] for port in rule["ports"]] for rule in rules]
-        assert ports[:2] == [[8080], [8081]]
+        assert ports[:2] == [[8081], [8080]]
         assert [rule["from"] for rule in rules[2:]] == expected
         assert ports[2:] == [[8082] for _ in expected]
     without = get_pod(bed, {"metrics.enabled": False})

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
+from hub_config.platform import away
 from tests.bed.bed import ROOT, Bed
 from tests.bed.client import Client, Object
-from tests.control_plane.chart import find, render, render_platform
+from tests.bed.installation import HUB_CHART
+from tests.bed.overlay import CATALOGUE
+from tests.control_plane.chart import find, render, render_platform, run_helm
 
 HUB_VALUES = ROOT / "helm-values" / "jupyterhub.yaml"
 JOBS, RELEASE = "jobs-here", "jupyterhub"
@@ -85,7 +88,7 @@ def test_jobs_are_called_by_nobody_and_call_names_the_world_and_the_service(
     assert "ingress" not in spec
     assert names == {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
     assert world.keys() == {"to"}
-    assert service["ports"] == [{"port": 8081, "protocol": "TCP"}]
+    assert service["ports"] == [{"port": 8080, "protocol": "TCP"}]
     (peer,) = service["to"]
     assert is_selected(peer["namespaceSelector"], {NAMESPACE_LABEL: RELEASE})
     assert not is_selected(peer["namespaceSelector"], {NAMESPACE_LABEL: JOBS})
@@ -131,10 +134,10 @@ def test_the_service_is_called_from_beside_it_and_by_runners_each_on_their_port(
     assert not is_selected(spec["podSelector"], {"component": "hub"})
     assert spec["policyTypes"] == ["Ingress", "Egress"]
     assert spec["ingress"] == [
-        {"from": [{"podSelector": {}}], "ports": [{"port": 8080, "protocol": "TCP"}]},
+        {"from": [{"podSelector": {}}], "ports": [{"port": 8081, "protocol": "TCP"}]},
         {
             "from": [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: JOBS}}}],
-            "ports": [{"port": 8081, "protocol": "TCP"}],
+            "ports": [{"port": 8080, "protocol": "TCP"}],
         },
     ]
 
@@ -161,6 +164,26 @@ def test_a_service_has_its_pods_ports(chart: list[Object]) -> None:
     services = find(chart, "Service")["spec"]["ports"]
     assert {each["targetPort"]: each["port"] for each in services} == ports
     assert {each["name"]: each["port"] for each in services} == ports
+
+
+def test_hub_and_service_are_both_where_the_proxy_asks_for_a_page(
+    bed: Bed, chart: list[Object], platform: list[Object]
+) -> None:
+    """At one port of one name, as above, so that either may be away."""
+    hub = run_helm(bed, "hub", HUB_CHART, [HUB_VALUES, CATALOGUE], {})
+    deployments = {each["metadata"]["name"]: each for each in hub if each["kind"] == "Deployment"}
+    service = find(platform, "Service")
+    (port,) = service["spec"]["ports"]
+
+    for deployment in (deployments["hub"], find(chart, "Deployment")):
+        template = deployment["spec"]["template"]
+        assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+        ports = template["spec"]["containers"][0]["ports"]
+        assert {"name": port["targetPort"], "containerPort": port["port"]} in ports
+    assert port["name"] == port["targetPort"]
+    (proxy,) = deployments["proxy"]["spec"]["template"]["spec"]["containers"]
+    address = f"http://{service['metadata']['name']}:{port['port']}{away.PATH.rstrip('/')}"
+    assert f"--error-target={address}" in proxy["command"]
 
 
 def test_the_service_calls_whatever_it_is_told_to_but_no_machines_credentials(

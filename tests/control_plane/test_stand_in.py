@@ -6,6 +6,7 @@ project and not part of it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,8 +34,11 @@ ALLOWED = {
     "Deployment proxy: spec.strategy.rollingUpdate": "null, which is none",
     "Deployment proxy: spec.template.metadata.annotations": "checksums of the proxy's secrets",
     # What our values say since then.
+    "Deployment hub: spec.template.metadata.labels.notebook-hpc/error-pages": "is newer",
+    "Deployment proxy: spec.template.spec.containers.0.command.5": "the error target is newer",
     "Deployment hub: spec.template.spec.containers.0.resources": "requests are newer",
     "Deployment proxy: spec.template.spec.containers.0.resources": "requests are newer",
+    "NetworkPolicy singleuser: spec.egress.5.ports.0.port": "the jobs service has another port",
     "NetworkPolicy hub: spec.egress": "no machine's credentials, and the jobs service by its pod",
     "NetworkPolicy proxy: spec.egress": "no machine's credentials, and the jobs service by its pod",
 }
@@ -126,12 +130,15 @@ def test_egress_is_the_chart_s_without_the_machines_credentials_and_with_the_job
     made: dict[str, Object], real: dict[str, Object]
 ) -> None:
     credentials = {"to": [{"ipBlock": {"cidr": "169.254.169.254/32"}}]}
+    jobs = copy.deepcopy(real["NetworkPolicy singleuser"]["spec"]["egress"][-1])
+    jobs["ports"][0]["port"] = 8081
+    assert jobs == made["NetworkPolicy singleuser"]["spec"]["egress"][-1]
     for name in ("NetworkPolicy hub", "NetworkPolicy proxy"):
         theirs = real[name]["spec"]["egress"]
         assert credentials in theirs
         assert made[name]["spec"]["egress"] == [
             *(each for each in theirs if each != credentials),
-            *real["NetworkPolicy singleuser"]["spec"]["egress"][-1:],
+            jobs,
         ]
 
 

@@ -112,7 +112,7 @@ def make_launch(catalogue: Catalogue, group: str, instance_class: str, job: str 
             job=job, attempt=1, request=Request(path="a.ipynb"), notebook={}, output=""
         ),
         workspace=workspace,
-        url=f"http://offline-jobs:8081/internal/v1/runs/{job}/1",
+        url=f"http://offline-jobs:8080/internal/v1/runs/{job}/1",
         token="secret",
     )
 

@@ -122,7 +122,7 @@ def apply_kubernetes_spawner(config: Config, catalogue: Catalogue) -> None:
         config, catalogue, Cluster("jupyterhub", start_seconds=900, pull_policy="IfNotPresent")
     )
     config.KubernetesSpawner.environment = {
-        "OFFLINE_JOBS_URL": "http://offline-jobs:8080/services/x"
+        "OFFLINE_JOBS_URL": "http://offline-jobs:8081/services/x"
     }
 
 
@@ -178,7 +178,7 @@ def make_launch(name: str, *, interruptible: bool = False) -> Launch:
             output="offline-jobs/markers/2026-11-24T061500-a1b2c3d4e5f6",
         ),
         workspace=workspace,
-        url=f"http://offline-jobs:8081/internal/v1/runs/{job}/{attempt}",
+        url=f"http://offline-jobs:8080/internal/v1/runs/{job}/{attempt}",
         token="0123456789abcdef",
     )
 
@@ -237,7 +237,7 @@ def test_what_the_chart_has_set_before_changes_no_pod(
     # Without it the chart's network policy keeps a session from the hub.
     assert labels["hub.jupyter.org/network-access-hub"] == "true"
     assert read_variables(one)["OFFLINE_JOBS_URL"] == (
-        "http://offline-jobs:8080/services/offline-jobs"
+        "http://offline-jobs:8081/services/offline-jobs"
     )
 
 

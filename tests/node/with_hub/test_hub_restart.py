@@ -1,4 +1,4 @@
-"""A hub that starts anew, as at each upgrade, goes on with the starts that it finds."""
+"""A hub that starts anew, as at each upgrade, says so and goes on with the starts that it finds."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from cluster.driver.charts import NAMESPACE
 from tests.bed import nodes
-from tests.bed.client import NODE, wait
+from tests.bed.client import NODE, Kind, wait
 from tests.browser.lab import Lab
 from tests.browser.people import Visitor
 from tests.browser.windows import OpenWindow
@@ -21,6 +22,7 @@ from tests.node.with_hub.survival import find_first_process, get_container
 pytestmark = pytest.mark.usefixtures("real")
 #: Karpenter has said by then that it has no such machine, or has not.
 WAITS = re.compile("machine of class Small")
+DEPLOYMENT = Kind("apps/v1", "Deployment")
 CHOICE = {"group": "spatial-lab", "image": "notebook", "class": "small"}
 
 
@@ -92,3 +94,24 @@ def test_a_start_that_goes_on_can_be_cancelled(site: PodSite, waiting: Page) -> 
     waiting.wait_for_url("**/hub/home")
     wait("its pod to go", lambda: not site.find_session_pods("ada"))
     wait("its end to be told", lambda: site.read_last_session("ada")[-1][1] == "ended")
+
+
+def test_while_the_hub_is_away_its_pages_say_so_and_come_back(
+    site: PodSite, ada: Visitor, open_window: OpenWindow
+) -> None:
+    page = open_window(ada).page
+    page.goto("/hub/home")
+
+    site.client.patch(*DEPLOYMENT, "hub", {"spec": {"replicas": 0}}, NAMESPACE)
+    try:
+        wait("the hub to go", lambda: not site.answers("/hub/login"))
+        page.goto("/hub/home")
+        expect(page.get_by_role("heading", name="The hub is away for a moment")).to_be_visible()
+        expect(page.get_by_text("Sessions and jobs run on.")).to_be_visible()
+        # The jobs service goes on without it.
+        assert site.answers("/services/offline-jobs/static/page.css")
+    finally:
+        site.client.patch(*DEPLOYMENT, "hub", {"spec": {"replicas": 1}}, NAMESPACE)
+
+    expect(page.locator("#jupyterhub-logo")).to_be_visible()
+    assert page.url == f"{site.url}/hub/home"

@@ -3,10 +3,12 @@
 import re
 from html.parser import HTMLParser
 
+import httpx
 import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.web.login import MOST_LOGINS
+from tests.plain import NO_TLS
 from tests.service.web.factories import Client, Service
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -78,6 +80,22 @@ def test_another_users_job_is_no_page(service: Service, ada: Client) -> None:
         assert answer.status_code == 404
         assert_plain(answer.text)
         assert "There is no such job." in answer.text
+
+
+def test_the_proxy_gets_a_page_for_what_does_not_answer(service: Service) -> None:
+    """Whoever looks at it has nothing else of ours to load: what serves it may be all there is."""
+    answer = httpx.get(f"{service.public}/hub/error/503?url=%2Fhub%2Fhome", verify=NO_TLS)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "It comes back by itself." in answer.text
+    addresses = [
+        value
+        for _, attributes in Elements(answer.text).found
+        for name, value in attributes.items()
+        if name in ("href", "src")
+    ]
+    assert addresses == ["/hub/home"]
+    assert "url(" not in answer.text
 
 
 def test_without_a_login_the_browser_goes_to_the_hub(service: Service, ada: Client) -> None:

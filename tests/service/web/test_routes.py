@@ -13,8 +13,10 @@ from offline_jobs.service.object_store import log_key, result_key
 from tests.plain import NO_TLS
 from tests.service.web.factories import API, Client, Service
 
-#: Liveness, readiness, the end of a login (which is how one gets an identity), style and script.
+#: Liveness, readiness, the end of a login (how one gets an identity), style and script, and the
+#: page for what does not answer, which the proxy asks for.
 OPEN = {
+    "/hub/error/{status}",
     "/health",
     "/live",
     f"{SERVICE_PREFIX}oauth_callback",
@@ -48,7 +50,7 @@ def fill(path: str) -> str:
 
 def test_there_are_as_many_routes_as_we_know(service: Service) -> None:
     public, runs = routes(service.app), routes(service.runs_app)
-    assert len(public) == 24, public
+    assert len(public) == 25, public
     assert len(runs) == 7, runs
 
 

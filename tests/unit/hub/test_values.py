@@ -170,7 +170,7 @@ def test_everything_that_is_wrong_is_named_at_once(values: dict[str, Any]) -> No
         parse_values(values, secrets={"hub.config.JupyterHub.cookie_secret": "xyz"}, namespace="x")
 
     for mistake in (
-        "hub.services.offline-jobs.url is missing; it is http://offline-jobs:8080 as a rule.",
+        "hub.services.offline-jobs.url is missing; it is http://offline-jobs:8081 as a rule.",
         "singleuser.startTimeout must be a whole number, not 'long'.",
         "custom.login must be keys with values, demonstration or absent, not 'nobody'.",
         "hub.config.JupyterHub.authenticator_class puts nobody into a group",
@@ -188,11 +188,11 @@ def test_everything_that_is_wrong_is_named_at_once(values: dict[str, Any]) -> No
     [
         ("hub.baseUrl", "/notebooks/", "must be /: give the platform a host name of its own"),
         ("hub.baseUrl", 1, "must be text, not 1"),
-        ("hub.services.offline-jobs.url", "offline-jobs", "as in http://offline-jobs:8080"),
-        ("hub.services.offline-jobs.url", "offline-jobs:8080", "must be scheme, host and port"),
+        ("hub.services.offline-jobs.url", "offline-jobs", "as in http://offline-jobs:8081"),
+        ("hub.services.offline-jobs.url", "offline-jobs:8081", "must be scheme, host and port"),
         ("hub.services.offline-jobs.url", "ftp://offline-jobs", "must be scheme, host and port"),
         ("hub.services.offline-jobs.url", "http://jobs:port", "must be scheme, host and port"),
-        ("hub.services.offline-jobs.url", "http://jobs:8080/x", "must be scheme, host and port"),
+        ("hub.services.offline-jobs.url", "http://jobs:8081/x", "must be scheme, host and port"),
         ("hub.services.offline-jobs.display", False, "is not used: url and apiToken are"),
         ("hub.services.announcements", {"url": "http://a"}, "is not used: add services in hub.ext"),
         ("singleuser.image.pullPolicy", ["a secret"], "must be text."),
@@ -594,7 +594,7 @@ def test_applying_twice_changes_nothing(settings: Settings) -> None:
     assert once.ConfigurableHTTPProxy.should_start is False
     assert once.JupyterHub.cleanup_servers is False
     assert once.KubernetesSpawner.environment["OFFLINE_JOBS_URL"] == (
-        "http://offline-jobs:8080/services/offline-jobs"
+        "http://offline-jobs:8081/services/offline-jobs"
     )
 
 
@@ -681,6 +681,7 @@ def test_users_have_hosts_of_their_own_and_the_service_too(
     # No page of a user's server can begin a sign-in in another's browser.
     assert f"__Host-{state_cookie}" == oauth2.STATE_COOKIE_NAME
     assert c.JupyterHub.subdomain_host == "https://hub.example"
+    assert c.JupyterHub.template_vars["home"] == "https://hub.example/hub/home"
     assert c.JupyterHub.cookie_host_prefix_enabled
     ((pattern, _, there),) = c.JupyterHub.extra_handlers
     assert re.findall(pattern, "/services/offline-jobs/jobs/x") == ["jobs/x"]
@@ -697,6 +698,7 @@ def test_on_one_host_a_cookie_is_not_for_all_of_it(
     assert state_cookie == oauth2.STATE_COOKIE_NAME
     assert not c.JupyterHub.cookie_host_prefix_enabled
     assert c.JupyterHub.extra_handlers == []
+    assert c.JupyterHub.template_vars["home"] == "/hub/home"
 
 
 @pytest.mark.parametrize(

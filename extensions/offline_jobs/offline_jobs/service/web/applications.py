@@ -15,6 +15,7 @@ from offline_jobs.contract.names import API_PREFIX, RUNS_PREFIX
 from offline_jobs.contract.session import PATH_SESSIONS
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.web import (
+    away,
     catalogue,
     events,
     health,
@@ -88,6 +89,7 @@ def build_public_app(
     app.include_router(guarded)
     app.include_router(hub_calls.router, prefix=api)
     app.include_router(page.router, prefix=base)
+    app.include_router(away.router)
     app.include_router(health.router)
     return app
 
