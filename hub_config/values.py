@@ -226,14 +226,14 @@ def _get_cookie_secret(read: ChartValues, secrets: Mapping[str, str]) -> bytes:
 
 
 def _find_database(read: ChartValues) -> str:
-    kind = read.get_one_of("hub.db.type", (*_DATABASES, "mysql", "postgres", "other"))
+    # The chart knows others, for which the hub's image has no driver.
+    kind = read.get_one_of("hub.db.type", (*_DATABASES, "postgres"))
     url = read.get("hub.db.url", "")
     if kind not in _DATABASES:
         if not url:
             read.refuse("hub.db.url", f"is missing: hub.db.type {kind} needs it")
-        elif kind == "postgres":
-            return _name_driver(read, url)
-        return url
+            return url
+        return _name_driver(read, url)
     if url not in ("", _DATABASES[kind]):
         read.refuse("hub.db.url", f"is not used: hub.db.type {kind} has its own; choose another")
     return _DATABASES[kind]
