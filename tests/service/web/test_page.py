@@ -87,7 +87,7 @@ def test_the_proxy_gets_a_page_for_what_does_not_answer(service: Service) -> Non
     answer = httpx.get(f"{service.public}/hub/error/503?url=%2Fhub%2Fhome", verify=NO_TLS)
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert "It comes back by itself." in answer.text
+    assert "This page comes back by itself." in answer.text
     addresses = [
         value
         for _, attributes in Elements(answer.text).found
