@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from hub_config.platform.catalogue import NodePool
+from hub_config.platform.pool_limits import explain_limit
 from hub_config.platform.waiting import Waiting, quote
 from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Reason
@@ -59,6 +61,7 @@ def explain_pod(
     *,
     facts: Facts,
     started: Reason,
+    pool: NodePool | None,
 ) -> Waiting:
     """What a pod that does not run yet waits for.
 
@@ -68,6 +71,7 @@ def explain_pod(
         claims: all node claims; ``None``: nobody looked at them.
         facts: go into the answer.
         started: the stage of a pod that has all it needs from the cluster.
+        pool: where it may run; ``None``: nobody knows.
     """
     if pod is None:
         return Waiting(Reason.NO_NODE, {**facts, "asking": True})
@@ -75,7 +79,7 @@ def explain_pod(
         end: Facts = {"object": _name("pod", pod), "hindrance": Hindrance.END}
         return Waiting(started, {**facts, **end, **_say(_tell_end(pod))})
     if not pod.get("spec", {}).get("nodeName"):
-        return _explain_placing(pod, events, claims, facts)
+        return _explain_placing(pod, events, claims, facts, pool)
     return _explain_machine(pod, events, {**facts, "object": _name("pod", pod)}, started)
 
 
@@ -173,6 +177,7 @@ def _explain_placing(
     events: Sequence[Object],
     claims: Iterable[Object] | None,
     facts: Facts,
+    pool: NodePool | None,
 ) -> Waiting:
     """A pod without a node: one is coming, none can be had, or nobody has said yet."""
     scheduler, last = _get_schedulers_word(pod), _find_last(events, _speaks_of_machine)
@@ -191,7 +196,9 @@ def _explain_placing(
         return Waiting(Reason.NODE_STARTING, {**facts, "object": f"nodeclaim/{claim}"})
     facts = {**facts, "object": _name("pod", pod)}
     if last.get("reason") == "FailedScheduling":
-        return Waiting(Reason.NO_NODE, facts)
+        limited = explain_limit(last.get("message") or "", pod, claims, pool) if pool else None
+        limited = limited or Waiting(Reason.NO_NODE)
+        return Waiting(limited.reason, {**facts, **limited.facts})
     # A scheduler says so of each pod for which a machine must be bought, too; where nobody knows of
     # machines to be bought, it may be all that is ever said.
     if claims is None and not last and scheduler:

@@ -11,6 +11,15 @@ _BYTES_PER_UNIT = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 _SECONDS_PER_UNIT = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 #: Kubernetes' suffixes, largest first.
 _SUFFIXES = (("Gi", 1024**3), ("Mi", 1024**2), ("Ki", 1024))
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(n|u|m|k|[MGTPE]|[KMGTPE]i)?")
+_SCALES = {
+    "n": 1e-9,
+    "u": 1e-6,
+    "m": 1e-3,
+    "k": 1e3,
+    **{letter: 1000.0**power for power, letter in enumerate("MGTPE", 2)},
+    **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 1)},
+}
 _AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([A-Za-z]+)")
 
 
@@ -49,6 +58,21 @@ def quantity(amount_bytes: int) -> str:
         if amount_bytes and amount_bytes % size == 0:
             return f"{amount_bytes // size}{suffix}"
     return str(amount_bytes)
+
+
+def parse_quantity(text: str) -> float:
+    """An amount as Kubernetes writes it, ``4Gi`` or ``100m``, as a plain number.
+
+    Raises:
+        ValueError: it is none.
+
+    Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ (v1.35)
+    """
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no quantity of Kubernetes")
+    number, suffix = match.groups()
+    return float(number) * _SCALES.get(suffix, 1.0)
 
 
 def format_seconds(seconds: float) -> str:

@@ -4,7 +4,13 @@ A :class:`~hub_config.platform.waiting.Waiting` comes in, one sentence goes out;
 added by whoever shows it. An unknown is left out, never invented. Pure.
 """
 
-from hub_config.platform.quantities import format_seconds
+from hub_config.platform.catalogue import GPU_RESOURCE
+from hub_config.platform.quantities import (
+    format_bytes,
+    format_cores,
+    format_gpus,
+    format_seconds,
+)
 from hub_config.platform.waiting import Waiting
 from offline_jobs.contract.facts import Hindrance
 from offline_jobs.contract.states import Reason
@@ -43,6 +49,11 @@ def _describe_stage(waiting: Waiting) -> str:
     asking = waiting.facts.get("asking") is True
     pulling = "Preparing the machine" if asking else f"Pulling the image{_image(waiting)}"
     full = ", none is free yet" if waiting.facts.get("full") is True else ""
+    because = (
+        ": the limit of its pool leaves no room for one"
+        if waiting.facts.get("beyond_limit") is True
+        else " at the moment"
+    )
     sentences = {
         Reason.SERVICE: "Waiting for the jobs service",
         Reason.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
@@ -54,7 +65,10 @@ def _describe_stage(waiting: Waiting) -> str:
         Reason.NO_NODE: (
             f"Asking for a machine{of_class}{full}"
             if asking
-            else f"No machine{of_class} can be had at the moment, still trying"
+            else f"No machine{of_class} can be had{because}, still trying"
+        ),
+        Reason.POOL_LIMIT: (
+            f"Waiting for a machine{of_class}: its pool is at its limit{_use(waiting)}"
         ),
         Reason.NODE_STARTING: f"Starting a machine{of_class}",
         Reason.IMAGE_PULL: pulling,
@@ -77,6 +91,21 @@ def _ahead(waiting: Waiting) -> str:
     if ahead == 0:
         return ", next in line"
     return f", {ahead} {'job' if ahead == 1 else 'jobs'} ahead"
+
+
+def _use(waiting: Waiting) -> str:
+    """How full a pool is, such as ``, 240 of 256 cores in use``."""
+    used, limit = waiting.facts.get("used"), waiting.facts.get("limit")
+    if not isinstance(used, int | float) or not isinstance(limit, int | float):
+        return ""
+    match waiting.facts.get("resource"):
+        case "cpu":
+            return f", {used:g} of {format_cores(limit)} in use"
+        case "memory":
+            return f", {format_bytes(used)} of {format_bytes(limit)} of memory in use"
+        case resource if resource == GPU_RESOURCE:
+            return f", {used:g} of {format_gpus(int(limit))} in use"
+    return ""
 
 
 def _name(waiting: Waiting, fact: str, missing: str, before: str = "") -> str:

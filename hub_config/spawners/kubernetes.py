@@ -19,7 +19,7 @@ from kubespawner import KubeSpawner
 from traitlets import Instance, default
 
 from hub_config.homes import LONGEST_SECONDS, build_retirement
-from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue, NodePool
 from hub_config.platform.choices import Choice
 from hub_config.platform.pod_starts import explain_pod, has_ended
 from hub_config.platform.sentences import describe_start
@@ -242,8 +242,19 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
             each for each in self.events if each["involvedObject"].get("uid") == _get_uid(pod)
         ]
         return explain_pod(
-            pod, events, None, facts=self.describe_facts(), started=Reason.JUPYTER_START
+            pod,
+            events,
+            None,
+            facts=self.describe_facts(),
+            started=Reason.JUPYTER_START,
+            pool=self._find_pool(),
         )
+
+    def _find_pool(self) -> NodePool | None:
+        """Where this start's machine comes from."""
+        if self._choice is None:
+            return None
+        return self.catalogue.node_pools[self._choice.instance_class.session.node_pool]
 
     async def retire_home(self, name: str) -> None:
         """Let a short pod rename the home: the hub itself sees nobody's."""

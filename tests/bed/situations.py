@@ -26,7 +26,7 @@ from tests.bed.client import (
     wait,
 )
 from tests.bed.jobs import Jobs, Wish, build_message, get_phase
-from tests.bed.worlds import closed_pools, remove_pretended_nodes
+from tests.bed.worlds import closed_pools, limited_pool, remove_pretended_nodes
 
 #: Role -> object: ``job``, ``pod``, ``pod_group``, ``node``, ``node_claim``, ``queue``, ``status``;
 #: or a list of them: ``events`` (all of the namespace, oldest first), ``pod_groups``.
@@ -176,6 +176,29 @@ def find_no_machine(jobs: Jobs) -> Objects:
         return build_objects(jobs)
 
 
+def fill_pool(jobs: Jobs) -> Objects:
+    """A pod that may have no machine beside the one that runs."""
+    return _wait_beside(jobs, "standard", {"cpu": "2", "memory": "8Gi"})
+
+
+def nearly_fill_pool(jobs: Jobs) -> Objects:
+    """A pod that may have none of its size; smaller machines than it needs there might be."""
+    return _wait_beside(jobs, "large-memory", {"cpu": "36", "memory": "300Gi"})
+
+
+def _wait_beside(jobs: Jobs, instance_class: str, limits: Mapping[str, str]) -> Objects:
+    pool = jobs.catalogue.classes[instance_class].job.node_pool
+    wish = Wish("spatial-lab", instance_class)
+    remove_pretended_nodes(jobs.client)
+    with limited_pool(jobs.client, pool, limits):
+        jobs.submit("earlier", wish)
+        jobs.wait_for("earlier", "Running")
+        jobs.submit(NAME, wish)
+        wait_for_event(jobs, "FailedScheduling", "Failed to schedule pod")
+        (claim,) = jobs.client.list(*NODE_CLAIM)
+        return build_objects(jobs, node_claim=claim)
+
+
 def pull_image(jobs: Jobs) -> Objects:
     """A pod whose machine pulls its image."""
     jobs.submit(NAME, stages={"bed/pull": "30s"})
@@ -280,6 +303,8 @@ SITUATIONS: Mapping[str, Callable[[Jobs], Objects]] = {
     "over-quota": exceed_quota,
     "second-in-line": stand_in_line,
     "no-machine": find_no_machine,
+    "pool-full": fill_pool,
+    "pool-nearly-full": nearly_fill_pool,
     "waiting-for-machine": wait_for_machine,
     "pulling": pull_image,
     "image-missing": miss_image,

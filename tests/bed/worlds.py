@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.bed.client import (
@@ -58,6 +58,17 @@ def closed_pools(client: Client) -> Iterator[None]:
     finally:
         for name, each in limits.items():
             client.patch(*NODE_POOL, name, {"spec": {"limits": each}})
+
+
+@contextmanager
+def limited_pool(client: Client, name: str, limits: Mapping[str, str]) -> Iterator[None]:
+    """Let a pool have no more than this meanwhile."""
+    before = client.get(*NODE_POOL, name)["spec"]["limits"]
+    client.patch(*NODE_POOL, name, {"spec": {"limits": limits}})
+    try:
+        yield
+    finally:
+        client.patch(*NODE_POOL, name, {"spec": {"limits": before}})
 
 
 def close_pools(client: Client) -> dict[str, dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -79,13 +79,22 @@ def _as_json(job: Job) -> dict[str, object]:
 
 @contextmanager
 def running_service(
-    bed: Bed, namespace: str, catalogue: Catalogue, folder: Path, patience: Patience
+    bed: Bed,
+    namespace: str,
+    catalogue: Catalogue,
+    folder: Path,
+    patience: Patience,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Service]:
     """A service for the jobs of a namespace; its database is in a folder."""
     changes = Changes()
-    store = Store(f"sqlite:///{folder / 'jobs.sqlite'}", changes, lambda: datetime.now(UTC))
+    store = Store(f"sqlite:///{folder / 'jobs.sqlite'}", changes, clock)
     store.migrate()
-    backend = VolcanoBackend(Client.from_kubeconfig(bed.kubeconfig), namespace)
+    pools = {
+        each.slug: catalogue.node_pools[each.job.node_pool] for each in catalogue.classes.values()
+    }
+    backend = VolcanoBackend(Client.from_kubeconfig(bed.kubeconfig), namespace, pools)
 
     async def find_groups(_: str) -> frozenset[str]:
         return frozenset(catalogue.groups)
@@ -102,6 +111,7 @@ def running_service(
         publishing=Publishing(),
         pulse=Pulse(300),
         patience=patience,
+        clock=clock,
     )
     with bound_claims(bed.client, namespace):
         backend.start(lambda: None)

@@ -95,7 +95,7 @@ def world(bed: Bed, client: BedClient, namespace: str) -> Iterator[World]:
 
 def build_world(bed: Bed, namespace: str) -> World:
     client = Client.from_kubeconfig(bed.kubeconfig)
-    return World(client, namespace, VolcanoBackend(client, namespace))
+    return World(client, namespace, VolcanoBackend(client, namespace, {}))
 
 
 def make_launch(catalogue: Catalogue, group: str, instance_class: str, job: str = JOB) -> Launch:

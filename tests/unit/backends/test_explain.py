@@ -38,8 +38,9 @@ def keep_events(objects: dict[str, Any], *reasons: str, by: str = "") -> None:
 
 
 def test_nothing_there_is_absent() -> None:
-    assert observe(None, claims=[], ahead={}, facts={}).phase == "absent"
-    assert observe(Seen(), claims=[], ahead={}, facts={}).phase == "absent"
+    for nothing in (None, Seen()):
+        found = observe(nothing, claims=[], ahead={}, facts={}, pool=None)
+        assert found.phase == "absent"
 
 
 def test_a_running_pod_runs_and_its_job_is_known_again() -> None:
@@ -140,7 +141,7 @@ def test_the_share_of_another_attempt_says_nothing_of_this_one() -> None:
         each["involvedObject"]["uid"] = "another"
     seen = replace(mine, events=others)
 
-    found = observe(seen, claims=[], ahead={}, facts={"group": "teaching"})
+    found = observe(seen, claims=[], ahead={}, facts={"group": "teaching"}, pool=None)
 
     assert say(found) == "Asking for room in the share of teaching"
 
@@ -251,7 +252,7 @@ def test_without_karpenter_the_schedulers_word_is_all_there_is() -> None:
     keep_events(objects, "FailedScheduling", by="volcano")
     seen = see(objects)
 
-    found = observe(seen, claims=None, ahead={}, facts={"class": "gpu"})
+    found = observe(seen, claims=None, ahead={}, facts={"class": "gpu"}, pool=None)
 
     assert say(found) == "Asking for a machine of class gpu, none is free yet"
 

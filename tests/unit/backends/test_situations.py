@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hub_config.platform.catalogue import GIB
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, Observation
 from offline_jobs.service.rules.sentences import describe
@@ -31,6 +32,7 @@ SINCE = {"since": NOON.isoformat()}
 STANDARD = {"class": "standard", "group": "spatial-lab", "image": "notebook"}
 TEACHING = {"class": "standard", "group": "teaching", "image": "notebook"}
 SMALL = {"class": "small", "group": "spatial-lab", "image": "notebook"}
+LARGE = {"class": "large-memory", "group": "spatial-lab", "image": "notebook"}
 GPU = {"class": "gpu", "group": "gpu-users", "image": "gpu"}
 POD = {"object": "pod/analysis-run-0"}
 
@@ -51,8 +53,23 @@ WAITING: dict[str, tuple[State, Reason, dict[str, object], str]] = {
     "no-machine": (
         State.STARTING,
         Reason.NO_NODE,
-        {**GPU, **POD, **SINCE},
-        "No machine of class gpu can be had at the moment, still trying",
+        {**GPU, **POD, **SINCE, "beyond_limit": True},
+        "No machine of class gpu can be had: the limit of its pool leaves no room for one, still"
+        " trying",
+    ),
+    # The limit that the recorder set is none of the catalogue's, so how full it is is not said.
+    "pool-full": (
+        State.QUEUED,
+        Reason.POOL_LIMIT,
+        {**STANDARD, **POD},
+        "Waiting for a machine of class standard: its pool is at its limit",
+    ),
+    "pool-nearly-full": (
+        State.QUEUED,
+        Reason.POOL_LIMIT,
+        {**LARGE, **POD, "resource": "cpu", "used": 30.0, "limit": 36},
+        "Waiting for a machine of class large-memory: its pool is at its limit, 30 of 36 cores in"
+        " use",
     ),
     "waiting-for-machine": (
         State.STARTING,
@@ -91,6 +108,10 @@ WAITING: dict[str, tuple[State, Reason, dict[str, object], str]] = {
         "Preparing the machine",
     ),
 }
+
+
+#: Situation → the limits of its pool, where its machines are all that there may be.
+LIMITS: dict[str, dict[str, float]] = {"pool-nearly-full": {"cpu": 36, "memory": 300 * GIB}}
 
 
 @dataclass(frozen=True)
@@ -187,6 +208,14 @@ ENDS: dict[str, End] = {
         is_pod_gone=True,
         job=NO_MACHINE_FOR_LONG,
     ),
+    "job-deleted-unscheduled, as its pool never had room": End(
+        State.FAILED,
+        Cause.NO_CAPACITY,
+        "No machine of class gpu could be had for 30 min: the limit of its pool leaves no room for"
+        " one",
+        is_pod_gone=True,
+        job=NO_MACHINE_FOR_LONG | {"facts": {"waited_seconds": 1800, "beyond_limit": True}},
+    ),
 }
 
 RUNNING = {"running", "job-being-deleted"}
@@ -217,7 +246,7 @@ def test_what_a_job_waits_for(situation: str) -> None:
         group=facts["group"], machine_class=facts["class"], image=facts["image"], reason=None
     )
 
-    step = pass_once(job, look(objects))
+    step = pass_once(job, look(objects, limits=LIMITS.get(situation)))
 
     assert isinstance(step, Stand)
     standing = step.standing

@@ -9,6 +9,7 @@ from hub_config.platform.quantities import (
     format_seconds,
     format_size,
     parse_bytes,
+    parse_quantity,
     parse_seconds,
 )
 
@@ -70,6 +71,27 @@ def test_what_is_shown_can_be_written(number: int, unit: str) -> None:
     amount = parse_bytes(f"{number} {unit}")
     # One decimal of the unit that is shown.
     assert abs(parse_bytes(format_bytes(amount)) - amount) <= amount * 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("30", 30),
+        ("1700m", 1.7),
+        ("0.5", 0.5),
+        ("230Gi", 230 * 1024**3),
+        ("16G", 16e9),
+        ("1k", 1e3),
+    ],
+)
+def test_a_quantity_of_kubernetes_is_a_number(text: str, amount: float) -> None:
+    assert parse_quantity(text) == pytest.approx(amount)
+
+
+@pytest.mark.parametrize("text", ["", "Gi", "1 Gi", "1gi", "1.2.3", "-1"])
+def test_what_is_no_quantity_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no quantity"):
+        parse_quantity(text)
 
 
 def test_size_of_a_machine() -> None:

@@ -9,6 +9,8 @@ from hub_config.platform.waiting import Waiting
 from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Reason
 
+TIB = 1024**4
+
 
 def _read(stored: object) -> Facts:
     """Facts as a database has them, which no type checks."""
@@ -48,6 +50,33 @@ def _read(stored: object) -> Facts:
             Waiting(Reason.NO_NODE, {"asking": True, "full": True, "class": "gpu"}),
             "Asking for a machine of class gpu, none is free yet",
         ),
+        (
+            Waiting(Reason.NO_NODE, {"beyond_limit": True, "class": "gpu"}),
+            "No machine of class gpu can be had: the limit of its pool leaves no room for one,"
+            " still trying",
+        ),
+        (
+            Waiting(Reason.POOL_LIMIT, {"class": "gpu"}),
+            "Waiting for a machine of class gpu: its pool is at its limit",
+        ),
+        (
+            Waiting(Reason.POOL_LIMIT, {"resource": "cpu", "used": 240.0, "limit": 256.0}),
+            "Waiting for a machine: its pool is at its limit, 240 of 256 cores in use",
+        ),
+        (
+            Waiting(
+                Reason.POOL_LIMIT, {"resource": "memory", "used": 1.9 * TIB, "limit": 2.0 * TIB}
+            ),
+            "Waiting for a machine: its pool is at its limit, 1.9 TiB of 2 TiB of memory in use",
+        ),
+        (
+            Waiting(Reason.POOL_LIMIT, {"resource": "nvidia.com/gpu", "used": 4.0, "limit": 4.0}),
+            "Waiting for a machine: its pool is at its limit, 4 of 4 GPUs in use",
+        ),
+        (
+            Waiting(Reason.POOL_LIMIT, {"resource": "pods", "used": 4.0, "limit": 4.0}),
+            "Waiting for a machine: its pool is at its limit",
+        ),
         # What hinders is said instead of the stage.
         (
             Waiting(Reason.JUPYTER_START, {"hindrance": Hindrance.FOLDERS}),
@@ -69,6 +98,10 @@ def _read(stored: object) -> Facts:
             "Starting the kernel fails at the moment, still trying: no secret",
         ),
         # Stored by a service of another version.
+        (
+            Waiting(Reason.POOL_LIMIT, _read({"resource": "cpu", "used": "x", "limit": 1})),
+            "Waiting for a machine: its pool is at its limit",
+        ),
         (Waiting(Reason.LOCAL_SLOTS, _read({"ahead": "x"})), "Waiting for a free slot"),
         (Waiting(Reason.KERNEL_START, _read({"hindrance": "moon"})), "Starting the kernel"),
         (Waiting(Reason.KERNEL_START, _read({"hindrance": ["x"]})), "Starting the kernel"),

@@ -5,16 +5,19 @@ Jobs ask the same; their pods' way through the service is in `tests/unit/backend
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hub_config.platform.catalogue import NodePool
 from hub_config.platform.pod_starts import explain_pod, has_ended
 from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting, quote
 from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import Reason
+from tests.bed.overlay import load_catalogue
 from tests.bed.record import load
 
 FACTS: Facts = {"class": "gpu", "image": "notebook"}
@@ -40,13 +43,19 @@ SENTENCES = {
 }
 
 
-def ask(situation: str, claims: list[Any] | None = None, *, last: str = "") -> Waiting:
+def ask(
+    situation: str,
+    claims: list[Any] | None = None,
+    *,
+    last: str = "",
+    pool: NodePool | None = None,
+) -> Waiting:
     """What the pod of a situation waits for; ``last`` is the reason of the last event to count."""
     pod, events = take(situation)
     if last:
         reasons = [each["reason"] for each in events]
         events = events[: reasons.index(last) + 1]
-    return explain(pod, events, claims)
+    return explain(pod, events, claims, pool)
 
 
 def take(situation: str) -> tuple[Any, list[Any]]:
@@ -56,8 +65,11 @@ def take(situation: str) -> tuple[Any, list[Any]]:
     return objects["pod"], [e for e in objects["events"] if e["involvedObject"]["uid"] == uid]
 
 
-def explain(pod: Any, events: list[Any], claims: list[Any] | None = None) -> Waiting:
-    return explain_pod(pod, events, claims, facts=FACTS, started=Reason.JUPYTER_START)
+def explain(
+    pod: Any, events: list[Any], claims: list[Any] | None = None, pool: NodePool | None = None
+) -> Waiting:
+    started = Reason.JUPYTER_START
+    return explain_pod(pod, events, claims, facts=FACTS, started=started, pool=pool)
 
 
 def say(pod: Any, events: list[Any], claims: list[Any] | None = None) -> str:
@@ -70,7 +82,7 @@ def test_what_a_session_waits_for(situation: str) -> None:
 
 
 def test_before_there_is_a_pod_a_machine_is_asked_for() -> None:
-    found = explain_pod(None, [], None, facts=FACTS, started=Reason.JUPYTER_START)
+    found = explain(None, [])
 
     assert found == Waiting(Reason.NO_NODE, {**FACTS, "asking": True})
 
@@ -293,3 +305,14 @@ def test_foreign_text_is_one_bounded_line() -> None:
     assert quote("\x1b[31mred\x1b[0m\r\n\u202eline\u2028 end ") == "red line  end"
     assert quote("x" * 200) == "x" * 200
     assert quote("x" * 100_000) == "x" * 199 + "…"
+
+
+def test_a_session_whose_pool_is_at_its_limit_waits_for_others() -> None:
+    pool = load_catalogue(real=False).node_pools["jobs-general"]
+
+    assert describe_start(ask("pool-full", pool=pool)) == (
+        "Waiting for a machine of class gpu: its pool is at its limit"
+    )
+    # Its place is the pool's own, whatever there is beside.
+    other = replace(pool, slug="sessions-general")
+    assert ask("pool-full", pool=other).reason is Reason.NO_NODE

@@ -521,6 +521,7 @@ def test_what_waits_in_the_line_is_queued_and_what_waits_for_a_machine_is_starti
     for reason, state in (
         (Reason.QUEUE_QUOTA, State.QUEUED),
         (Reason.NO_NODE, State.STARTING),
+        (Reason.POOL_LIMIT, State.QUEUED),
         (Reason.NODE_STARTING, State.STARTING),
         (Reason.IMAGE_PULL, State.STARTING),
     ):
@@ -541,6 +542,7 @@ NO_VOLUME = Observation(
     {"asking": True, "hindrance": Hindrance.VOLUME, "said": "timed out"},
 )
 NO_START = Observation("waiting", Reason.KERNEL_START, {"failing": True})
+POOL_IS_FULL = Observation("waiting", Reason.POOL_LIMIT, {"class": "gpu"})
 IN_LINE = Observation("waiting", Reason.QUEUE_QUOTA, {"ahead": 0})
 
 #: name: what is seen at which second after noon, in order; at which a job is given up, why, and
@@ -561,6 +563,12 @@ GIVEN_UP: dict[str, tuple[list[tuple[int, Observation]], int, Cause, int]] = {
         1800,
     ),
     "its turn comes late": ([(0, IN_LINE), (90_000, NO_MACHINE)], 91_800, Cause.NO_CAPACITY, 1800),
+    "a pool had room late": (
+        [(0, NO_MACHINE), (1700, POOL_IS_FULL), (90_000, NO_MACHINE)],
+        91_800,
+        Cause.NO_CAPACITY,
+        1800,
+    ),
     "nobody could look meanwhile": (
         [(0, NO_MACHINE), (10, Observation("unknown")), (4000, NO_MACHINE)],
         4000,
@@ -592,6 +600,7 @@ OBSTACLES: dict[str, Facts] = {
 NOT_GIVEN_UP: dict[str, list[tuple[int, Observation]]] = {
     "a large image": [(0, PULLING)],
     "the line": [(0, IN_LINE)],
+    "a full pool": [(0, POOL_IS_FULL)],
     "the kernel": [(0, Observation("waiting", Reason.KERNEL_START))],
     "nobody could look meanwhile, and it runs": [
         (0, NO_MACHINE),

@@ -44,6 +44,11 @@ REASONS: list[tuple[Reason | None, dict[str, Any], str]] = [
         "No machine of class small can be had at the moment, still trying",
     ),
     (Reason.NO_NODE, {"asking": True}, "Asking for a machine of class small"),
+    (
+        Reason.POOL_LIMIT,
+        {},
+        "Waiting for a machine of class small: its pool is at its limit",
+    ),
     (Reason.NODE_STARTING, {}, "Starting a machine of class small"),
     (Reason.IMAGE_PULL, {}, "Pulling the image notebook"),
     (
@@ -107,6 +112,13 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
         {"waited_seconds": 1800},
         "No machine of class gpu could be had for 30 min",
         "Run it again later, or choose another class.",
+    ),
+    (
+        Cause.NO_CAPACITY,
+        {"waited_seconds": 1800, "beyond_limit": True},
+        "No machine of class gpu could be had for 30 min: the limit of its pool leaves no room for"
+        " one",
+        "Choose another class, or ask an administrator to raise that limit.",
     ),
     (
         Cause.IMAGE_PULL,

@@ -33,6 +33,11 @@ Facts = TypedDict(
         "asking": bool,
         # No machine that is there has room: `no-node`.
         "full": bool,
+        # Of which there is too little left, how much the machines have that run, and may have
+        # (cores, bytes, GPUs): `pool-limit`.
+        "resource": str,
+        "used": float,
+        "limit": float,
         # The image cannot be pulled, or what is started does not start: `image-pull`,
         # `kernel-start`, `jupyter-start`.
         "failing": bool,
@@ -45,6 +50,9 @@ Facts = TypedDict(
         # ---- Of both.
         # What keeps it, or kept it, from starting; as a cause: `internal`.
         "hindrance": Hindrance,
+        # No machine of its pool runs, and the pool's limit leaves no room for one: `no-node`; as a
+        # cause: `no-capacity`.
+        "beyond_limit": bool,
         # How long it was hindered, in whole seconds, once that was too long: `no-capacity`,
         # `image-pull`, `internal`.
         "waited_seconds": int,

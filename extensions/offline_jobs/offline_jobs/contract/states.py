@@ -34,6 +34,7 @@ class Reason(StrEnum):
     LOCAL_SLOTS = "local-slots"
     QUEUE_QUOTA = "queue-quota"
     NO_NODE = "no-node"
+    POOL_LIMIT = "pool-limit"
     NODE_STARTING = "node-starting"
     IMAGE_PULL = "image-pull"
     KERNEL_START = "kernel-start"

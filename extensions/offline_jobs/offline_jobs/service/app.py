@@ -234,10 +234,10 @@ def _build_backend(
             backend = _build_local_backend(settings, catalogue)
             return backend, lambda: _measure_machine(settings, catalogue)
         case "volcano":
-            return _build_volcano_backend(settings), lambda: None
+            return _build_volcano_backend(settings, catalogue), lambda: None
 
 
-def _build_volcano_backend(settings: Settings) -> Backend:
+def _build_volcano_backend(settings: Settings, catalogue: Catalogue) -> Backend:
     # Imported here: one machine needs no client of a cluster, whose import takes seconds.
     from offline_jobs.service.backends.kubernetes.client import Client  # noqa: PLC0415
     from offline_jobs.service.backends.volcano.backend import VolcanoBackend  # noqa: PLC0415
@@ -246,7 +246,12 @@ def _build_volcano_backend(settings: Settings) -> Backend:
         client = Client.from_kubeconfig(settings.kubeconfig)
     else:
         client = Client.in_cluster()
-    return VolcanoBackend(client, settings.kubernetes_namespace)
+    pools = catalogue.node_pools
+    return VolcanoBackend(
+        client,
+        settings.kubernetes_namespace,
+        {each.slug: pools[each.job.node_pool] for each in catalogue.classes.values()},
+    )
 
 
 def _build_local_backend(settings: Settings, catalogue: Catalogue) -> LocalBackend:

@@ -67,6 +67,8 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     elif given_up and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, given_up
         facts["waited_seconds"] = job.facts["waited_seconds"]
+        if "beyond_limit" in job.facts:
+            facts["beyond_limit"] = job.facts["beyond_limit"]
         if given_up is Cause.INTERNAL:
             # Of what was said last, how we ended it would be no reason.
             facts.pop("message", None)

@@ -4,7 +4,8 @@ Place in the path: :mod:`~offline_jobs.service.rules.steps` stores where a job s
 :func:`measure`'s facts, so the clock is in the store and outlives the service; once a hindrance has
 stood too long, that is stored first, and then acted on: what was given up stays given up, whatever
 is seen of its object on its way out. :mod:`~offline_jobs.service.rules.causes` reads
-:func:`why_given_up`. Time in the line of a queue is nobody's fault and has no deadline. Pure.
+:func:`why_given_up`. Time in a line, of a queue or of
+a pool at its limit, is nobody's fault and has no deadline. Pure.
 """
 
 from collections.abc import Mapping

@@ -159,10 +159,13 @@ def _interrupted(job: Job) -> Words:
 def _no_capacity(job: Job) -> Words:
     waited = job.facts.get("waited_seconds")
     so_long = f" for {amounts.duration(waited)}" if isinstance(waited, int | float) else ""
-    return Words(
-        f"No machine of class {job.request.machine_class} could be had{so_long}",
-        "Run it again later, or choose another class.",
-    )
+    sentence = f"No machine of class {job.request.machine_class} could be had{so_long}"
+    if job.facts.get("beyond_limit") is True:
+        return Words(
+            f"{sentence}: the limit of its pool leaves no room for one",
+            "Choose another class, or ask an administrator to raise that limit.",
+        )
+    return Words(sentence, "Run it again later, or choose another class.")
 
 
 def _image_pull(job: Job) -> Words:

@@ -284,7 +284,7 @@ def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
 def _find_standing(view: View, now: datetime, patience: Patience) -> Standing:
     """Where a job stands whose object is there and shall be."""
     if view.seen.phase == "waiting":
-        in_line = view.seen.reason is Reason.QUEUE_QUOTA
+        in_line = view.seen.reason in (Reason.QUEUE_QUOTA, Reason.POOL_LIMIT)
         state = State.QUEUED if in_line else State.STARTING
         return Standing(state, view.seen.reason, view.seen.facts)
     if view.attempt.first_cell is not None:

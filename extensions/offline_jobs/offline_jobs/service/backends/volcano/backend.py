@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from hub_config.platform.catalogue import NodePool
 from offline_jobs.contract.names import object_name
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.backends.backend import Launch
@@ -52,11 +53,18 @@ class VolcanoBackend:
     """Runs attempts as Volcano Jobs; they are left alone when the service ends."""
 
     def __init__(
-        self, client: Client, namespace: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        client: Client,
+        namespace: str,
+        pools: Mapping[str, NodePool],
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Take the pool of each class of machines, by its slug."""
         self.slots: int | None = None
         self._client = client
         self._namespace = namespace
+        self._pools = pools
         self._clock = clock
         self._watches: dict[Resource, Watch] = {}
         self._asked: dict[str, float] = {}
@@ -151,12 +159,14 @@ class VolcanoBackend:
         ahead = count_ahead(groups)
         # Without Karpenter, or the right to look at its machines, this never becomes true.
         claims = self._there(NODE_CLAIMS) if self._watches[NODE_CLAIMS].is_synced else None
+        facts = {name: read_facts(seen.get(name)) for name in names}
         return {
             name: observe(
                 seen.get(name),
                 claims=claims,
                 ahead=ahead,
-                facts=read_facts(seen.get(name)),
+                facts=facts[name],
+                pool=self._pools.get(facts[name].get("class", "")),
             )
             for name in names
         }

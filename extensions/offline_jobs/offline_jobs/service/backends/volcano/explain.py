@@ -11,6 +11,7 @@ group over its queue's quota) and pkg/controllers/job/state/ (phases)
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from hub_config.platform.catalogue import NodePool
 from hub_config.platform.pod_starts import explain_pod
 from hub_config.platform.pods import LABEL_PREFIX
 from hub_config.platform.waiting import Waiting
@@ -40,6 +41,7 @@ def observe(
     claims: Sequence[Object] | None,
     ahead: Mapping[str, int],
     facts: Facts,
+    pool: NodePool | None,
 ) -> Observation:
     """What is seen of an attempt.
 
@@ -48,6 +50,7 @@ def observe(
         claims: all node claims; ``None``: this cluster has none to look at.
         ahead: places in the lines, of :func:`count_ahead`.
         facts: slugs that sentences name: ``class``, ``image``, ``group``.
+        pool: where its pod may run; ``None``: nobody knows.
     """
     if seen is None or (seen.job is None and seen.pod is None):
         return Observation("absent")
@@ -60,7 +63,7 @@ def observe(
         return Observation("ended", handle=handle, evidence=evidence)
     if get_phase(seen.pod) == "Running" or seen.job is None or is_stopping(seen):
         return Observation("running", handle=handle, begun=get_begin(seen.pod))
-    waiting = explain(seen, claims=claims, ahead=ahead, facts=facts)
+    waiting = explain(seen, claims=claims, ahead=ahead, facts=facts, pool=pool)
     return Observation("waiting", waiting.reason, waiting.facts, handle)
 
 
@@ -100,6 +103,7 @@ def explain(
     claims: Sequence[Object] | None,
     ahead: Mapping[str, int],
     facts: Facts,
+    pool: NodePool | None,
 ) -> Waiting:
     """What an attempt that does not run yet waits for."""
     if seen.pod is None and get_phase(seen.pod_group) in _WAITING_GROUP:
@@ -110,6 +114,7 @@ def explain(
         claims,
         facts=facts,
         started=Reason.KERNEL_START,
+        pool=pool,
     )
 
 
