@@ -4,7 +4,7 @@ Used by :mod:`hub_config.platform.catalogue_file`, which adds the lines. Pure: a
 conflicts.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from hub_config.platform.catalogue import (
@@ -197,18 +197,41 @@ def _selector_conflicts(
 
 def _queue_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
     pools = [pool for pool in catalogue.node_pools.values() if pool.kind == "job"]
+    limits = _sum_limits(pools)
+    for group in catalogue.groups.values():
+        own = find_job_pools(catalogue, group.slug)
+        reached = _sum_limits(own)
+        for resource, amount in group.queue.capability.items():
+            key = f"groups.{group.slug}.queue.capability.{resource}"
+            most = reached.get(resource, 0)
+            if amount > limits.get(resource, 0):
+                yield (
+                    key,
+                    f"{_amount(resource, amount)} is more than all job pools may have "
+                    f"({_amount(resource, limits.get(resource, 0))})",
+                )
+            elif own and amount > most:
+                yield (
+                    key,
+                    f"{_amount(resource, amount)} can never be reached: the group's classes are of "
+                    f"{', '.join(pool.slug for pool in own)}, which may have "
+                    f"{_amount(resource, most)}; write at most that, raise the pool's limit, or "
+                    "give the group a class of another pool",
+                )
+
+
+def find_job_pools(catalogue: Catalogue, group: str) -> list[NodePool]:
+    """The pools where jobs of a group may run, by its classes; those that there are."""
+    wanted = {each.job.node_pool for each in catalogue.classes.values() if group in each.groups}
+    return [pool for pool in catalogue.node_pools.values() if pool.slug in wanted]
+
+
+def _sum_limits(pools: Iterable[NodePool]) -> dict[str, float]:
     limits: dict[str, float] = {}
     for pool in pools:
         for resource, amount in pool.limits.items():
             limits[resource] = limits.get(resource, 0) + amount
-    for group in catalogue.groups.values():
-        for resource, amount in group.queue.capability.items():
-            if amount > limits.get(resource, 0):
-                yield (
-                    f"groups.{group.slug}.queue.capability.{resource}",
-                    f"{_amount(resource, amount)} is more than all job pools may have "
-                    f"({_amount(resource, limits.get(resource, 0))})",
-                )
+    return limits
 
 
 def _reach_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:

@@ -133,6 +133,7 @@ POOL_WITH_GPU = {
 SECOND_DEFAULT = {**make_file()["custom"]["catalogue"]["classes"][0], "slug": "second"}
 
 # changes of a valid file -> key of the mistake, what its line shows, what it says
+POOLS = make_file()["custom"]["catalogue"]["node_pools"]
 CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
     # unknown keys, at every level
     "key at the top": (
@@ -563,6 +564,19 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         "groups.lab.queue.capability.memory",
         "memory: 2 TiB",
         "2 TiB is more than all job pools may have (1 TiB)",
+    ),
+    "queue over the pools of its classes": (
+        {
+            "node_pools": [
+                *POOLS,
+                {**POOLS[1], "slug": "others", "labels": {"notebook-hpc/pool": "others"}},
+            ],
+            "groups.0.queue.capability.memory": "2 TiB",
+        },
+        "groups.lab.queue.capability.memory",
+        "memory: 2 TiB",
+        "2 TiB can never be reached: the group's classes are of jobs, which may have 1 TiB; write"
+        " at most that, raise the pool's limit, or give the group a class of another pool",
     ),
     "class over the queue": (
         {"groups.0.queue.capability.cpu": 1},
