@@ -22,6 +22,7 @@ from hub_config.homes import LONGEST_SECONDS, build_retirement
 from hub_config.platform.catalogue import Catalogue, NodePool
 from hub_config.platform.choices import Choice
 from hub_config.platform.pod_starts import explain_pod, has_ended
+from hub_config.platform.quantities import format_seconds
 from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting
 from hub_config.profiles import build_profile, build_user_options
@@ -35,6 +36,8 @@ from offline_jobs.contract.states import Reason
 _LOOK_SECONDS, _CHECKED_SECONDS = 1.0, 0.2
 #: A start that was cancelled is stopped within this time, or the hub's check stops it.
 _STOPPED_SECONDS = 60.0
+#: Before the hub itself gives a start up.
+_SPARE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,29 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
         self.begin_session()
         started: asyncio.Future[str] = super().start()
         self._noting = asyncio.create_task(self._note_start(started))
-        return started
+        return asyncio.ensure_future(self._start_in_time(started))
+
+    async def _start_in_time(self, started: "asyncio.Future[str]") -> str:
+        """The start, ended in words shortly before JupyterHub would end it without any.
+
+        Raises:
+            ShownError: 500; it took too long, and this is what it waited for.
+        """
+        patience = max(self.start_timeout - _SPARE_SECONDS, self.start_timeout / 2)
+        try:
+            async with asyncio.timeout(patience) as limit:
+                return await started
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise ShownError(500, self._say_given_up()) from error
+
+    def _say_given_up(self) -> str:
+        return (
+            f"The start was given up after {format_seconds(self.start_timeout)}. Until then:"
+            f" {describe_start(self.explain_start())}. Start it again later, or choose another"
+            " class; if that does not help, tell an administrator."
+        )
 
     async def _note_start(self, started: "asyncio.Future[Any]") -> None:
         """Note what the start waits for, and that the server runs."""
@@ -178,7 +203,7 @@ class KubernetesSpawner(ChoosingSpawner, KubeSpawner):  # type: ignore[misc]  # 
                 await self._wait_for_answer()
                 return
             if datetime.now(UTC) > deadline:
-                raise ShownError(500, "No machine was there in time. Start it again.")
+                raise ShownError(500, self._say_given_up())
             await asyncio.sleep(_LOOK_SECONDS)
         if self.find_pod() is None:
             raise ShownError(500, "The start was lost as the hub started anew. Start it again.")

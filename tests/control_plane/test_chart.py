@@ -114,6 +114,15 @@ def test_objects_are_in_a_bucket_where_one_is_named(bed: Bed) -> None:
     assert account["metadata"]["annotations"] == values["serviceAccount.annotations"]
 
 
+def test_waits_are_handed_on_where_they_are_said(bed: Bed) -> None:
+    name = "OFFLINE_JOBS_LONGEST_WAITS"
+    values = {"jobs.longestWait": {"machine": "2 h", "image": "20 min"}}
+
+    assert get_pod(bed, values)["containers"][0]["env"][name] == "image=20 min, machine=2 h"
+    # What is not said is the service's to know.
+    assert name not in get_pod(bed, {})["containers"][0]["env"]
+
+
 @pytest.mark.parametrize("bucket", ["/var/objects", "lab", "s3://Lab", "s3://lab/../x"])
 def test_what_cannot_be_a_bucket_is_refused(bed: Bed, bucket: str) -> None:
     assert "bucket" in say_refusal(bed, {"objects.bucket": bucket})
@@ -215,6 +224,8 @@ def test_images_without_a_digest_are_named_all_at_once(bed: Bed, pushed: dict[st
         ({"image.digest": "sha256:abc"}, "/image/digest"),
         ({"custom.catalogue": {}}, "/custom/catalogue"),
         ({"jobs.openPerUser": "many"}, "/jobs/openPerUser"),
+        ({"jobs.longestWait": {"gpu": "1 h"}}, "gpu"),
+        ({"jobs.longestWait": {"machine": "soon"}}, "/jobs/longestWait/machine"),
     ],
 )
 def test_values_that_mean_nothing_are_refused(

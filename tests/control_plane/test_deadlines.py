@@ -53,6 +53,25 @@ def test_a_job_for_which_no_machine_can_be_had_is_given_up(
         assert client.list(*NODE_CLAIM) == []
 
 
+def test_a_job_of_which_nobody_says_anything_is_given_up_in_words(
+    service: Service, bed: Bed, client: BedClient, namespace: str
+) -> None:
+    bed.daemons.pause("karpenter")
+    try:
+        job_id = service.submit("spatial-lab", "standard", "notebook")
+        job, told = service.follow(job_id, until=State.FAILED)
+    finally:
+        bed.daemons.resume("karpenter")
+
+    assert (job.cause, job.attempt) == (Cause.NO_CAPACITY, 1)
+    assert told[-2:] == [
+        "Asking for a machine of class standard",
+        f"No machine of class standard could be had for {job.facts['waited_seconds']} s: nobody"
+        " said why",
+    ]
+    wait_until_nothing_is_left(client, namespace)
+
+
 def test_a_job_whose_image_cannot_be_pulled_is_given_up(
     service: Service, client: BedClient, namespace: str
 ) -> None:

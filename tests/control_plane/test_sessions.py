@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -28,6 +29,7 @@ from hub_config.spawners.kubernetes import KubernetesSpawner
 from tests.bed.bed import Bed
 from tests.bed.claims import CLAIM
 from tests.bed.client import NODE, POD, Client
+from tests.bed.worlds import closed_pools
 from tests.control_plane.claims import bound_claims
 
 pytestmark = pytest.mark.usefixtures("pretended", "no_nodes")
@@ -295,8 +297,66 @@ def test_a_start_that_cannot_go_on_is_given_up_with_its_reason(
 
     assert status == 1
     assert isinstance(error, ShownError)
-    words = {"no pod": "The start was lost", "no time": "No machine was there in time"}
+    words = {"no pod": "The start was lost", "no time": "The start was given up after 1 min"}
     assert words[what] in error.jupyterhub_message
+
+
+def test_a_start_that_nobody_says_anything_of_ends_in_words(
+    space: str, catalogue: Catalogue
+) -> None:
+    async def start() -> ShownError:
+        spawner = make_spawner(catalogue, space)
+        spawner.start_timeout = 1
+        spawner.user_options = OPTIONS
+        await spawner._run_apply_user_options(OPTIONS)
+        # As the hub waits for it.
+        with pytest.raises(ShownError) as caught:
+            await asyncio.wait_for(spawner.start(), spawner.start_timeout)
+        await spawner.stop()
+        return caught.value
+
+    said = run_hub(start()).jupyterhub_message
+
+    assert re.fullmatch(
+        r"The start was given up after 1 s\. Until then: Asking for a machine of class Standard"
+        r"(, none is free yet)?\. Start it again later, or choose another class; if that does not"
+        r" help, tell an administrator\.",
+        said,
+    )
+
+
+def test_a_step_of_the_start_that_took_too_long_says_so_itself(
+    space: str, catalogue: Catalogue
+) -> None:
+    async def start() -> str:
+        spawner = make_spawner(catalogue, space)
+        failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        failed.set_exception(TimeoutError("Could not create pod"))
+        return await spawner._start_in_time(failed)
+
+    with pytest.raises(TimeoutError, match="Could not create pod"):
+        run_hub(start())
+
+
+def test_a_session_of_a_full_pool_says_what_it_waits_for(
+    space: str, client: Client, catalogue: Catalogue
+) -> None:
+    async def start() -> str:
+        spawner = await begin(make_spawner(catalogue, space))
+        told = ""
+        async for news in spawner.progress():
+            told = news["message"]
+            if "limit" in told:
+                break
+        spawner._start_future.cancel()
+        await asyncio.wait([spawner._start_future])
+        await spawner.stop()
+        return told
+
+    with closed_pools(client):
+        told = run_hub(start())
+
+    assert told == "Waiting for a machine of class Standard: its pool is at its limit."
 
 
 def test_a_claim_that_is_missing_is_told(space: str, client: Client, catalogue: Catalogue) -> None:

@@ -208,6 +208,13 @@ ENDS: dict[str, End] = {
         is_pod_gone=True,
         job=NO_MACHINE_FOR_LONG,
     ),
+    "job-deleted-unscheduled, as nobody ever said why": End(
+        State.FAILED,
+        Cause.NO_CAPACITY,
+        "No machine of class gpu could be had for 30 min: nobody said why",
+        is_pod_gone=True,
+        job=NO_MACHINE_FOR_LONG | {"facts": {"waited_seconds": 1800, "asking": True}},
+    ),
     "job-deleted-unscheduled, as its pool never had room": End(
         State.FAILED,
         Cause.NO_CAPACITY,

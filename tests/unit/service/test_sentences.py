@@ -115,6 +115,12 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
     ),
     (
         Cause.NO_CAPACITY,
+        {"waited_seconds": 1800, "asking": True},
+        "No machine of class gpu could be had for 30 min: nobody said why",
+        "Tell an administrator: what starts machines may be stopped, or has no pool for them.",
+    ),
+    (
+        Cause.NO_CAPACITY,
         {"waited_seconds": 1800, "beyond_limit": True},
         "No machine of class gpu could be had for 30 min: the limit of its pool leaves no room for"
         " one",

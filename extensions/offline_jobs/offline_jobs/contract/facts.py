@@ -29,7 +29,8 @@ Facts = TypedDict(
         "class": str,
         "image": str,
         "group": str,
-        # Nobody has said yet whether it can be had: `queue-quota`, `no-node`, `image-pull`.
+        # Nobody has said yet whether it can be had: `queue-quota`, `no-node`, `image-pull`; as a
+        # cause, nobody ever did: `no-capacity`.
         "asking": bool,
         # No machine that is there has room: `no-node`.
         "full": bool,

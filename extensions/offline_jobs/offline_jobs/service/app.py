@@ -34,7 +34,7 @@ from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.reconciler import Reconciler
 from offline_jobs.service.rules.kept import count_finished
 from offline_jobs.service.rules.steps import Patience
-from offline_jobs.service.settings import Settings
+from offline_jobs.service.settings import Settings, parse_waits
 from offline_jobs.service.store.opening import keep_store, open_store
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
@@ -92,10 +92,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             count_kept=partial(count_kept, objects),
             publishing=publishing,
             pulse=pulse,
-            patience=Patience(
-                cancel_seconds=settings.cancel_patience_seconds,
-                stop_seconds=settings.cancel_patience_seconds,
-            ),
+            patience=build_patience(settings),
         )
         backend.start(reconciler.wake)
         rooms = Rooms(
@@ -133,6 +130,16 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
         finally:
             public.state.reader.close()
             await hub.close()
+
+
+def build_patience(settings: Settings) -> Patience:
+    """How long what is waited for."""
+    waits = parse_waits(settings.longest_waits)
+    return Patience(
+        cancel_seconds=settings.cancel_patience_seconds,
+        stop_seconds=settings.cancel_patience_seconds,
+        **{f"{name}_seconds": seconds for name, seconds in waits.items()},
+    )
 
 
 def _open_objects(settings: Settings, stack: ExitStack) -> ObjectStore:

@@ -5,6 +5,7 @@ files, so that they are in no process list and no log.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -12,10 +13,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from hub_config.platform.quantities import parse_seconds
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.service.errors import StartRefused
 
 _PREFIX = "OFFLINE_JOBS_"
+#: What may hinder a start, each with a longest wait of its own: no machine comes, the image cannot
+#: be pulled, something else keeps the pod from starting, its runner does not say a word.
+WAITS = ("machine", "image", "obstacle", "report")
+_SHORTEST_WAIT_SECONDS = 10
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_-][A-Za-z0-9._-]*)*/?")
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?")
@@ -77,10 +83,19 @@ class Settings(BaseSettings):
     cancel_patience_seconds: int = Field(15, ge=1)
     #: At SIGTERM end the running jobs too, as ``make run`` promises; else they are left alone.
     end_jobs_on_term: bool = False
+    #: How long the start of a job may be hindered, by what hinders it, where that is not what
+    #: :class:`~offline_jobs.service.rules.steps.Patience` says: ``machine=45 min, image=20 min``.
+    longest_waits: str = ""
     open_jobs_per_user: int = Field(200, ge=1, le=100_000)
     demonstration: bool = False
     crash_at: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING"] = "INFO"
+
+    @field_validator("longest_waits")
+    @classmethod
+    def _check_waits(cls, value: str) -> str:
+        parse_waits(value)
+        return value
 
     @field_validator("objects")
     @classmethod
@@ -100,6 +115,30 @@ class Settings(BaseSettings):
         if value and not info.data.get("objects"):
             raise ValueError("it is of no use without OFFLINE_JOBS_OBJECTS: set that, or unset it")
         return value
+
+
+def parse_waits(text: str) -> Mapping[str, float]:
+    """``"machine=45 min"`` in seconds, by what is waited for.
+
+    Raises:
+        ValueError: it cannot be read; all mistakes are named, with what is allowed.
+    """
+    waits, mistakes = {}, []
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        name, _, length = (part.strip() for part in each.partition("="))
+        if name not in WAITS:
+            mistakes.append(f"{name!r} is nothing that is waited for; allowed: {', '.join(WAITS)}")
+            continue
+        try:
+            waits[name] = float(parse_seconds(length))
+        except ValueError as e:
+            mistakes.append(f"{name}: {e}")
+            continue
+        if waits[name] < _SHORTEST_WAIT_SECONDS:
+            mistakes.append(f"{name}: write at least {_SHORTEST_WAIT_SECONDS} s, not {length}")
+    if mistakes:
+        raise ValueError("; ".join(mistakes))
+    return waits
 
 
 def check_address(settings: Settings) -> None:

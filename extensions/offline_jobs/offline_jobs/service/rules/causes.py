@@ -67,8 +67,8 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     elif given_up and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, given_up
         facts["waited_seconds"] = job.facts["waited_seconds"]
-        if "beyond_limit" in job.facts:
-            facts["beyond_limit"] = job.facts["beyond_limit"]
+        if given_up is Cause.NO_CAPACITY:
+            facts |= _find_want(job.facts)
         if given_up is Cause.INTERNAL:
             # Of what was said last, how we ended it would be no reason.
             facts.pop("message", None)
@@ -149,6 +149,16 @@ def _was_nearly_full(attempt: Attempt, evidence: Evidence) -> bool:
         termination = evidence.termination
         words.append((termination.memory_bytes, termination.memory_limit_bytes))
     return any(limit and used >= _NEARLY_FULL * limit for used, limit in words)
+
+
+def _find_want(facts: Facts) -> Facts:
+    """Why no machine could be had, where that is known: by its pool's limit, or nobody said."""
+    want: Facts = {}
+    if facts.get("beyond_limit") is True:
+        want["beyond_limit"] = True
+    if facts.get("asking") is True:
+        want["asking"] = True
+    return want
 
 
 def _find_obstacle(facts: Facts) -> Facts:

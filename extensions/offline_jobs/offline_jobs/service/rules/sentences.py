@@ -165,6 +165,11 @@ def _no_capacity(job: Job) -> Words:
             f"{sentence}: the limit of its pool leaves no room for one",
             "Choose another class, or ask an administrator to raise that limit.",
         )
+    if job.facts.get("asking") is True:
+        return Words(
+            f"{sentence}: nobody said why",
+            "Tell an administrator: what starts machines may be stopped, or has no pool for them.",
+        )
     return Words(sentence, "Run it again later, or choose another class.")
 
 
