@@ -42,7 +42,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images lock system-packages quick test test-rings test-lab test-long \
-	bench deploy deploy-status undeploy \
+	bench class deploy deploy-status undeploy \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -116,6 +116,10 @@ try-bed-programs:
 deploy: python ## install the platform on a Kubernetes cluster, or bring it up to date; SETTINGS= KUBECONFIG= STEP=
 	@$(MAKE_ENVIRONMENT) platform
 	@$(DEPLOYMENT) --step "$(STEP)" $(if $(filter 1,$(TAKE_OVER)),--take-over) deploy
+
+class: python ## print a class for the catalogue that makes the most of a machine, MACHINE= SHARE= DISK=
+	@$(MAKE_ENVIRONMENT) platform
+	@build/environments/platform/bin/python -m cluster.driver.fit "$(MACHINE)" --share "$(or $(SHARE),1)" --disk "$(or $(DISK),640)"
 
 deploy-status: python ## show what of the platform is on a cluster and whether it is right, SETTINGS= KUBECONFIG=
 	@$(MAKE_ENVIRONMENT) platform

@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cluster.driver.deployment import STEPS, Deployment
+from cluster.driver.fit import find_notes
+from cluster.driver.instance_types import load_types
 from cluster.driver.settings import load_settings
 from cluster.driver.tools import ToolFailed, Tools
 from hub_config.platform.errors import CatalogueError
@@ -49,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(deployment: Deployment, options: argparse.Namespace) -> int:
     if options.command == "deploy":
+        for note in find_notes(deployment.settings.catalogue, load_types()):
+            _say(f"Note: {note}.")
         steps = [options.step] if options.step else []
         deployment.deploy(*steps, takes_over=options.take_over)
     elif options.command == "status":

@@ -1,8 +1,8 @@
 """Machine types that Karpenter's kwok provider may pretend to buy, imitating those of EC2.
 
-``instance-types.json`` holds what is published about them, in moto (sizes, GPUs) and in
-Karpenter's AWS provider (prices). ``python -m tests.bed.instance_types`` makes it, and must be run
-again when one of the two has been updated.
+``cluster/driver/instance-types.json`` holds what is published about them, in moto (sizes, GPUs) and
+in Karpenter's AWS provider (prices). ``python -m tests.bed.instance_types`` makes it, and must be
+run again when one of the two has been updated.
 
 :func:`write_karpenter_file` makes of it what Karpenter reads, with the labels that its AWS provider
 would give the machines.
@@ -15,19 +15,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from cluster.driver.instance_types import FILE, InstanceType, load_types
 from tests.bed import pins, programs
 
-FILE = Path(__file__).with_name("instance-types.json")
 REGION = "us-east-1"
 ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
 #: Spot prices change by the hour and no package has them. This share of the price on demand is the
@@ -52,58 +51,6 @@ CHOSEN = {
     "g5": ("xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge"),
     "g6": ("xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge"),
 }
-
-
-@dataclass(frozen=True)
-class InstanceType:
-    """What is published about a machine type; the price is dollars per hour, on demand."""
-
-    name: str
-    cores: int
-    memory_mib: int
-    pods: int
-    price_per_hour: float
-    gpus: int = 0
-    gpu_name: str = ""
-    gpu_memory_mib: int = 0
-
-    @property
-    def usable_memory_mib(self) -> int:
-        """What pods can have: less the hypervisor's, the kubelet's and the eviction threshold.
-
-        So Karpenter's AWS provider reckons before it has seen such a machine.
-        """
-        of_hypervisor = math.ceil(self.memory_mib * 0.075)
-        of_kubelet = 11 * self.pods + 255
-        return self.memory_mib - of_hypervisor - of_kubelet - 100
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Labels of Karpenter's AWS provider, those a node pool or a pod may select by."""
-        family, size = self.name.split(".")
-        category, generation = re.findall(r"[a-z]+|[0-9]+", family)[:2]
-        values = {
-            "instance-category": category,
-            "instance-family": family,
-            "instance-generation": generation,
-            "instance-size": size,
-            "instance-cpu": str(self.cores),
-            "instance-memory": str(self.memory_mib),
-        }
-        if self.gpus:
-            values |= {
-                "instance-gpu-name": self.gpu_name,
-                "instance-gpu-manufacturer": "nvidia",
-                "instance-gpu-count": str(self.gpus),
-                "instance-gpu-memory": str(self.gpu_memory_mib),
-            }
-        return {f"karpenter.k8s.aws/{key}": value for key, value in values.items()}
-
-
-def load_types(path: Path = FILE) -> list[InstanceType]:
-    """The types of the file."""
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return [InstanceType(**fields) for fields in content["types"]]
 
 
 def build_karpenter_types(types: list[InstanceType]) -> list[dict[str, Any]]:

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from cluster.driver.fit import count_fitting, find_cheapest
+from cluster.driver.instance_types import FILE, load_types
 from hub_config.platform.catalogue import GIB, InstanceClass, NodePool
 from tests.bed import pins
 from tests.bed.instance_types import (
     EPHEMERAL_STORAGE,
-    FILE,
     ZONES,
-    InstanceType,
     build_file,
     build_karpenter_types,
-    load_types,
     write_karpenter_file,
 )
 from tests.bed.overlay import load_catalogue
@@ -24,10 +23,6 @@ from tests.factories import make_class
 
 CATALOGUE = load_catalogue(real=False)
 TYPES = {item.name: item for item in load_types()}
-#: What kwok takes off each machine for a kubelet, in cores: as much as EKS off two cores or more.
-KUBELET_CORES = 0.1
-#: What is asked for by the DaemonSets of a machine: network, storage, proxy, identities.
-DAEMONS_CORES, DAEMONS_MIB = 0.2, 300
 #: The cheapest machine on demand for each class; two families may cost the same.
 CHEAPEST = {
     "small": {"m5.large", "m6i.large"},
@@ -37,26 +32,8 @@ CHEAPEST = {
 }
 
 
-def fits(item: InstanceType, size: InstanceClass, pool: NodePool) -> bool:
-    labels = item.labels
-    return (
-        labels["karpenter.k8s.aws/instance-category"] in pool.instance_categories
-        and count_fitting(item, size) > 0
-        and size.gpus <= item.gpus
-    )
-
-
-def count_fitting(item: InstanceType, size: InstanceClass) -> int:
-    """How many pods of a class a machine has room for."""
-    cores = item.cores - KUBELET_CORES - DAEMONS_CORES
-    memory = (item.usable_memory_mib - DAEMONS_MIB) * 1024**2
-    return min(int(cores / size.cores), int(memory / size.memory_bytes))
-
-
-def find_cheapest(size: InstanceClass, pool: NodePool) -> set[str]:
-    fitting = [item for item in TYPES.values() if fits(item, size, pool)]
-    least = min(item.price_per_hour for item in fitting)
-    return {item.name for item in fitting if item.price_per_hour == least}
+def name_cheapest(size: InstanceClass, pool: NodePool) -> set[str]:
+    return {each.name for each in find_cheapest(list(TYPES.values()), size, pool)}
 
 
 def test_file_is_what_the_published_data_give(programs: Programs) -> None:
@@ -78,7 +55,7 @@ def test_each_class_has_a_machine_in_its_pools(slug: str, kind: str) -> None:
     size = CATALOGUE.classes[slug]
     placement = size.session if kind == "session" else size.job
 
-    assert find_cheapest(size, CATALOGUE.node_pools[placement.node_pool]) == CHEAPEST[slug]
+    assert name_cheapest(size, CATALOGUE.node_pools[placement.node_pool]) == CHEAPEST[slug]
 
 
 def test_every_class_is_tried() -> None:
@@ -89,7 +66,7 @@ def test_the_category_keeps_cheaper_machines_out() -> None:
     size = make_class(cores=1, memory_bytes=2 * GIB)
     wider = NodePool("any", "job", ("c", "m", "r"), "amd64", ("on-demand",), {}, 0)
 
-    assert all(name.startswith("c") for name in find_cheapest(size, wider))
+    assert all(name.startswith("c") for name in name_cheapest(size, wider))
 
 
 @pytest.mark.parametrize("slug", CATALOGUE.classes)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.driver.__main__ import main
 from cluster.driver.settings import Ingress, Settings, Volume, list_claims, load_settings
 from hub_config.platform.errors import CatalogueError
 from tests.bed.overlay import CATALOGUE
@@ -55,6 +56,24 @@ def test_the_example_is_complete_but_for_what_was_pushed() -> None:
         "digests.hub",
         "digests.jobs-service",
     }
+
+
+def test_a_deployment_begins_with_what_is_noted_of_the_catalogue(
+    tmp_path: Path,
+    written: dict[str, Any],
+    pushed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    load(tmp_path, written, pushed)
+    for tool in ("HELM", "KUBECTL"):
+        monkeypatch.setenv(tool, str(tmp_path / "missing"))
+
+    assert main(["deploy", "--settings", str(tmp_path / "settings.yaml")]) == 1
+
+    note, error = capsys.readouterr().out.splitlines()
+    assert note.startswith("Note: the shares of spatial-lab, gpu-users, teaching may come to")
+    assert "missing" in error
 
 
 def test_what_is_written_is_read(

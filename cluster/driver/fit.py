@@ -1,0 +1,247 @@
+"""Classes and machines: what a class buys, and the class that a machine is best for.
+
+``python -m cluster.driver.fit m5.2xlarge --share 2`` (``make class``) prints an entry for the
+catalogue; ``make deploy`` tells :func:`find_notes`. All but :func:`main` is pure.
+
+Karpenter buys the cheapest machine on which a pod has room. So a class that asks for a little more
+than a machine can give buys the next one, at about twice the price.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cluster.driver.instance_types import InstanceType, load_prices_date, load_types
+from hub_config.platform.catalogue import (
+    DISK_MARGIN,
+    GIB,
+    Catalogue,
+    Group,
+    InstanceClass,
+    NodePool,
+)
+from hub_config.platform.catalogue_rules import amounts_of, find_job_pools
+from hub_config.platform.quantities import format_bytes, format_cores
+
+_MIB = 1024**2
+#: Of its disk a machine keeps a part free, and has images on it.
+_USABLE_DISK = 0.85
+#: Of its memory a class may have so much as shared memory.
+_SHARED_PART = 8
+_GIB_MIB, _LEAST_STEP_MIB = 1024, 256
+_LEAST_MEMORY_MIB, _LARGEST_SHARE = 512, 8
+_PARTS = {1: "", 2: "half of ", 4: "a quarter of "}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A class as large as the share of a machine can be; memory and scratch in bytes."""
+
+    machine: InstanceType
+    share: int
+    cores: float
+    memory_bytes: int
+    scratch_bytes: int
+
+    @property
+    def price_per_hour(self) -> float:
+        """Of the share, in dollars."""
+        return self.machine.price_per_hour / self.share
+
+
+def count_fitting(machine: InstanceType, size: InstanceClass | Fit) -> int:
+    """How many pods of a class a machine has room for, by its cores and memory."""
+    memory = machine.free_memory_mib * _MIB
+    # Amounts such as 1.7 are none of a computer's numbers.
+    return min(int(machine.free_cores / size.cores + 1e-9), memory // int(size.memory_bytes))
+
+
+def find_cheapest(
+    types: Sequence[InstanceType], size: InstanceClass, pool: NodePool
+) -> list[InstanceType]:
+    """The machines of a pool that Karpenter would buy for a class; several may cost the same."""
+    fitting = [
+        each
+        for each in types
+        if each.category in pool.instance_categories
+        and size.gpus <= each.gpus
+        and count_fitting(each, size) > 0
+        and (not pool.instance_families or each.name.split(".")[0] in pool.instance_families)
+    ]
+    least = min((each.price_per_hour for each in fitting), default=0)
+    return [each for each in fitting if each.price_per_hour == least]
+
+
+def fit(machine: InstanceType, share: int, disk_bytes: float) -> Fit:
+    """The largest class of which a machine has room for ``share``.
+
+    Args:
+        machine: that is to be bought.
+        share: how many of the class have room on it.
+        disk_bytes: the machine's.
+
+    Raises:
+        ValueError: there is no such class; the text says what to write instead.
+    """
+    if machine.gpus % share:
+        raise ValueError(
+            f"{machine.name} has {machine.gpus} GPU(s), which {share} cannot share: write a SHARE"
+            f" that divides it"
+        )
+    cores = math.floor(machine.free_cores / share * 10 + 1e-9) / 10
+    memory_mib = machine.free_memory_mib // share
+    memory_mib -= memory_mib % (_GIB_MIB if memory_mib >= _GIB_MIB else _LEAST_STEP_MIB)
+    if not cores or memory_mib < _LEAST_MEMORY_MIB:
+        raise ValueError(f"{machine.name} is too small for {share}: write a smaller SHARE")
+    scratch = math.floor((disk_bytes * _USABLE_DISK / share - DISK_MARGIN) / GIB)
+    if scratch < 1:
+        raise ValueError(
+            f"a disk of {format_bytes(disk_bytes)} is too small for {share}: write a larger DISK"
+        )
+    return Fit(machine, share, cores, memory_mib * _MIB, scratch * GIB)
+
+
+def describe(found: Fit, types: Sequence[InstanceType], date: str) -> str:
+    """The entry of a class for the catalogue, as YAML, with what is still to be said of it."""
+    machine = found.machine
+    kind = "gpu" if machine.gpus else "general"
+    share = found.share
+    slug = machine.name.replace(".", "-") + (f"-{share}" if share > 1 else "")
+    part = _PARTS.get(share, f"1/{share} of ")
+    lines = [
+        f"# {share} of this class on each {machine.name}"
+        f" ({format_cores(machine.cores)}, {format_bytes(machine.memory_mib * _MIB)}).",
+        *(f"# {each}" for each in _find_cheaper(found, types)),
+        f"- slug: {slug}",
+        f"  name: {machine.name}{f' / {share}' if share > 1 else ''}",
+        f"  cores: {found.cores:g}",
+        f"  memory: {format_bytes(found.memory_bytes)}",
+    ]
+    if machine.gpus:
+        model = f"NVIDIA {machine.gpu_name.upper()}"
+        lines += [f"  gpus: {machine.gpus // share}", f"  gpu_model: {model}"]
+    lines += [
+        "  architecture: amd64",
+        f"  scratch: {format_bytes(found.scratch_bytes)}",
+        f"  shared_memory: {found.memory_bytes // _SHARED_PART // _MIB} MiB",
+        "  groups: []  # who may use it",
+        f"  session: {{node_pool: sessions-{kind}}}",
+        f"  job: {{node_pool: jobs-{kind}, spot: true}}",
+        "  longest_session: 12 h",
+        "  longest_job: 1 d",
+        "  price:",
+        f"    per_hour: {round(found.price_per_hour, 4):g}",
+        "    currency: USD",
+        f'    date: "{date}"',
+        f"    basis: {part}{machine.name}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _find_cheaper(found: Fit, types: Sequence[InstanceType]) -> Iterator[str]:
+    """Which machine of the category Karpenter would take instead."""
+    machine = found.machine
+    cheaper = [
+        each
+        for each in types
+        if each.category == machine.category
+        and each.gpus >= machine.gpus // found.share
+        and each.price_per_hour < machine.price_per_hour
+        and count_fitting(each, found) > 0
+    ]
+    if cheaper:
+        best = min(cheaper, key=lambda each: each.price_per_hour)
+        yield (
+            f"A pool that may have it buys {best.name} instead, at {best.price_per_hour:g} USD/h:"
+            " run this for that one."
+        )
+
+
+def find_notes(catalogue: Catalogue, types: Sequence[InstanceType]) -> Iterator[str]:
+    """What an administrator should know of a catalogue that is no mistake by itself.
+
+    Limits count machines as they are bought, shares of groups what jobs ask for. Of machines that
+    are not known here nothing is said.
+    """
+    for size in catalogue.classes.values():
+        for kind, slug in (("session", size.session.node_pool), ("job", size.job.node_pool)):
+            pool = catalogue.node_pools[slug]
+            machines = find_cheapest(types, size, pool)
+            if machines and all(_is_beyond(each, pool) for each in machines):
+                name = machines[0].name
+                yield (
+                    f"no {kind} of class {size.slug} can ever start: it buys {name}"
+                    f" ({format_cores(machines[0].cores)},"
+                    f" {format_bytes(machines[0].memory_mib * _MIB)}), more than the limits of"
+                    f" {slug} allow; raise them, or make the class smaller"
+                )
+    for pool in catalogue.node_pools.values():
+        groups = [
+            each
+            for each in catalogue.groups.values()
+            if pool in find_job_pools(catalogue, each.slug)
+        ]
+        bought = sum(_count_bought_cores(catalogue, each, pool, types) for each in groups)
+        if pool.kind == "job" and bought > pool.limits.get("cpu", 0):
+            yield (
+                f"the shares of {', '.join(each.slug for each in groups)} may come to machines with"
+                f" {bought:.0f} cores, {pool.slug} may have {pool.limits.get('cpu', 0):g}: when all"
+                " are busy, their jobs wait for one another"
+            )
+
+
+def _count_bought_cores(
+    catalogue: Catalogue, group: Group, pool: NodePool, types: Sequence[InstanceType]
+) -> float:
+    """How many cores the machines may have at most that a group's share buys in a pool."""
+    most = 0.0
+    for size in catalogue.classes.values():
+        if group.slug in size.groups and size.job.node_pool == pool.slug:
+            pods = min(
+                group.queue.capability.get(resource, 0) / wanted
+                for resource, wanted in amounts_of(size).items()
+            )
+            machines = find_cheapest(types, size, pool)
+            each = max(
+                (machine.cores / count_fitting(machine, size) for machine in machines),
+                default=size.cores,
+            )
+            most = max(most, pods * each)
+    return most
+
+
+def _is_beyond(machine: InstanceType, pool: NodePool) -> bool:
+    return (
+        machine.cores > pool.limits.get("cpu", math.inf)
+        or machine.memory_mib * _MIB > pool.limits.get("memory", math.inf)
+        or machine.gpus > pool.limits.get("nvidia.com/gpu", math.inf)
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the class for a machine; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cluster.driver.fit")
+    parser.add_argument("machine", help="an instance type of EC2, such as m5.2xlarge")
+    parser.add_argument(
+        "--share", type=int, default=1, choices=range(1, _LARGEST_SHARE + 1), help="so many of it"
+    )
+    parser.add_argument("--disk", type=int, default=640, help="the machine's, in GiB")
+    options = parser.parse_args(arguments)
+    types = {each.name: each for each in load_types()}
+    if options.machine not in types:
+        known = ", ".join(sorted(types))
+        sys.stderr.write(f"{options.machine} is no machine that is known here; known: {known}\n")
+        return 2
+    try:
+        found = fit(types[options.machine], options.share, options.disk * GIB)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(describe(found, list(types.values()), load_prices_date()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,173 @@
+"""Classes that make the most of a machine, and what is noted of those that there are."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from cluster.driver.fit import count_fitting, describe, find_notes, fit, main
+from cluster.driver.instance_types import InstanceType, load_prices_date, load_types
+from hub_config.platform.catalogue import GIB, InstanceClass, Queue
+from hub_config.platform.catalogue_file import load_catalogue, parse_catalogue
+from tests.bed.overlay import CATALOGUE
+from tests.factories import make_catalogue, make_class, make_group, make_pool
+
+TYPES = load_types()
+BY_NAME = {each.name: each for each in TYPES}
+DISK = 640 * GIB
+SHIPPED = load_catalogue(CATALOGUE)
+#: The shipped catalogue has pools for these.
+USED = [each for each in TYPES if each.category in ("m", "r", "g")]
+
+
+def read_class(text: str) -> InstanceClass:
+    """The class as the shipped catalogue has it once the entry is in its file."""
+    (entry,) = yaml.safe_load(text)
+    entry["groups"] = ["gpu-users"]
+    file = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    file["custom"]["catalogue"]["classes"].append(entry)
+    classes = parse_catalogue(yaml.safe_dump(file, sort_keys=False)).classes
+    return classes[entry["slug"]]
+
+
+def find_shares(machine: InstanceType) -> list[int]:
+    return [
+        share
+        for share in (1, 2, 4)
+        if not machine.gpus % share and machine.free_cores / share >= 0.5
+    ]
+
+
+@pytest.mark.parametrize(
+    ("machine", "share"),
+    [(each.name, share) for each in USED[::7] for share in find_shares(each)],
+)
+def test_the_catalogue_takes_what_is_printed(machine: str, share: int) -> None:
+    found = fit(BY_NAME[machine], share, DISK)
+
+    read = read_class(describe(found, TYPES, load_prices_date()))
+
+    assert (read.cores, read.memory_bytes) == (found.cores, found.memory_bytes)
+    assert read.price is not None
+    assert read.price.per_hour == pytest.approx(found.price_per_hour, abs=1e-4)
+    assert read.gpus == BY_NAME[machine].gpus // share
+
+
+@pytest.mark.parametrize("machine", TYPES, ids=lambda each: each.name)
+def test_a_share_is_what_it_says_and_the_most_that_fits(machine: InstanceType) -> None:
+    for share in find_shares(machine):
+        found = fit(machine, share, DISK)
+
+        assert count_fitting(machine, found) == share
+        assert found.price_per_hour == pytest.approx(machine.price_per_hour / share)
+        larger = replace(found, cores=found.cores + 0.1)
+        richer = replace(found, memory_bytes=found.memory_bytes + GIB)
+        assert [count_fitting(machine, each) < share for each in (larger, richer)] == [True, True]
+        assert share * (found.scratch_bytes + 4 * GIB) <= 0.85 * DISK
+
+
+@pytest.mark.parametrize(("slug", "share"), [("standard", 1), ("small", 2)])
+def test_the_shipped_classes_are_such(slug: str, share: int) -> None:
+    found = fit(BY_NAME["m5.large"], share, DISK)
+    shipped = SHIPPED.classes[slug]
+
+    assert (found.cores, found.memory_bytes) == (shipped.cores, shipped.memory_bytes)
+    assert shipped.price is not None
+    assert found.price_per_hour == pytest.approx(shipped.price.per_hour)
+
+
+def test_what_a_machine_keeps_for_itself() -> None:
+    # Of EKS: 60 millicores of the first core, 10 of the second, 5 of the next two, 2.5 of others.
+    assert BY_NAME["m5.large"].free_cores == pytest.approx(2 - 0.1 - 0.2)
+    assert BY_NAME["r5.8xlarge"].free_cores == pytest.approx(32 - 0.15 - 0.2)
+
+
+def test_a_cheaper_machine_of_its_category_is_named() -> None:
+    text = describe(fit(BY_NAME["m7i.2xlarge"], 3, DISK), TYPES, load_prices_date())
+
+    assert "# A pool that may have it buys m5.xlarge instead, at 0.192 USD/h" in text
+    best = describe(fit(BY_NAME["m5.xlarge"], 1, DISK), TYPES, load_prices_date())
+    assert "instead" not in best
+
+
+@pytest.mark.parametrize(
+    ("machine", "share", "disk", "said"),
+    [
+        ("g4dn.2xlarge", 2, DISK, "has 1 GPU(s), which 2 cannot share: write a SHARE"),
+        ("m5.large", 8, 20 * GIB, "a disk of 20 GiB is too small for 8: write a larger DISK"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_mend(
+    machine: str, share: int, disk: int, said: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        fit(BY_NAME[machine], share, disk)
+
+
+def test_a_machine_too_small_to_share() -> None:
+    tiny = InstanceType("t3.nano", 2, 512, 4, 0.0052)
+
+    with pytest.raises(ValueError, match=r"t3\.nano is too small for 1: write a smaller SHARE"):
+        fit(tiny, 1, DISK)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["m5.large", "--share", "2", "--disk", "100"]) == 0
+    assert read_class(capsys.readouterr().out).scratch_bytes == 38 * GIB
+
+    assert main(["m5.huge"]) == 2
+    assert "m5.huge is no machine that is known here; known: c5.2xlarge," in capsys.readouterr().err
+    assert main(["g5.xlarge", "--share", "2"]) == 2
+    assert "cannot share" in capsys.readouterr().err
+
+
+# ---- notes
+
+
+def note(cores: float = 1.7, shares: tuple[float, ...] = (20,), **limits: float) -> list[str]:
+    """What is noted of a catalogue with one class, its pool's limits, and groups' shares."""
+    sessions = make_pool(limits={"cpu": 1000.0, "memory": 9000.0 * GIB})
+    jobs = make_pool("jobs", "job", limits={"cpu": 64.0, "memory": 512.0 * GIB} | limits)
+    groups = tuple(
+        make_group(f"lab-{number}", queue=Queue(1, {"cpu": share, "memory": 100.0 * GIB}))
+        for number, share in enumerate(shares)
+    )
+    size = make_class(cores=cores, memory_bytes=6 * GIB, groups=tuple(each.slug for each in groups))
+    catalogue = make_catalogue(classes=(size,), node_pools=(sessions, jobs), groups=groups)
+    return list(find_notes(catalogue, TYPES))
+
+
+def test_nothing_is_noted_of_what_fits() -> None:
+    assert note() == []
+
+
+@pytest.mark.parametrize("limits", [{"cpu": 1.9}, {"memory": 7.9 * GIB}])
+def test_a_class_whose_machine_is_beyond_its_pools_limit(limits: dict[str, float]) -> None:
+    (said,) = note(shares=(1,), **limits)
+
+    assert said.startswith("no job of class standard can ever start: it buys m5.large (2 cores")
+    assert said.endswith(
+        "more than the limits of jobs allow; raise them, or make the class smaller"
+    )
+
+
+def test_shares_are_counted_as_the_machines_that_they_buy() -> None:
+    # 1.7 cores are asked for, and two are bought.
+    assert note(shares=(27, 27)) == []
+    assert note(shares=(28, 28)) == [
+        "the shares of lab-0, lab-1 may come to machines with 66 cores, jobs may have 64: when all"
+        " are busy, their jobs wait for one another"
+    ]
+
+
+def test_nothing_is_said_of_machines_that_are_not_known() -> None:
+    assert note(cores=190, shares=(20,)) == []
+
+
+def test_of_the_shipped_catalogue_only_that_its_groups_share() -> None:
+    (said,) = find_notes(SHIPPED, TYPES)
+
+    names = ", ".join(SHIPPED.groups)
+    assert said.startswith(f"the shares of {names} may come to machines with")
+    assert "jobs-general may have 256" in said
