@@ -142,6 +142,26 @@ def test_egress_is_the_chart_s_without_the_machines_credentials_and_with_the_job
         ]
 
 
+def test_with_a_database_on_a_server_there_is_no_disk_and_no_upgrade_unasked(bed: Bed) -> None:
+    """So it is in the real chart, which upgrades by itself only what it keeps itself.
+
+    Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/blob/4.4.0/jupyterhub/templates/hub/deployment.yaml
+    """
+    own = {"hub.db.type": "postgres", "hub.db.url": "postgresql://hub@records.example.org/hub"}
+    upgrades = []
+    for more in ({}, {"hub.db.upgrade": True}):
+        values: dict[str, object] = {**own, **more}
+        objects = by_name(run_helm(bed, "hub", HUB_CHART, [HUB_VALUES, CATALOGUE], values))
+        assert "PersistentVolumeClaim hub-db-dir" not in objects
+        spec = objects["Deployment hub"]["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        assert "pvc" not in {each["name"] for each in spec["volumes"]}
+        assert "pvc" not in {each["name"] for each in container["volumeMounts"]}
+        upgrades.append("--upgrade-db" in container["args"])
+
+    assert upgrades == [False, True]
+
+
 def test_a_secret_of_the_administrators_is_mounted_and_has_the_proxys_token(bed: Bed) -> None:
     """So it is in the real chart, by its ConfigMap `hub-existing-secret-or-default`."""
     values = {"hub.existingSecret": "ours"}

@@ -212,6 +212,8 @@ def test_what_the_chart_has_set_before_changes_no_pod(
     (tmp_path / VALUES).write_text(yaml.safe_dump(values))
     (tmp_path / "hub.config.CryptKeeper.keys").write_text("ab" * 32)
     monkeypatch.setattr("hub_config.values.MOUNT", tmp_path)
+    # For the whole process, and with a library of the hub's image.
+    monkeypatch.setattr("tornado.httpclient.AsyncHTTPClient.configure", lambda implementation: None)
     settings = parse_values(
         values, secrets=dict.fromkeys(RANDOM_KEYS, "ab" * 32), namespace="jupyterhub"
     )

@@ -7,12 +7,17 @@ not outrank shows, here as in a cluster.
 Source: https://github.com/jupyterhub/zero-to-jupyterhub-k8s/tree/4.4.0/jupyterhub/files/hub
 """
 
+import os
 from pathlib import Path
+
+from tornado.httpclient import AsyncHTTPClient
 
 from hub_config import values as ours
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 values = ours.read_values(ours.MOUNT)
+
+AsyncHTTPClient.configure("tornado.curl_httpclient.CurlAsyncHTTPClient")
 
 c.ConfigurableHTTPProxy.api_url = ours.PROXY_API_URL
 c.ConfigurableHTTPProxy.should_start = False
@@ -22,7 +27,15 @@ c.JupyterHub.hub_connect_url = ours.HUB_URL
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.last_activity_interval = 60
 c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0}
-c.JupyterHub.db_url = "sqlite:///jupyterhub.sqlite"
+database = values["hub"]["db"]
+if database["type"] == "sqlite-pvc":
+    c.JupyterHub.db_url = "sqlite:///jupyterhub.sqlite"
+else:
+    c.JupyterHub.db_url = database["url"]
+for place in (ours.MOUNT.with_name(ours.EXISTING), ours.MOUNT):
+    if database["type"] == "postgres" and (place / "hub.db.password").exists():
+        os.environ["PGPASSWORD"] = (place / "hub.db.password").read_text()
+        break
 c.JupyterHub.concurrent_spawn_limit = values["hub"]["concurrentSpawnLimit"]
 c.JupyterHub.allow_named_servers = values["hub"]["allowNamedServers"]
 c.JupyterHub.base_url = values["hub"]["baseUrl"]
