@@ -44,17 +44,18 @@ class BucketServer:
 
     folder: Path
     program: Path
+    address: str = "127.0.0.1"
     port: int = field(default_factory=find_free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def start(self) -> None:
         for name in ("buckets", "accounts"):
             (self.folder / name).mkdir(exist_ok=True)
-        words = ["--port", f"127.0.0.1:{self.port}", "--health", "/healthz", "--quiet"]
+        words = ["--port", f"{self.address}:{self.port}", "--health", "/healthz", "--quiet"]
         words += ["--iam-dir", str(self.folder / "accounts"), "--iam-cache-disable"]
         # What it notes of an object stands in the file's own attributes, so both change at once.
         words.append("posix")
@@ -114,10 +115,10 @@ class BucketServer:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[BucketServer]:
-    """A server with its buckets in a folder."""
+def running_server(folder: Path, address: str = "127.0.0.1") -> Iterator[BucketServer]:
+    """A server with its buckets in a folder, at an address of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = BucketServer(folder, find_program())
+    server = BucketServer(folder, find_program(), address)
     server.start()
     try:
         yield server

@@ -1,4 +1,6 @@
-"""A PostgreSQL server for tests: Debian's programs, a folder and a socket of its own, no port.
+"""A PostgreSQL server for tests: Debian's programs, a folder and a socket of its own.
+
+It has a port only where it is told a :class:`Listener`, for programs that are not on this machine.
 
 The fixture ``database_server`` (root ``conftest.py`` of the rings that use it) starts one for a
 session; each test makes a database of its own in it. One that a test stops or breaks is its own::
@@ -23,10 +25,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg2
 
+from tests.platform_fixture import find_free_port
 from tests.site import wait_until
 
 #: Where Debian has the programs of each version.
@@ -66,12 +70,31 @@ def find_programs() -> Path | None:
     return found[-1].parent if found else None
 
 
+@dataclass(frozen=True)
+class Listener:
+    """Where others come in, by TLS and password alone.
+
+    Attributes:
+        address: of this machine.
+        peers: the range of their addresses.
+        certificate: of the server, a file.
+        key: of the certificate, a file.
+    """
+
+    address: str
+    peers: str
+    certificate: Path
+    key: Path
+    port: int = field(default_factory=find_free_port)
+
+
 @dataclass
 class DatabaseServer:
     """A server in a folder of its own."""
 
     programs: Path
     folder: Path
+    listener: Listener | None = None
     process: subprocess.Popen[bytes] | None = None
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -105,6 +128,20 @@ class DatabaseServer:
         with (data / "postgresql.conf").open("a") as file:
             file.write(f"{CONFIGURATION}unix_socket_directories = '{self.folder}'\n")
         (data / "pg_hba.conf").write_text(ADMISSION)
+        if self.listener is not None:
+            self._listen(self.listener, data)
+
+    def _listen(self, listener: Listener, data: Path) -> None:
+        """Let others in."""
+        for name, source in (("server.crt", listener.certificate), ("server.key", listener.key)):
+            (data / name).write_bytes(source.read_bytes())
+            (data / name).chmod(0o600)
+            shutil.chown(data / name, self._user or os.geteuid(), self._user)
+        with (data / "postgresql.conf").open("a") as file:
+            file.write(f"listen_addresses = '{listener.address}'\n")
+            file.write(f"port = {listener.port}\nssl = on\n")
+        with (data / "pg_hba.conf").open("a") as file:
+            file.write(f"hostssl all +{GUARDED} {listener.peers} scram-sha-256\n")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -146,7 +183,10 @@ class DatabaseServer:
         self, statement: str, *values: str, database: str = USER
     ) -> list[tuple[object, ...]]:
         """Execute a statement as the administrator; its rows."""
-        with closing(psycopg2.connect(user=USER, dbname=database, host=str(self.folder))) as own:
+        # The socket is named after the port.
+        port = self.listener.port if self.listener else None
+        words: Any = {"user": USER, "dbname": database, "host": str(self.folder), "port": port}
+        with closing(psycopg2.connect(**words)) as own:
             own.autocommit = True
             with own.cursor() as cursor:
                 cursor.execute(statement, values or None)
@@ -178,12 +218,12 @@ class DatabaseServer:
 
 
 @contextmanager
-def running_server() -> Iterator[DatabaseServer]:
+def running_server(listener: Listener | None = None) -> Iterator[DatabaseServer]:
     """A server with nothing in it; stopped and gone at the end."""
     programs = find_programs()
     assert programs is not None
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir=MEMORY if MEMORY.is_dir() else None))
-    server = DatabaseServer(programs, folder)
+    server = DatabaseServer(programs, folder, listener)
     try:
         server.make()
         server.start()

@@ -159,10 +159,7 @@ class Browser:
 
     def submit_form(self, form: httpx.Response, login: str) -> httpx.Response:
         """Fill in the provider's form."""
-        found = re.search(r'<form [^>]*action="([^"]+)"', form.text)
-        assert found, form.text
-        fields = {"prompt": "login", "login": login, "password": "any"}
-        return self.client.post(unescape(found[1]), data=fields)
+        return submit_form(self.client, form, login)
 
     def get_user(self) -> dict[str, Any]:
         """What the hub says of who is signed in."""
@@ -187,9 +184,25 @@ class Browser:
         return self.client.request(method, path, headers=headers, **words)
 
 
+def submit_form(client: httpx.Client, form: httpx.Response, login: str) -> httpx.Response:
+    """Fill in the provider's form; what the client, which follows, is shown at last."""
+    found = re.search(r'<form [^>]*action="([^"]+)"', form.text)
+    assert found, form.text
+    fields = {"prompt": "login", "login": login, "password": "any"}
+    return client.post(unescape(found[1]), data=fields)
+
+
 @contextmanager
-def run_provider(folder: Path, callback_url: str) -> Iterator[Provider]:
-    """A provider that knows the hub."""
+def run_provider(
+    folder: Path, callback_url: str, place: Mapping[str, object] | None = None
+) -> Iterator[Provider]:
+    """A provider that knows the hub.
+
+    Args:
+        folder: for its accounts and its log.
+        callback_url: of the hub.
+        place: ``address`` and ``tls`` as `provider.mjs` has them, if it is not on loopback.
+    """
     builds = Builds(find_places(os.environ))
     provider = Provider(folder / "accounts.json")
     provider.write()
@@ -199,7 +212,7 @@ def run_provider(folder: Path, callback_url: str) -> Iterator[Provider]:
         "redirect_uris": [callback_url],
         "post_logout_redirect_uris": [callback_url.replace("oauth_callback", "login")],
     }
-    order = {"accounts": str(provider.file), "client": client}
+    order = {"accounts": str(provider.file), "client": client, **(place or {})}
     command = [str(builds.node / "node"), str(builds.provider / "provider.mjs"), json.dumps(order)]
     with (folder / "provider.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)

@@ -1,12 +1,14 @@
 // A certified OpenID Connect provider for the tests of logins: `node provider.mjs ORDER`.
 //
-// ORDER is JSON: `accounts` names a file, `client` is the hub as it is registered here. The file
+// ORDER is JSON: `accounts` names a file, `client` is the hub as it is registered here, `address` (with
+// `tls`, files of a certificate and its key) is where it listens if not on loopback. The file
 // is read anew for each request, so that a test changes who is in which group while this runs:
 // `{"accounts": {LOGIN: CLAIMS}, "away": null | 503 | "cut", "keepsRefreshTokens": true}`.
 // The only line that it prints is its issuer.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSafeServer } from 'node:https';
 import { Provider } from 'oidc-provider';
 
 const order = JSON.parse(process.argv[2]);
@@ -48,9 +50,12 @@ const configuration = {
   },
 };
 
-const server = createServer();
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+const { address = '127.0.0.1', tls } = order;
+const server = tls
+  ? createSafeServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) })
+  : createServer();
+server.listen(0, address, () => {
+  const issuer = `${tls ? 'https' : 'http'}://${address}:${server.address().port}`;
   const answer = new Provider(issuer, configuration).callback();
   server.on('request', (request, response) => {
     const { away } = read();

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hub_config.values import parse_values
 from tests.bed.hub import forward, stand_in
 from tests.bed.installation import RANDOM_KEYS, read_hub_values
 from tests.bed.overlay import load_catalogue
+from tests.bed.pki import Authority
 from tests.bed.processes import Daemons
 from tests.platform_fixture import find_free_port
 
@@ -62,6 +64,37 @@ def test_a_port_leads_to_the_other_side_and_says_when_nobody_is_there() -> None:
         return first, second
 
     assert asyncio.run(asyncio.wait_for(run(), 20)) == (b"HELLO\n", b"")
+
+
+def test_browsers_speak_tls_to_it_where_it_has_a_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(*authority.issue_server("forward", "forward", ["localhost"]))
+    trusted = ssl.create_default_context(cafile=str(authority.certificate_file))
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    async def run() -> bytes:
+        behind = await asyncio.start_server(answer, forward.LOOPBACK, 0)
+        target = behind.sockets[0].getsockname()[1]
+        port = find_free_port()
+        serving = asyncio.create_task(forward.serve(port, forward.LOOPBACK, target, served))
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                reader, writer = await asyncio.open_connection("localhost", port, ssl=trusted)
+                break
+            await asyncio.sleep(0.01)
+        writer.write(b"hello\n")
+        said = await reader.read()
+        writer.close()
+        serving.cancel()
+        behind.close()
+        return said
+
+    assert asyncio.run(asyncio.wait_for(run(), 20)) == b"HELLO\n"
 
 
 def test_a_port_that_somebody_else_has_is_refused_with_the_way_out(tmp_path: Path) -> None:
