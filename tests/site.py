@@ -6,6 +6,7 @@ one whose parts are pods (:mod:`tests.node.with_hub.site`), so that the same tes
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -127,6 +128,10 @@ class Site:
         client = httpx.Client(base_url=self.url, timeout=30, verify=NO_TLS)
         answer = self.post_login(client, name, password)
         assert answer.status_code == 302, answer.text
+        return self.make_user(client, name)
+
+    def make_user(self, client: httpx.Client, name: str, tls: ssl.SSLContext = NO_TLS) -> User:
+        """Somebody who has signed in, with a token of theirs."""
         token = client.cookies.get("_xsrf", path="/hub/") or ""
         made = client.post(
             f"/hub/api/users/{name}/tokens", json={"note": "test"}, headers={"X-XSRFToken": token}
@@ -144,7 +149,7 @@ class Site:
             base_url=self.url,
             timeout=30,
             headers={"Authorization": f"token {made.json()['token']}"},
-            verify=NO_TLS,
+            verify=tls,
         )
         user = User(name, client, api)
         self.users.append(user)

@@ -73,11 +73,20 @@ def load_deployment(
     return Deployment(settings, tools, folder / "values", say)
 
 
-def write_settings(folder: Path, written: Mapping[str, Any]) -> Settings:
-    """Write settings and the bed's catalogue into a folder, and read them as everybody does."""
+def write_settings(
+    folder: Path, written: Mapping[str, Any], values: Mapping[str, Any] | None = None
+) -> Settings:
+    """Write settings and a catalogue into a folder, and read them as everybody does.
+
+    Args:
+        folder: made if it is not there.
+        written: the settings.
+        values: with the catalogue; the bed's if nobody says.
+    """
     folder.mkdir(exist_ok=True)
     catalogue, settings = folder / "catalogue.yaml", folder / "settings.yaml"
-    catalogue.write_text(yaml.safe_dump(load_values(real=True)), encoding="utf-8")
+    content = dict(values or load_values(real=True))
+    catalogue.write_text(yaml.safe_dump(content), encoding="utf-8")
     settings.write_text(yaml.safe_dump(dict(written), sort_keys=False), encoding="utf-8")
     return load_settings(settings)
 

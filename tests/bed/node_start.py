@@ -151,6 +151,24 @@ def load_image(bed: Bed, name: str, image: Path) -> None:
     _run_ctr(bed, name, "images", "import", str(image))
 
 
+def name_by_digest(bed: Bed, name: str, image: str) -> str:
+    """Let a node's image be found by its digest too, as one that came from a registry.
+
+    Args:
+        bed: of the node.
+        name: of the node.
+        image: its repository and tag.
+
+    Returns:
+        the digest, ``sha256:...``.
+    """
+    row = _run_ctr(bed, name, "images", "list", f"name=={image}").splitlines()[1]
+    digest = row.split()[2]
+    known = f"{image.rpartition(':')[0]}@{digest}"
+    _run_ctr(bed, name, "images", "tag", "--force", image, known)
+    return digest
+
+
 def list_images(bed: Bed, name: str) -> list[str]:
     """What containerd of a node calls its images: names, and ids as pods' states have them."""
     return _run_ctr(bed, name, "images", "list", "--quiet").split()

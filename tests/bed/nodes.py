@@ -30,6 +30,7 @@ from tests.bed.node_start import (
     list_daemons,
     list_images,
     load_image,
+    name_by_digest,
     name_cgroup,
     prepare,
     read_facts,
@@ -40,7 +41,7 @@ from tests.bed.node_start import (
 if TYPE_CHECKING:
     from tests.bed.bed import Bed
 
-__all__ = ["NodeFailed", "Size", "list_images", "load_image"]
+__all__ = ["NodeFailed", "Size", "list_images", "load_image", "name_by_digest"]
 
 #: The two nodes of a bed: for sessions and the platform's own pods, and for jobs.
 SESSIONS, JOBS = "real-sessions", "real-jobs"

@@ -47,6 +47,17 @@ def load_all(bed: Bed, say: Callable[[str], None]) -> None:
                 mark.touch()
 
 
+def name_all_by_digest(bed: Bed) -> dict[str, str]:
+    """The digest of each of our images that were loaded, by which they are found from here on."""
+    digests: dict[str, str] = {}
+    for node, images in WANTED.items():
+        for image in images:
+            digest = nodes.name_by_digest(bed, node, name_of(image))
+            # What every node has under one digest is the same.
+            assert digests.setdefault(image, digest) == digest, image
+    return digests
+
+
 def get_proxy_archive() -> Path:
     """The proxy's image, built once for each of its lock's states."""
     workshop = Workshop(find_places(os.environ))

@@ -8,6 +8,7 @@ of it ends with the bed.
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 
 from cluster.driver.charts import NAMESPACE
+from cluster.driver.deployment import STEPS
 from cluster.driver.tools import ToolFailed
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.pods import HOMES_CLAIM
@@ -27,7 +29,7 @@ from tests.bed.bed import Bed
 from tests.bed.client import POD, SERVICE, Object, wait
 from tests.bed.hub import images
 from tests.bed.hub.forward import LOOPBACK
-from tests.bed.installation import get_folder, load_deployment
+from tests.bed.installation import get_folder, load_deployment, prepare
 from tests.bed.overlay import load_catalogue
 from tests.bed.processes import Daemons
 from tests.plain import NO_TLS
@@ -52,10 +54,12 @@ class Hub:
     Attributes:
         bed: which it is on.
         url: where a browser on this machine finds it, without a slash at the end.
+        tls: whom that browser trusts.
     """
 
     bed: Bed
     url: str
+    tls: ssl.SSLContext = NO_TLS
 
     @cached_property
     def catalogue(self) -> Catalogue:
@@ -89,7 +93,7 @@ class Hub:
             try:
                 # Without its route, which a new proxy gets within seconds, the hub would redirect.
                 address = f"{self.url}/services/offline-jobs/api/v1/catalogue"
-                answer = httpx.get(address, timeout=5, verify=NO_TLS)
+                answer = httpx.get(address, timeout=5, verify=self.tls)
                 return answer.status_code == httpx.codes.UNAUTHORIZED
             except httpx.TransportError:
                 return False
@@ -114,7 +118,14 @@ def start(bed: Bed, *, port: int = 0, say: Callable[[str], None] = lambda line: 
         raise nodes.NodeFailed("a hub needs a bed with real nodes")
     url = f"http://{LOOPBACK}:{choose_port(bed.daemons, port)}"
     images.load_all(bed, say)
-    install(bed, url, "platform", "jupyterhub", "offline-jobs", say=say)
+    deployment = load_deployment(bed, address=url, say=say)
+    steps = list(STEPS)
+    if deployment.tools.find_release("volcano", STEPS["volcano"].namespace):
+        # A bed begins with it.
+        steps.remove("volcano")
+    else:
+        prepare(bed)
+    deployment.deploy(*steps)
     start_forward(bed, url)
     hub = Hub(bed, url)
     hub.wait_until_reached()
@@ -139,7 +150,7 @@ def choose_port(daemons: Daemons, port: int) -> int:
         PortTaken: it is somebody else's.
     """
     if daemons.is_running(FORWARD):
-        running = int(daemons.get(FORWARD).argv[-2])
+        running = int(daemons.get(FORWARD).argv[3])
         if port in (0, running):
             return running
         daemons.stop(FORWARD)
@@ -157,11 +168,18 @@ def choose_port(daemons: Daemons, port: int) -> int:
         return chosen
 
 
-def start_forward(bed: Bed, url: str) -> None:
-    """Let a port of this machine lead to the proxy, wherever that is now."""
+def start_forward(bed: Bed, url: str, *keys: Path) -> None:
+    """Let a port of this machine lead to the proxy, wherever that is now.
+
+    Args:
+        bed: which the proxy is on.
+        url: with the port.
+        keys: a certificate and its key, where browsers speak TLS.
+    """
     address = bed.client.get(*SERVICE, "proxy-public", NAMESPACE)["spec"]["clusterIP"]
     port = url.rpartition(":")[2]
     words = [sys.executable, "-m", "tests.bed.hub.forward", port, f"{address}:80"]
+    words += [str(each) for each in keys]
     if bed.daemons.is_running(FORWARD):
         if list(bed.daemons.get(FORWARD).argv) == words:
             return

@@ -1,6 +1,6 @@
 """`make undeploy` leaves people's files and nothing else, and `make deploy` begins from nothing.
 
-The last file of the ring by its name: people who are signed in are so no longer, and what is stored
+After all files but one by its name: people who are signed in are so no longer, and what is stored
 of jobs and sessions begins anew.
 """
 
@@ -12,44 +12,28 @@ from pathlib import Path
 import pytest
 
 from cluster.driver.__main__ import main
-from cluster.driver.tools import Tools
 from tests.bed.client import Object
 from tests.bed.hub import stand_in
 from tests.bed.hub.stand_in import Hub
 from tests.bed.installation import SERVICE_CLAIM, load_deployment, prepare
 from tests.browser.people import Visitor, build_notebook
+from tests.node.with_hub.administering import ITS_OWN, WITHIN, Administrator
 from tests.node.with_hub.site import PodSite
 
 pytestmark = pytest.mark.usefixtures("real")
-#: What a namespace has by itself.
-ITS_OWN = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
-#: Kinds of which the platform or Volcano makes objects without a namespace.
-OF_THE_CLUSTER = (
-    *("crd", "persistentvolume", "clusterrole", "clusterrolebinding", "namespace"),
-    *("validatingwebhookconfiguration", "mutatingwebhookconfiguration"),
-    *("validatingadmissionpolicy", "validatingadmissionpolicybinding"),
-)
-WITHIN = (
-    *("pod", "deployment", "service", "secret", "configmap", "serviceaccount", "role"),
-    *("rolebinding", "resourcequota", "networkpolicy", "persistentvolumeclaim", "ingress", "job"),
-)
 
 
 @pytest.fixture
-def run(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
+def run(hub: Hub) -> Callable[..., str]:
     """Runs a command of the deployment as an administrator; what it said."""
-    for name in ("helm", "kubectl"):
-        monkeypatch.setenv(name.upper(), str(hub.bed.programs.path(name)))
+    return get_administrator(hub).run
 
-    def run(*words: str, refused: bool = False) -> str:
-        settings = hub.bed.folder / "deployment" / "settings.yaml"
-        more = ("--settings", str(settings), "--kubeconfig", str(hub.bed.kubeconfig))
-        assert main([*words, *more]) == int(refused)
-        return capsys.readouterr().out
 
-    return run
+def get_administrator(hub: Hub) -> Administrator:
+    """Who installed the ring's platform."""
+    # Another test may have written other values.
+    load_deployment(hub.bed, address=hub.url)
+    return Administrator(hub.bed, hub.bed.folder / "deployment" / "settings.yaml")
 
 
 def build_job(namespace: str) -> Object:
@@ -84,23 +68,11 @@ def build_definition() -> Object:
     }
 
 
-def list_objects(tools: Tools, kinds: tuple[str, ...], namespace: str = "") -> set[str]:
-    return {
-        f"{kind}/{each['metadata']['name']}"
-        for kind in kinds
-        for each in tools.list(kind, namespace)
-    }
-
-
-def is_ours(name: str) -> bool:
-    words = ("volcano", "offline-jobs", "jupyterhub")
-    return any(word in name for word in words) and not name.startswith("namespace/")
-
-
 def test_files_are_left_and_nothing_else_and_a_new_beginning_finds_them(
     site: PodSite, hub: Hub, run: Callable[..., str]
 ) -> None:
-    tools = load_deployment(hub.bed, address=hub.url).tools
+    administrator = get_administrator(hub)
+    tools = administrator.tools
     ben = Visitor(site, "ben", "teaching")
     job = ben.submit(build_notebook("print('kept')"), name="before")
     files = site.read_files(ben.wait_for_state(job, "succeeded"))
@@ -119,10 +91,9 @@ def test_files_are_left_and_nothing_else_and_a_new_beginning_finds_them(
         left = {f"persistentvolumeclaim/{name}" for name in ("homes", "shared")}
         if namespace == "jupyterhub":
             left.add(f"persistentvolumeclaim/{SERVICE_CLAIM}")
-        assert list_objects(tools, WITHIN, namespace) == left | ITS_OWN
+        assert administrator.list_objects(WITHIN, namespace) == left | ITS_OWN
         assert f"Left: homes in {namespace}" in said
-    ours = {each for each in list_objects(tools, OF_THE_CLUSTER) if is_ours(each)}
-    assert ours == {
+    assert administrator.list_ours() == {
         f"persistentvolume/{namespace}-{claim}"
         for namespace, claim in (
             *(
