@@ -381,13 +381,14 @@ class Deployment:
         return found
 
     def _tell_what_is_left(self, claim: Mapping[str, Any]) -> None:
-        volume = self.tools.find("pv", claim["spec"].get("volumeName", "")) or {}
+        name = claim["spec"].get("volumeName", "")
+        volume = (self.tools.find("pv", name) if name else None) or {}
         policy = volume.get("spec", {}).get("persistentVolumeReclaimPolicy", "unknown")
         metadata = claim["metadata"]
         what = {
             "Retain": "its files stay also when it is deleted",
             "Delete": "its files go when it is deleted",
-        }.get(policy, "")
+        }.get(policy, "" if name else "it never had a volume, so there are no files")
         self.say(f"Left: {metadata['name']} in {metadata['namespace']}; {what}")
 
     def _look_at_address(self) -> Finding:

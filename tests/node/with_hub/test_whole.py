@@ -23,6 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cluster.driver.charts import JOBS_NAMESPACE, NAMESPACE
 from tests.bed.bed import Bed
+from tests.bed.claims import build_claim
 from tests.bed.client import POD, ApiError, Kind
 from tests.bed.hub import images, stand_in
 from tests.bed.hub.stand_in import Hub
@@ -340,6 +341,10 @@ def test_nothing_is_left_but_homes_and_what_the_administrator_brought(
     site: OpenIDSite, brought: Brought, administrator: Administrator, works: Mapping[str, Work]
 ) -> None:
     assert "WRONG" not in administrator.run("status")
+    # As where a first installation named a class of storage that does not exist.
+    unbound = build_claim("unbound", JOBS_NAMESPACE, mode="ReadWriteOnce")
+    del unbound["spec"]["volumeName"]
+    administrator.tools.apply([unbound])
 
     said = administrator.run("undeploy", "--yes")
 
@@ -347,14 +352,17 @@ def test_nothing_is_left_but_homes_and_what_the_administrator_brought(
     secrets = {f"secret/{name}" for name in brought.secrets}
     # No claim `offline-jobs`: records and results are where they were put.
     assert administrator.list_objects(WITHIN, NAMESPACE) == homes | secrets | ITS_OWN
-    assert administrator.list_objects(WITHIN, JOBS_NAMESPACE) == homes | ITS_OWN
+    others = ITS_OWN | {"persistentvolumeclaim/unbound"}
+    assert administrator.list_objects(WITHIN, JOBS_NAMESPACE) == homes | others
     assert administrator.list_ours() == {
         f"persistentvolume/{namespace}-{claim}"
         for namespace in (NAMESPACE, JOBS_NAMESPACE)
         for claim in ("homes", "shared")
     }
     left = [line for line in said.splitlines() if line.startswith("Left: ")]
-    assert len(left) == 2 * len(homes), said
+    assert len(left) == 2 * len(homes) + 1, said
+    assert "Left: unbound in offline-jobs; it never had a volume, so there are no files" in left
+    administrator.tools.delete("pvc", "unbound", namespace=JOBS_NAMESPACE)
     for work in works.values():
         assert (site.read_files(work.job) / "test.ipynb").exists()
     assert brought.database.execute("SELECT count(*) FROM jobs", database="jobs") == [(2,)]
