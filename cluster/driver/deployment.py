@@ -28,6 +28,7 @@ from cluster.driver.queues import ROOT, build_queues, build_root_queue
 from cluster.driver.renderer import DEFINITION
 from cluster.driver.settings import Settings
 from cluster.driver.tools import MANAGER, OURS, PATIENCE_SECONDS, Chart, ToolFailed, Tools
+from cluster.driver.versions import read_versions
 
 _ROOT = Path(__file__).parents[2]
 _VALUES = _ROOT / "helm-values"
@@ -399,13 +400,6 @@ class Deployment:
                 return Finding(self.settings.address, True, "answers")
         except (OSError, http.client.HTTPException) as error:
             return Finding(self.settings.address, False, f"does not answer from here: {error}")
-
-
-def read_versions() -> dict[str, str]:
-    """The versions of ``helm-values/versions.env``."""
-    lines = (_VALUES / "versions.env").read_text(encoding="utf-8").splitlines()
-    pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
-    return {name: version for name, version in pairs}
 
 
 def _is_ours(found: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from cluster.driver.aws_settings import Aws, read_aws
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.entry import Entry, Report
@@ -95,6 +96,7 @@ class Settings:
         values: over the other values of a chart, by release.
         charts: where a chart is that is not to come from its repository, by release.
         login: who may sign in, as it is written; empty where the values of the hub say so.
+        aws: the cluster on AWS; ``None`` where it is there already, or elsewhere.
     """
 
     address: str
@@ -109,6 +111,7 @@ class Settings:
     values: Mapping[str, Mapping[str, Any]]
     charts: Mapping[str, str]
     login: Mapping[str, Any] = field(default_factory=dict)
+    aws: Aws | None = None
 
     @property
     def host(self) -> str:
@@ -160,6 +163,7 @@ def _read(top: Entry, folder: Path) -> Settings | None:
     values = top.entry("values", required=False)
     charts = top.entry("charts", required=False)
     login = top.entry("login", required=False)
+    aws = top.entry("aws", required=False)
     top.close()
     is_demonstration = _check_address(top, address)
     catalogue = _load_catalogue(top, catalogue_file)
@@ -178,6 +182,7 @@ def _read(top: Entry, folder: Path) -> Settings | None:
     _check_login(top, login, catalogue, overlays.get("jupyterhub", {}))
     read_ingress = _read_ingress(ingress) if ingress else None
     storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
+    cluster = _read_cluster(aws, catalogue, ingress, read_ingress)
     registry = _read_registry(catalogue_file) if catalogue else ""
     if is_demonstration and subdomains:
         top.add("subdomains", "are not for a demonstration, which is one person's; take it out")
@@ -203,6 +208,7 @@ def _read(top: Entry, folder: Path) -> Settings | None:
         overlays,
         sources,
         top.plain("login") if login and login.sound else {},
+        cluster,
     )
 
 
@@ -276,6 +282,18 @@ def _read_ingress(entry: Entry) -> Ingress | None:
     elif kind == "alb" and not certificate.startswith("arn:"):
         entry.add("certificate", f"must be the certificate's ARN for class alb, not {certificate}")
     return ingress
+
+
+def _read_cluster(
+    entry: Entry | None, catalogue: Catalogue | None, ingress: Entry | None, read: Ingress | None
+) -> Aws | None:
+    """The cluster on AWS, if one is to be; the certificate has to be of its account."""
+    if entry is None:
+        return None
+    certificate = None
+    if ingress and read and read.certificate.startswith("arn:"):
+        certificate = ingress, "certificate", read.certificate
+    return read_aws(entry, catalogue, certificate)
 
 
 def _read_storage(entry: Entry, catalogue: Catalogue | None) -> tuple[str, dict[str, Volume]]:
