@@ -1,0 +1,30 @@
+"""Accounts of AWS for tests: valid unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Network
+from typing import Any
+
+from cluster.driver.aws_settings import Aws, Core, Network
+
+
+def make_aws(**changes: Any) -> Aws:
+    """A cluster in two zones of Frankfurt."""
+    aws = Aws(
+        account="111122223333",
+        region="eu-central-1",
+        partition="aws",
+        cluster="lab",
+        kubernetes="1.35",
+        zones=("eu-central-1a", "eu-central-1b"),
+        network=Network(
+            IPv4Network("10.20.0.0/16"),
+            IPv4Network("172.20.0.0/16"),
+            "single",
+            (IPv4Network("203.0.113.0/24"),),
+        ),
+        core=Core("m6i.large", 3),
+        tags={"cost-center": "4711"},
+    )
+    return replace(aws, **changes)
