@@ -4,6 +4,7 @@ The test bed and the deployment apply the same manifests; only the node class th
 (machines of EC2, or pretended ones). Pure; whoever applies manifests may import it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,19 +24,42 @@ GPU_LABELS = {"nvidia.com/gpu.present": "true"}
 
 @dataclass(frozen=True)
 class NodeClass:
-    """What Karpenter makes machines of: a reference to an object of its cloud provider."""
+    """What Karpenter makes machines of: a reference to an object of its cloud provider.
+
+    Attributes:
+        group: of its API.
+        kind: of the object.
+        name: of the object; empty where each pool has one of its own, called as the pool is.
+    """
 
     group: str
     kind: str
-    name: str
+    name: str = ""
 
 
-def build_node_pools(catalogue: Catalogue, node_class: NodeClass) -> list[Manifest]:
+def build_node_pools(
+    catalogue: Catalogue, node_class: NodeClass, startup_taints: Sequence[str] = ()
+) -> list[Manifest]:
     """A ``NodePool`` for every pool of the catalogue, in the file's order.
+
+    Args:
+        catalogue: with the pools.
+        node_class: that they name.
+        startup_taints: keys of taints that something on the machine takes away when it is ready.
 
     Source: https://karpenter.sh/docs/concepts/nodepools/ (v1.14)
     """
-    return [_build_node_pool(pool, node_class) for pool in catalogue.node_pools.values()]
+    pools = [_build_node_pool(pool, node_class) for pool in catalogue.node_pools.values()]
+    for each in pools if startup_taints else ():
+        each["spec"]["template"]["spec"]["startupTaints"] = [
+            {"key": key, "effect": "NoExecute"} for key in startup_taints
+        ]
+    return pools
+
+
+def get_oldest(pool: NodePool) -> int:
+    """The generation whose machines, and those of earlier ones, are left out; 0 for none."""
+    return min(OLD_GENERATIONS.get(category, 0) for category in pool.instance_categories)
 
 
 def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
@@ -52,7 +76,7 @@ def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
                     "nodeClassRef": {
                         "group": node_class.group,
                         "kind": node_class.kind,
-                        "name": node_class.name,
+                        "name": node_class.name or pool.slug,
                     },
                     "taints": [
                         {"key": taint.key, "value": taint.value, "effect": taint.effect}
@@ -86,7 +110,7 @@ def _build_requirements(pool: NodePool) -> list[Manifest]:
         for key, values in wanted.items()
         if values
     ]
-    oldest = min(OLD_GENERATIONS.get(category, 0) for category in pool.instance_categories)
+    oldest = get_oldest(pool)
     if oldest:
         requirements.append(
             {

@@ -134,6 +134,15 @@ FAMILIES = (
         copies={"crds/karpenter": "pkg/apis/crds", "crds/karpenter-kwok": "kwok/apis/crds"},
         stamps=_KUBERNETES_VERSION,
     ),
+    # What a cluster on AWS has; the bed runs the kwok provider. Its chart says an older version.
+    Family(
+        "karpenter-aws",
+        "github.com/aws/karpenter-provider-aws",
+        copies={
+            "data/karpenter-aws/crds": "pkg/apis/crds",
+            "data/karpenter-aws/chart": "charts/karpenter",
+        },
+    ),
     Family("kwok", "sigs.k8s.io/kwok", copies={"crds/kwok": "kustomize/crd/bases"}),
     Family("coredns", "github.com/coredns/coredns"),
     Family("helm", "helm.sh/helm/v3", stamps=_HELM_VERSION),

@@ -53,7 +53,10 @@ class Programs:
 
     @property
     def data(self) -> Path:
-        """Volcano's chart (`volcano`), and Karpenter's table of AWS prices as Go source."""
+        """Charts (`volcano`, `karpenter-aws` with its custom resources), and a table of AWS prices.
+
+        The table is Karpenter's, as Go source.
+        """
         return self.folder / "data"
 
 

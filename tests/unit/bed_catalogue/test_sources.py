@@ -8,11 +8,13 @@ import jsonschema
 import pytest
 import yaml
 
+from cluster.aws.karpenter import NODE_CLASS, build_karpenter_values, build_node_classes
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
 from hub_config.platform.catalogue_file import load_catalogue as load_shipped
 from tests.bed.overlay import CATALOGUE, build_node_class, get_node_class, load_catalogue
 from tests.bed.programs import Programs
+from tests.unit.cluster_aws.accounts import make_aws
 
 VALUES = CATALOGUE.with_name("volcano.yaml")
 SHIPPED = load_shipped(CATALOGUE)
@@ -24,6 +26,14 @@ MANIFESTS = [
     *build_node_pools(PRETENDED, get_node_class()),
     build_node_class(),
 ]
+AWS = make_aws(local_disks=("jobs-gpu",))
+AWS_MANIFESTS = [
+    *build_node_classes(AWS, SHIPPED),
+    *build_node_pools(SHIPPED, NODE_CLASS, ["efs.csi.aws.com/agent-not-ready"]),
+]
+
+
+KINDS = ("_queues", "_nodepools", "_kwoknodeclasses", "_ec2nodeclasses")
 
 
 def find_unknown_keys(values: Mapping[str, Any], chart: Mapping[str, Any]) -> Iterator[str]:
@@ -52,7 +62,7 @@ def read_schemas(folder: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """Schemas of the custom resources that we render, by API version and kind."""
     found = {}
     for path in folder.rglob("*.yaml"):
-        if not path.stem.endswith(("_queues", "_nodepools", "_kwoknodeclasses")):
+        if not path.stem.endswith(KINDS):
             continue
         spec = yaml.safe_load(path.read_text())["spec"]
         for version in spec["versions"]:
@@ -77,6 +87,32 @@ def test_manifests_are_what_the_custom_resources_want(
     jsonschema.validate(manifest, schema)
     spec = schema["properties"]["spec"]
     assert list(find_unknown_fields(manifest["spec"], spec)) == []
+
+
+@pytest.mark.parametrize(
+    "manifest", AWS_MANIFESTS, ids=lambda m: f"{m['kind']} {m['metadata']['name']}"
+)
+def test_what_aws_gets_is_what_its_custom_resources_want(
+    manifest: dict[str, Any], programs: Programs
+) -> None:
+    """Those of Karpenter's provider for AWS, whose node pools know fewer labels than any may."""
+    schemas = read_schemas(programs.data / "karpenter-aws" / "crds")
+    schema = schemas[manifest["apiVersion"], manifest["kind"]]
+
+    jsonschema.validate(manifest, schema)
+    assert list(find_unknown_fields(manifest["spec"], schema["properties"]["spec"])) == []
+
+
+def test_karpenters_chart_knows_every_key_of_our_values(programs: Programs) -> None:
+    chart = yaml.safe_load((programs.data / "karpenter-aws" / "chart" / "values.yaml").read_text())
+    shipped = yaml.safe_load(VALUES.with_name("karpenter.yaml").read_text())
+
+    # A container's resources are whatever Kubernetes takes there.
+    of_resources = {f"controller.resources.{each}" for each in ("requests", "limits")}
+    assert set(find_unknown_keys(shipped, chart)) == of_resources
+    assert list(find_unknown_keys(build_karpenter_values(AWS), chart)) == []
+    # The alarm that a machine will be taken away is off where nobody names the queue.
+    assert chart["settings"]["interruptionQueue"] == ""
 
 
 def test_chart_knows_every_key_of_our_values(programs: Programs) -> None:

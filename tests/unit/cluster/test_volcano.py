@@ -13,7 +13,7 @@ from tests.bed.installation import HUB_CHART
 
 VALUES = Path(__file__).parents[3] / "helm-values"
 #: Pins of what makes a cluster on AWS, which no bed runs.
-AWS_ONLY = {"EKSCTL_VERSION"}
+AWS_ONLY = {"EKSCTL_VERSION", "AL2023_AMI", "KARPENTER_STACK_SHA256"}
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +75,5 @@ def test_bed_runs_the_versions_that_are_deployed() -> None:
     }
     # What an image of Volcano has besides its program comes from the same sources.
     assert families["volcano-images"] == families["volcano"]
+    # Its provider of machines on AWS, which is held against what is made there.
+    assert families["karpenter-aws"] == families["karpenter"]

@@ -1,0 +1,136 @@
+"""Karpenter on AWS: what its machines are made of, its pools and its chart's values.
+
+Step ``20-karpenter``, from settings and catalogue. Pure but for the pinned versions.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import yaml
+
+from cluster.aws.eksctl import DISCOVERY, NODE_ROLE
+from cluster.driver.aws_settings import Aws
+from cluster.driver.node_pools import NodeClass, build_node_pools
+from cluster.driver.settings import Settings
+from cluster.driver.versions import read_versions
+from hub_config.platform.catalogue import GIB, Catalogue, NodePool
+
+Manifest = dict[str, Any]
+
+NODE_CLASS = NodeClass("karpenter.k8s.aws", "EC2NodeClass")
+#: Tags of machines and disks, by which bills can be read.
+POOL_TAG, KIND_TAG, GROUP_TAG = (f"notebook-hpc/{each}" for each in ("pool", "kind", "group"))
+#: Drivers of volumes whose pod on a machine takes this taint away as soon as it can mount. Until
+#: then a pod that needs it would only fail there, and wait for another try. Their pods come to
+#: every machine, whatever its taints.
+#: Sources: aws-efs-csi-driver 3.4 pkg/driver/node.go, mountpoint-s3-csi-driver 2.7
+#: pkg/driver/node/taint.go, aws-ebs-csi-driver 1.64 pkg/driver/node.go
+_TAINTED = ("efs.csi.aws.com", "s3.csi.aws.com", "ebs.csi.aws.com")
+#: When memory runs out the kubelet ends all of a container. A session shall survive its kernel, and
+#: a job's runner shall tell that its kernel was ended. NodeClasses have no key for it.
+#: Sources: KubeletConfiguration v1beta1, singleProcessOOMKill (Kubernetes 1.32 and newer);
+#: https://karpenter.sh/docs/concepts/nodeclasses/#specuserdata (v1.14)
+_NODE_CONFIG = {
+    "apiVersion": "node.eks.aws/v1alpha1",
+    "kind": "NodeConfig",
+    "spec": {"kubelet": {"config": {"singleProcessOOMKill": True}}},
+}
+
+
+def build_node_classes(aws: Aws, catalogue: Catalogue) -> list[Manifest]:
+    """An ``EC2NodeClass`` for every pool of the catalogue, called as the pool is.
+
+    Source: https://karpenter.sh/docs/concepts/nodeclasses/ (v1.14)
+    """
+    image = f"al2023@{read_versions()['AL2023_AMI']}"
+    return [
+        _build_node_class(aws, pool, image, _list_groups(catalogue, pool))
+        for pool in catalogue.node_pools.values()
+    ]
+
+
+def build_pools(settings: Settings) -> list[Manifest]:
+    """The catalogue's pools, each with its own node class."""
+    taints = [
+        f"{driver}/agent-not-ready" for driver in _TAINTED if driver in _list_drivers(settings)
+    ]
+    return build_node_pools(settings.catalogue, NODE_CLASS, taints)
+
+
+def build_karpenter_values(aws: Aws) -> Manifest:
+    """Values of Karpenter's chart that follow from the cluster.
+
+    Source: karpenter-provider-aws v1.14.1, charts/karpenter/values.yaml
+    """
+    return {
+        "settings": {
+            "clusterName": aws.cluster,
+            # Karpenter's stack calls the queue as the cluster is called. Without it a spot machine
+            # would be taken away with no notice.
+            "interruptionQueue": aws.cluster,
+        },
+        # It would ask its machine, which answers no pod.
+        "controller": {"env": [{"name": "AWS_REGION", "value": aws.region}]},
+    }
+
+
+def _build_node_class(aws: Aws, pool: NodePool, image: str, groups: Collection[str]) -> Manifest:
+    tags = {**aws.tags, POOL_TAG: pool.slug, KIND_TAG: pool.kind}
+    if len(groups) == 1:
+        tags[GROUP_TAG] = next(iter(groups))
+    spec: Manifest = {
+        "role": f"{NODE_ROLE}-{aws.cluster}",
+        # Of the alias Karpenter takes the image with NVIDIA's driver for machines that need it.
+        "amiSelectorTerms": [{"alias": image}],
+        # Private ones: eksctl gives this second tag to no others.
+        "subnetSelectorTerms": [
+            {"tags": {DISCOVERY: aws.cluster, "kubernetes.io/role/internal-elb": "1"}}
+        ],
+        "securityGroupSelectorTerms": [{"tags": {DISCOVERY: aws.cluster}}],
+        "associatePublicIPAddress": False,
+        # Answers get no further than the machine: no pod has the machine's credentials.
+        "metadataOptions": {
+            "httpEndpoint": "enabled",
+            "httpProtocolIPv6": "disabled",
+            "httpPutResponseHopLimit": 1,
+            "httpTokens": "required",
+        },
+        "blockDeviceMappings": [
+            {
+                "deviceName": "/dev/xvda",
+                "rootVolume": True,
+                "ebs": {
+                    "volumeSize": f"{-(-pool.disk_bytes // GIB)}Gi",
+                    "volumeType": "gp3",
+                    "encrypted": True,
+                    "deleteOnTermination": True,
+                },
+            }
+        ],
+        "userData": yaml.safe_dump(_NODE_CONFIG, sort_keys=False),
+        "tags": tags,
+    }
+    if pool.slug in aws.local_disks:
+        spec["instanceStorePolicy"] = "RAID0"
+    return {
+        "apiVersion": f"{NODE_CLASS.group}/v1",
+        "kind": NODE_CLASS.kind,
+        "metadata": {"name": pool.slug},
+        "spec": spec,
+    }
+
+
+def _list_groups(catalogue: Catalogue, pool: NodePool) -> list[str]:
+    """Groups that may have something on the pool's machines."""
+    kinds = {"session": lambda each: each.session, "job": lambda each: each.job}
+    found: dict[str, None] = {}
+    for each in catalogue.classes.values():
+        if kinds[pool.kind](each).node_pool == pool.slug:
+            found |= dict.fromkeys(each.groups)
+    return list(found)
+
+
+def _list_drivers(settings: Settings) -> set[str]:
+    """Drivers of the volumes that sessions and jobs mount."""
+    sources = [volume.source.get("csi", {}) for volume in settings.volumes.values()]
+    return {str(source.get("driver", "")) for source in sources}
