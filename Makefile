@@ -42,7 +42,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images lock system-packages quick test test-rings test-lab test-long \
-	bench class deploy deploy-status undeploy \
+	bench class deploy deploy-status undeploy cluster-plan \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -128,6 +128,10 @@ deploy-status: python ## show what of the platform is on a cluster and whether i
 undeploy: python ## take the platform away from a cluster, but for people's files; SETTINGS= KUBECONFIG= YES=1
 	@$(MAKE_ENVIRONMENT) platform
 	@$(DEPLOYMENT) $(if $(filter 1,$(YES)),--yes) undeploy
+
+cluster-plan: python ## show a cluster on AWS before it is made, and what it costs, into build/cluster; SETTINGS= KUBECONFIG=
+	@$(MAKE_ENVIRONMENT) platform
+	@build/environments/platform/bin/python -m cluster.aws plan --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
 
 record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
 	@$(VENV)/python -m tests.bed.record --name $(NAME)

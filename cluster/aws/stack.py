@@ -37,7 +37,7 @@ def fetch_stack(address: str, checksum: str) -> bytes:
         StackChanged: it is another file.
     """
     try:
-        # Whoever calls this has an address of ours, with https.
+        # Ours with https, or an administrator's own: either way the sum decides.
         with urllib.request.urlopen(address, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310
             content: bytes = answer.read(_MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:

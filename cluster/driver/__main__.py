@@ -11,7 +11,7 @@ from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.fit import find_notes
 from cluster.driver.instance_types import load_types
 from cluster.driver.settings import load_settings
-from cluster.driver.tools import ToolFailed, Tools
+from cluster.driver.tools import ToolFailed, Tools, is_missing
 from hub_config.platform.errors import CatalogueError
 
 
@@ -28,8 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--take-over", action="store_true", help="also what others installed")
     parser.add_argument("--yes", action="store_true", help="take it away without asking")
     options = parser.parse_args(arguments)
-    places = options.kubeconfig.split(os.pathsep)
-    if options.kubeconfig and not any(Path(each).exists() for each in places):
+    if is_missing(options.kubeconfig):
         _say(f"There is no kubeconfig {options.kubeconfig}: say where it is in KUBECONFIG")
         return 2
     try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cluster.driver.instance_types import InstanceType, load_prices_date, load_types
+from cluster.driver.node_pools import may_buy
 from hub_config.platform.catalogue import (
     DISK_MARGIN,
     GIB,
@@ -65,10 +66,7 @@ def find_cheapest(
     fitting = [
         each
         for each in types
-        if each.category in pool.instance_categories
-        and size.gpus <= each.gpus
-        and count_fitting(each, size) > 0
-        and (not pool.instance_families or each.name.split(".")[0] in pool.instance_families)
+        if may_buy(pool, each) and size.gpus <= each.gpus and count_fitting(each, size) > 0
     ]
     least = min((each.price_per_hour for each in fitting), default=0)
     return [each for each in fitting if each.price_per_hour == least]

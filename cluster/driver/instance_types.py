@@ -41,6 +41,16 @@ class InstanceType:
         return self.labels["karpenter.k8s.aws/instance-category"]
 
     @property
+    def family(self) -> str:
+        """What is before the size: ``m6i`` of ``m6i.large``."""
+        return self.name.partition(".")[0]
+
+    @property
+    def generation(self) -> int:
+        """The number in its family: 6."""
+        return int(self.labels["karpenter.k8s.aws/instance-generation"])
+
+    @property
     def usable_memory_mib(self) -> int:
         """What pods can have: less the hypervisor's, the kubelet's and the eviction threshold.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cluster.driver.instance_types import InstanceType
 from cluster.driver.resources import build_resource_list
 from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue, NodePool
 
@@ -57,7 +58,17 @@ def build_node_pools(
     return pools
 
 
-def get_oldest(pool: NodePool) -> int:
+def may_buy(pool: NodePool, machine: InstanceType) -> bool:
+    """Whether a type, all of which are amd64 here, is among the machines that a pool may have."""
+    return (
+        pool.architecture == "amd64"
+        and machine.category in pool.instance_categories
+        and (not pool.instance_families or machine.family in pool.instance_families)
+        and machine.generation > _get_oldest(pool)
+    )
+
+
+def _get_oldest(pool: NodePool) -> int:
     """The generation whose machines, and those of earlier ones, are left out; 0 for none."""
     return min(OLD_GENERATIONS.get(category, 0) for category in pool.instance_categories)
 
@@ -110,7 +121,7 @@ def _build_requirements(pool: NodePool) -> list[Manifest]:
         for key, values in wanted.items()
         if values
     ]
-    oldest = get_oldest(pool)
+    oldest = _get_oldest(pool)
     if oldest:
         requirements.append(
             {

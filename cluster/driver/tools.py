@@ -145,6 +145,17 @@ class Tools:
         every = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self._run(self.kubectl, [*words, "-f", "-"], json.dumps(every))
 
+    def diff(self, objects: Iterable[Manifest]) -> str:
+        """What applying these objects would change, as lines of a diff; empty for nothing.
+
+        Raises:
+            ToolFailed: the cluster is away, or does not know what these objects are.
+        """
+        words = ["diff", "--server-side", f"--field-manager={MANAGER}", "--force-conflicts"]
+        every = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        # 1 is kubectl's word for a difference; what fails ends with more.
+        return self._run(self.kubectl, [*words, "-f", "-"], json.dumps(every), fine=(0, 1))
+
     def find(self, kind: str, name: str, namespace: str = "") -> Manifest | None:
         """One object, or ``None``."""
         found: Manifest | None = None
@@ -198,7 +209,13 @@ class Tools:
                 f"{failed}\nThe end of `kubectl {' '.join(logs)}`:\n{said}"
             ) from failed
 
-    def _run(self, program: str, words: Sequence[str], said: str | None = None) -> str:
+    def _run(
+        self,
+        program: str,
+        words: Sequence[str],
+        said: str | None = None,
+        fine: Sequence[int] = (0,),
+    ) -> str:
         if shutil.which(program) is None:
             raise ToolFailed(
                 f"There is no program {program}: install it, or say where it is in HELM or KUBECTL"
@@ -215,10 +232,17 @@ class Tools:
             text=True,
             check=False,
         )
-        if done.returncode:
+        if done.returncode not in fine:
             what = " ".join([Path(program).name, *words[:3]])
             raise ToolFailed(f"{what} failed:\n{done.stderr.strip()}")
         return done.stdout
+
+
+def is_missing(kubeconfig: str) -> bool:
+    """Whether a kubeconfig is named, one file or several, and none of them is there."""
+    return bool(kubeconfig) and not any(
+        Path(each).exists() for each in kubeconfig.split(os.pathsep)
+    )
 
 
 def _within(namespace: str) -> list[str]:

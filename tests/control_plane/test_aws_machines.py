@@ -7,7 +7,11 @@ No program here knows what to do with such a node class.
 from __future__ import annotations
 
 import copy
+import re
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -56,6 +60,35 @@ def test_every_node_pool_is_taken(tools: Tools) -> None:
 
     # Those of the bed have the same names, and a pool's kind of node class never changes.
     tools.apply([_rename(each) for each in pools], only_tries=True)
+
+
+def test_the_difference_to_a_cluster_is_what_was_edited(tools: Tools, client: Client) -> None:
+    there = build_node_classes(AWS, SHIPPED)
+    edited = copy.deepcopy(there)
+    (mapping,) = edited[0]["spec"]["blockDeviceMappings"]
+    mapping["ebs"]["volumeSize"] = "641Gi"
+
+    tools.apply(there)
+
+    assert tools.diff(there) == ""
+    changed = [line for line in tools.diff(edited).splitlines() if re.match(r"[-+][^-+]", line)]
+    # Kubernetes counts changes of what is wanted.
+    assert [line for line in changed if "generation" not in line] == [
+        "-      volumeSize: 640Gi",
+        "+      volumeSize: 641Gi",
+    ]
+
+
+def test_a_cluster_that_is_away_has_no_difference(tools: Tools, tmp_path: Path) -> None:
+    config = yaml.safe_load(Path(tools.kubeconfig).read_text(encoding="utf-8"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    away = tmp_path / "kubeconfig"
+    away.write_text(yaml.safe_dump(config))
+
+    with pytest.raises(ToolFailed, match="kubectl diff"):
+        replace(tools, kubeconfig=str(away)).diff(build_node_classes(AWS, SHIPPED))
 
 
 def test_karpenters_chart_gets_region_and_queue(bed: Bed) -> None:

@@ -1,0 +1,171 @@
+"""What would be made on AWS: written to a folder in the order of the steps, and told.
+
+Nothing is made, and no account is asked. :func:`build_files` is pure; :func:`make_plan` writes what
+it returns, with Karpenter's file and the values of the platform's charts.
+"""
+
+import json
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from cluster.aws.costs import Cost, find_short_quotas, reckon_full, reckon_idle
+from cluster.aws.eksctl import NAMESPACE, build_cluster_config
+from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
+from cluster.aws.prices import read_prices
+from cluster.aws.stack import StackAway, fetch_stack
+from cluster.driver.aws_settings import Aws
+from cluster.driver.deployment import STEPS, Deployment
+from cluster.driver.instance_types import load_types
+from cluster.driver.queues import build_root_queue
+from cluster.driver.settings import Settings
+from cluster.driver.tools import Tools
+from cluster.driver.versions import FOLDER, read_versions
+
+Say = Callable[[str], None]
+
+#: What is written, by what the commands call it, in the order of the steps.
+_PLACES = {
+    "cluster": "10-eksctl/cluster.yaml",
+    "stack": "20-karpenter/stack.yaml",
+    "shipped": "20-karpenter/values/1-karpenter.yaml",
+    "ours": "20-karpenter/values/2-karpenter.ours.yaml",
+    "classes": "20-karpenter/node-classes.yaml",
+    "pools": "20-karpenter/node-pools.yaml",
+    "root": "50-platform/root-queue.yaml",
+}
+#: Steps for which there is nothing yet.
+MISSING = (
+    *("00-tools", "05-images", "30-load-balancer", "40-storage", "60-observe", "90-verify"),
+    "99-remove",
+)
+
+
+class PlanFailed(Exception):
+    """The plan cannot be written where it should be; the message says how to mend it."""
+
+
+def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
+    """Place below the plan's folder -> text of the file, of all that follows from the settings."""
+    return {
+        _PLACES["cluster"]: _dump([build_cluster_config(aws)]),
+        _PLACES["shipped"]: (FOLDER / "karpenter.yaml").read_text("utf-8"),
+        _PLACES["ours"]: _dump([build_karpenter_values(aws)]),
+        _PLACES["classes"]: _dump(build_node_classes(aws, settings.catalogue)),
+        _PLACES["pools"]: _dump(build_pools(settings)),
+        _PLACES["root"]: _dump([build_root_queue(settings.catalogue)]),
+    }
+
+
+def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_address: str) -> None:
+    """Write the plan, in place of an earlier one, and tell what it is and costs.
+
+    Args:
+        settings: of the installation.
+        aws: the cluster in them.
+        folder: below which it gets a folder of its own, called as the cluster is.
+        say: told a line at a time.
+        stack_address: where Karpenter's file is, with ``{version}`` for its version.
+
+    Raises:
+        StackChanged: Karpenter's file is not the pinned one; nothing was written.
+        PlanFailed: something else is where it should be written.
+    """
+    target = folder / aws.cluster
+    if target.exists() and not (target / _PLACES["cluster"]).exists():
+        raise PlanFailed(f"{target} is there and is no earlier plan: name another folder")
+    versions = read_versions()
+    files = build_files(settings, aws)
+    away = ""
+    try:
+        address = stack_address.format(version=versions["KARPENTER_VERSION"])
+        files[_PLACES["stack"]] = fetch_stack(address, versions["KARPENTER_STACK_SHA256"]).decode()
+    except StackAway as error:
+        away = str(error)
+    with TemporaryDirectory(prefix="notebook-hpc-") as scratch:
+        files |= _read_values(settings, Path(scratch))
+    _write(files, target)
+    say(
+        f"Cluster {aws.cluster} in {aws.region}, account {aws.account}, Kubernetes {aws.kubernetes}"
+    )
+    say(f"What would be made of it is in {target}; nothing was made. By hand, in this order:")
+    for line in _list_commands(settings, aws, target):
+        say(f"  {line}")
+    if away:
+        say(f"Not in it: {away}")
+    say(f"Nothing is written yet for {', '.join(MISSING)}.")
+    if not settings.registry or not all(settings.digests.values()):
+        say("Images are not pushed yet: `make deploy` names those that lack a digest.")
+    _tell_costs(settings, aws, say)
+
+
+def _list_commands(settings: Settings, aws: Aws, target: Path) -> list[str]:
+    """Commands that would make what was written, in their order."""
+    karpenter = f"--version {read_versions()['KARPENTER_VERSION']} --namespace {NAMESPACE}"
+    registry = "oci://public.ecr.aws/karpenter"
+    place = {name: shlex.quote(str(target / path)) for name, path in _PLACES.items()}
+    pools = settings.catalogue.node_pools.values()
+    spot = "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
+    return [
+        f"aws cloudformation deploy --region {aws.region} --stack-name Karpenter-{aws.cluster}"
+        f" --template-file {place['stack']} --capabilities CAPABILITY_NAMED_IAM"
+        f" --parameter-overrides ClusterName={aws.cluster}",
+        # Once in an account; where it is there already, this says so.
+        *([spot] if any("spot" in pool.capacity_types for pool in pools) else []),
+        f"eksctl create cluster --config-file {place['cluster']}",
+        f"helm upgrade --install karpenter-crd {registry}/karpenter-crd {karpenter}",
+        f"helm upgrade --install karpenter {registry}/karpenter {karpenter}"
+        f" --values {place['shipped']} --values {place['ours']}",
+        f"kubectl apply --server-side -f {place['classes']} -f {place['pools']}",
+    ]
+
+
+def _tell_costs(settings: Settings, aws: Aws, say: Say) -> None:
+    machines, prices = {each.name: each for each in load_types()}, read_prices()
+    if aws.partition == "aws":
+        basis = f"dollars, list prices of {prices['region']}, {prices['as_of']}; bills differ"
+        say(f"Idle, a month, reckoned ({basis}):")
+        _tell(reckon_idle(settings, aws, machines, prices), say)
+        say("Beside it all pools at their limits all month, each in its dearest way:")
+        _tell(reckon_full(settings.catalogue, machines, prices), say)
+    else:
+        say(f"Of {aws.partition} no prices are known here.")
+    for sentence in find_short_quotas(aws, settings.catalogue, machines):
+        say(f"Too little: {sentence}.")
+
+
+def _tell(costs: Sequence[Cost], say: Say) -> None:
+    for each in costs:
+        amount = "unknown" if each.per_month is None else f"{each.per_month:,.0f}"
+        say(f"  {amount:>9}  {each.what}: {each.how}")
+    known = sum(each.per_month or 0 for each in costs)
+    say(f"  {known:>9,.0f}  in all")
+
+
+def _read_values(settings: Settings, scratch: Path) -> dict[str, str]:
+    """Values of the platform's charts, as `make deploy` hands them to helm; the last wins."""
+    deployment = Deployment(settings, Tools(), scratch, lambda line: None)
+    return {
+        f"50-platform/{release}/{number}-{path.name}": path.read_text("utf-8")
+        for release in STEPS
+        for number, path in enumerate(deployment.list_values(release), 1)
+    }
+
+
+def _write(files: dict[str, str], target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    for place, text in files.items():
+        path = target / place
+        # An administrator may have laid secrets over a chart's values.
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+
+
+def _dump(documents: Sequence[object]) -> str:
+    return yaml.safe_dump_all(json.loads(json.dumps(documents)), sort_keys=False)

@@ -1,0 +1,150 @@
+"""What a cluster on AWS costs, reckoned, and whether the account may have it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from cluster.aws.costs import HOURS, Cost, find_short_quotas, reckon_full, reckon_idle
+from cluster.aws.prices import read_prices
+from cluster.driver.instance_types import InstanceType, load_types
+from cluster.driver.settings import Ingress
+from hub_config.platform.catalogue import GIB, GPU_RESOURCE
+from tests.factories import make_catalogue, make_pool
+from tests.unit.cluster_aws.accounts import make_aws
+from tests.unit.cluster_aws.test_karpenter import make_settings
+
+PRICES: dict[str, Any] = {
+    "control_plane_hour": 0.1,
+    "nat_gateway_hour": 0.04,
+    "public_address_hour": 0.01,
+    "load_balancer_hour": 0.02,
+    "disk_gib_month": 0.1,
+}
+MACHINES = {
+    each.name: each
+    for each in (
+        InstanceType("m4.large", 2, 8 << 10, 20, 9.0),
+        InstanceType("m5.large", 2, 8 << 10, 20, 0.1),
+        InstanceType("r6i.xlarge", 4, 32 << 10, 20, 0.5),
+        InstanceType("g4dn.xlarge", 4, 16 << 10, 20, 1.0, 1),
+        InstanceType("g4dn.metal", 96, 384 << 10, 20, 8.0, 8),
+        InstanceType("g3.xlarge", 4, 16 << 10, 20, 20.0, 1),
+    )
+}
+
+
+def reckon_pool(**changes: Any) -> Cost:
+    pool = make_pool(**{"disk_bytes": 100 * GIB, **changes})
+    (found,) = reckon_full(make_catalogue(node_pools=(pool,)), MACHINES, PRICES)
+    return found
+
+
+def test_what_stands_idle_is_all_that_is_always_there() -> None:
+    aws = make_aws(core=replace(make_aws().core, machine="m5.large"))
+    settings = replace(make_settings({}), ingress=Ingress("alb", "arn:x"))
+
+    costs = reckon_idle(settings, aws, MACHINES, PRICES)
+
+    assert [round(each.per_month or 0, 2) for each in costs] == [
+        73.0,  # 0.1 × 730
+        219.0,  # 3 × 0.1 × 730
+        24.0,  # 3 × 80 × 0.1
+        36.5,  # (0.04 + 0.01) × 730
+        29.2,  # (0.02 + 2 × 0.01) × 730
+    ]
+    assert costs[1].what == "3 core machines, m5.large"
+
+
+def test_a_gateway_for_each_zone_costs_as_many() -> None:
+    aws = make_aws(network=replace(make_aws().network, nat="each-zone"))
+
+    costs = {each.what: each for each in reckon_idle(make_settings({}), aws, MACHINES, PRICES)}
+
+    assert costs["2 NAT gateways"].per_month == pytest.approx(73.0)
+    assert "load balancer" not in costs
+
+
+def test_a_machine_without_a_known_price_is_not_guessed() -> None:
+    (_, core, *_) = reckon_idle(make_settings({}), make_aws(), MACHINES, PRICES)
+
+    assert core.per_month is None
+    assert core.how == "not in the table of machines"
+
+
+def test_a_full_pool_is_filled_in_its_dearest_way() -> None:
+    # 8 × m5.large would be 8 × (73 + 10) = 664; four r6i.xlarge fit the cores, two the memory.
+    found = reckon_pool(limits={"cpu": 16.0, "memory": 64.0 * GIB})
+
+    assert found.per_month == pytest.approx(2 * (0.5 * HOURS + 10))
+    assert found.how.startswith("2 × r6i.xlarge, 0.5 an hour and a disk of 10 a month")
+
+
+def test_small_machines_are_the_dearest_way_where_disks_are_large() -> None:
+    found = reckon_pool(limits={"cpu": 16.0, "memory": 64.0 * GIB}, disk_bytes=10_000 * GIB)
+
+    assert found.per_month == pytest.approx(8 * (0.1 * HOURS + 1000))
+
+
+def test_gpus_are_a_limit_and_old_machines_are_left_out() -> None:
+    limits = {"cpu": 64.0, "memory": 512.0 * GIB, GPU_RESOURCE: 2}
+
+    found = reckon_pool(instance_categories=("g",), limits=limits)
+
+    assert found.how.startswith("2 × g4dn.xlarge")
+
+
+def test_a_pool_takes_its_families_only() -> None:
+    found = reckon_pool(instance_families=("m5",), limits={"cpu": 16.0, "memory": 64.0 * GIB})
+
+    assert found.how.startswith("8 × m5.large")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"instance_categories": ("x",)}, {"architecture": "arm64"}, {"limits": {"cpu": 1}}]
+)
+def test_a_pool_of_unknown_machines_is_not_guessed(changes: dict[str, Any]) -> None:
+    assert reckon_pool(**changes).per_month is None
+
+
+def test_quotas_that_are_too_small_are_named_with_their_mend() -> None:
+    pools = (
+        make_pool(limits={"cpu": 100.0, "memory": 1.0 * GIB}),
+        make_pool(
+            "jobs",
+            "job",
+            capacity_types=("on-demand", "spot"),
+            limits={"cpu": 50.0, "memory": 1.0 * GIB},
+        ),
+        make_pool("gpus", instance_categories=("g",), limits={"cpu": 8.0, GPU_RESOURCE: 1}),
+    )
+    aws = make_aws(
+        core=replace(make_aws().core, machine="m5.large"),
+        quotas={"on-demand": {"standard": 155, "gpu": 8}, "spot": {"standard": 49}},
+    )
+
+    # 100 + 50, and 3 × 2 of the core machines.
+    first, second = find_short_quotas(aws, make_catalogue(node_pools=pools), MACHINES)
+
+    assert "155 virtual cores of standard machines (on-demand)" in first
+    assert "the limits of sessions, jobs come to 156" in first
+    assert "Service Quotas" in first
+    assert (
+        "49 virtual cores of standard machines (spot), and the limits of jobs come to 50" in second
+    )
+
+    enough = replace(aws, quotas={"on-demand": {"standard": 156, "gpu": 8}})
+    assert list(find_short_quotas(enough, make_catalogue(node_pools=pools), MACHINES)) == []
+
+
+def test_the_tables_have_what_is_reckoned_with() -> None:
+    machines, prices = {each.name: each for each in load_types()}, read_prices()
+
+    assert set(PRICES) <= prices.keys()
+    assert all(prices[each] > 0 for each in PRICES)
+    large = machines["m6i.large"]
+    assert (large.category, large.family, large.generation) == ("m", "m6i", 6)
+    assert (large.cores, large.memory_mib, large.gpus) == (2, 8 << 10, 0)
+    assert machines["g4dn.12xlarge"].gpus == 4

@@ -1,0 +1,227 @@
+"""What `make cluster-plan` writes and says."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.aws.__main__ import main
+from cluster.aws.plan import PlanFailed, make_plan
+from cluster.aws.stack import StackChanged
+from cluster.driver.deployment import STEPS, Deployment
+from cluster.driver.settings import Settings, load_settings
+from cluster.driver.tools import Tools
+from tests.unit.cluster.test_aws_settings import EXAMPLE
+
+#: Of Karpenter's file, where it is not.
+AWAY = "file:///nowhere/{version}"
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """The example, before any image was pushed."""
+    return load_settings(EXAMPLE, are_pushed=False)
+
+
+def plan(settings: Settings, folder: Path, address: str = AWAY) -> list[str]:
+    said: list[str] = []
+    assert settings.aws
+    make_plan(settings, settings.aws, folder, said.append, address)
+    return said
+
+
+def list_files(folder: Path) -> list[str]:
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+
+
+def load_all(path: Path) -> list[Any]:
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def test_all_that_would_be_made_is_written_in_the_order_of_the_steps(
+    settings: Settings, tmp_path: Path
+) -> None:
+    plan(settings, tmp_path)
+    place = tmp_path / "notebook-hpc"
+
+    assert [each for each in list_files(place) if not each.startswith("50-platform/")] == [
+        "10-eksctl/cluster.yaml",
+        "20-karpenter/node-classes.yaml",
+        "20-karpenter/node-pools.yaml",
+        "20-karpenter/values/1-karpenter.yaml",
+        "20-karpenter/values/2-karpenter.ours.yaml",
+    ]
+    (cluster,) = load_all(place / "10-eksctl/cluster.yaml")
+    assert cluster["kind"] == "ClusterConfig"
+    slugs = list(settings.catalogue.node_pools)
+    for name, kind in (("node-classes", "EC2NodeClass"), ("node-pools", "NodePool")):
+        found = load_all(place / "20-karpenter" / f"{name}.yaml")
+        assert [(each["kind"], each["metadata"]["name"]) for each in found] == [
+            (kind, slug) for slug in slugs
+        ]
+    (root,) = load_all(place / "50-platform" / "root-queue.yaml")
+    assert root["metadata"]["name"] == "root"
+
+
+def test_pools_wait_for_the_driver_of_homes(settings: Settings, tmp_path: Path) -> None:
+    plan(settings, tmp_path)
+
+    for pool in load_all(tmp_path / "notebook-hpc/20-karpenter/node-pools.yaml"):
+        assert pool["spec"]["template"]["spec"]["startupTaints"] == [
+            {"key": "efs.csi.aws.com/agent-not-ready", "effect": "NoExecute"}
+        ]
+
+
+@pytest.mark.parametrize("release", STEPS)
+def test_values_are_those_that_helm_gets(settings: Settings, tmp_path: Path, release: str) -> None:
+    plan(settings, tmp_path)
+    deployment = Deployment(settings, Tools(), tmp_path / "values", lambda line: None)
+    folder = tmp_path / "notebook-hpc" / "50-platform" / release
+
+    written = [each.read_text() for each in sorted(folder.iterdir())]
+    assert written == [each.read_text() for each in deployment.list_values(release)]
+
+
+def test_nobody_else_reads_it(settings: Settings, tmp_path: Path) -> None:
+    plan(settings, tmp_path)
+
+    for each in (tmp_path / "notebook-hpc").rglob("*"):
+        if each.is_file():
+            assert stat.S_IMODE(each.stat().st_mode) == 0o600
+
+
+def test_commands_name_files_that_were_written(settings: Settings, tmp_path: Path) -> None:
+    """But for Karpenter's own file, of which the plan says that it is away."""
+    said = "\n".join(plan(settings, tmp_path / "a folder"))
+
+    named = re.findall(r"'([^']*/notebook-hpc/[^']*)'", said)
+    stack = str(tmp_path / "a folder/notebook-hpc/20-karpenter/stack.yaml")
+    assert len(named) == 6
+    assert [each for each in named if not Path(each).exists()] == [stack]
+    assert "Not in it: file:///nowhere/1.14.1 cannot be fetched from here" in said
+    order = [
+        said.index(each) for each in ("cloudformation deploy", "eksctl create", "helm upgrade")
+    ]
+    assert order == sorted(order)
+
+
+def test_a_second_plan_takes_the_place_of_the_first(settings: Settings, tmp_path: Path) -> None:
+    plan(settings, tmp_path)
+    before = list_files(tmp_path)
+    left_over = tmp_path / "notebook-hpc/20-karpenter/of-a-pool-that-went.yaml"
+    left_over.touch()
+
+    plan(settings, tmp_path)
+
+    assert list_files(tmp_path) == before
+
+
+def test_a_folder_that_is_no_plan_stays(settings: Settings, tmp_path: Path) -> None:
+    mine = tmp_path / "notebook-hpc" / "thesis.tex"
+    mine.parent.mkdir()
+    mine.touch()
+
+    with pytest.raises(PlanFailed, match="is no earlier plan: name another folder"):
+        plan(settings, tmp_path)
+
+    assert list_files(tmp_path) == ["notebook-hpc/thesis.tex"]
+
+
+def test_with_another_file_of_karpenters_nothing_is_written(
+    settings: Settings, tmp_path: Path
+) -> None:
+    other = tmp_path / "stack.yaml"
+    other.write_text("Resources: {}\n")
+
+    with pytest.raises(StackChanged, match="is pinned"):
+        plan(settings, tmp_path / "plan", other.as_uri())
+
+    assert not (tmp_path / "plan").exists()
+
+
+def test_what_it_costs_is_told(settings: Settings, tmp_path: Path) -> None:
+    said = plan(settings, tmp_path)
+
+    assert "        210  3 core machines, m6i.large: 0.096 an hour each" in said
+    assert sum(each.endswith("in all") for each in said) == 2
+    assert any(each.startswith("Idle, a month, reckoned (dollars") for each in said)
+    # The example's quotas hold all that its catalogue's limits come to.
+    assert not any(each.startswith("Too little") for each in said)
+
+
+def test_images_need_not_be_pushed_for_a_look(settings: Settings, tmp_path: Path) -> None:
+    assert any(each.startswith("Images are not pushed yet") for each in plan(settings, tmp_path))
+
+
+def write_example(folder: Path, **changes: Any) -> Path:
+    written = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    written["catalogue"] = str((EXAMPLE.parent / written["catalogue"]).resolve())
+    written["aws"].update(changes)
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(written))
+    return path
+
+
+def test_of_china_no_prices_are_known(tmp_path: Path) -> None:
+    certificate = "arn:aws-cn:acm:cn-north-1:111122223333:certificate/1"
+    path = write_example(tmp_path, region="cn-north-1", zones=["cn-north-1a", "cn-north-1b"])
+    text = re.sub(r"arn:aws:acm:[^\n]*", certificate, path.read_text())
+    path.write_text(text)
+
+    said = plan(load_settings(path, are_pushed=False), tmp_path)
+
+    assert "Of aws-cn no prices are known here." in said
+    assert not any(each.startswith("Idle") for each in said)
+
+
+def test_quotas_that_are_too_small_are_told(tmp_path: Path) -> None:
+    path = write_example(tmp_path, quotas={"on-demand": {"standard": 100}})
+
+    said = plan(load_settings(path, are_pushed=False), tmp_path)
+
+    assert [each[:45] for each in said if each.startswith("Too little")] == [
+        "Too little: The account may have 100 virtual "
+    ]
+
+
+def test_mistakes_of_the_settings_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_example(tmp_path, account="1", zones=["eu-west-1a"])
+
+    assert main(["plan", "--settings", str(path), "--into", str(tmp_path / "plan")]) == 2
+
+    said = capsys.readouterr().out
+    assert re.search(r"settings\.yaml:\d+: aws\.account: '1' is not allowed here", said)
+    assert re.search(r"settings\.yaml:\d+: aws\.zones: must be two at least", said)
+    assert not (tmp_path / "plan").exists()
+
+
+def test_a_cluster_that_is_not_there_yet_has_no_difference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its kubeconfig may be named already."""
+    words = ["plan", "--settings", str(EXAMPLE), "--into", str(tmp_path / "plan")]
+
+    assert main([*words, "--stack", AWAY, "--kubeconfig", str(tmp_path / "nowhere")]) == 0
+
+    assert f"There is no kubeconfig {tmp_path}/nowhere" in capsys.readouterr().out
+    assert (tmp_path / "plan/notebook-hpc/10-eksctl/cluster.yaml").exists()
+
+
+def test_without_a_cluster_in_the_settings_there_is_nothing_to_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_example(tmp_path)
+    written = yaml.safe_load(path.read_text())
+    del written["aws"]
+    path.write_text(yaml.safe_dump(written))
+
+    assert main(["plan", "--settings", str(path), "--into", str(tmp_path / "plan")]) == 2
+
+    assert "has no section aws" in capsys.readouterr().out
