@@ -1,4 +1,4 @@
-"""Whole manifests of the shipped catalogue as literals: node pools and queues.
+"""Whole manifests of the shipped catalogue as literals: pools, queues, and what AWS gets.
 
 Where a literal changes on purpose, ``NOTEBOOK_HPC_WRITE_GOLDEN=1`` writes it anew; read the
 difference before it is committed.
@@ -9,9 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.karpenter import build_node_classes
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
 from hub_config.platform.catalogue_file import load_catalogue
+from tests.unit.cluster_aws.accounts import make_aws
 
 LITERALS = Path(__file__).parent / "cluster"
 CATALOGUE = load_catalogue(Path(__file__).parents[2] / "helm-values" / "catalogue.yaml")
@@ -31,3 +34,13 @@ def test_node_pools() -> None:
 
 def test_queues() -> None:
     assert_literal("queues", [build_root_queue(CATALOGUE), *build_queues(CATALOGUE)])
+
+
+def test_cluster_on_aws() -> None:
+    assert_literal("aws-cluster", [build_cluster_config(make_aws())])
+
+
+def test_node_classes() -> None:
+    aws = make_aws(local_disks=("jobs-gpu",))
+
+    assert_literal("aws-node-classes", build_node_classes(aws, CATALOGUE))
