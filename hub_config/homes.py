@@ -1,13 +1,14 @@
 """Homes of users who are deleted: put aside, never handed on.
 
 A home is called after its user's name, so it has to be out of the way before that name is free. It
-is moved, not removed: what was in it may still be wanted. Pure.
+is moved, not removed: what was in it may still be wanted. So are checkpoints, beside it. Pure.
 """
 
 from datetime import datetime
 from typing import Any
 
 from hub_config.platform.pods import (
+    CHECKPOINTS,
     HOME_VOLUME,
     HOMES_CLAIM,
     LABEL_PREFIX,
@@ -25,7 +26,8 @@ LONGEST_SECONDS = 120
 _CORES, _MEMORY_BYTES = 0.1, 64 * 1024**2
 _PROGRAM = """\
 cd "$1" && mkdir -p -m 0700 "$2" || exit 1
-if [ -e "$3" ] || [ -L "$3" ]; then mv -T -- "$3" "$2/$4"; fi
+if [ -e "$3" ] || [ -L "$3" ]; then mv -T -- "$3" "$2/$4" || exit 1; fi
+if [ -e "$5/$3" ]; then mv -T -- "$5/$3" "$2/$4$5"; fi
 """
 
 
@@ -55,7 +57,10 @@ def build_retirement(home: str, name: str, image: str) -> dict[str, Any]:
                 {
                     "name": "retire",
                     "image": image,
-                    "command": ["sh", "-c", _PROGRAM, "retire", _PLACE, RETIRED, home, name],
+                    "command": [
+                        *("sh", "-c", _PROGRAM, "retire"),
+                        *(_PLACE, RETIRED, home, name, CHECKPOINTS),
+                    ],
                     "resources": {"limits": resources, "requests": dict(resources)},
                     "securityContext": build_container_security(USER_ID, GROUP_ID),
                     "volumeMounts": [{"name": HOME_VOLUME, "mountPath": _PLACE}],

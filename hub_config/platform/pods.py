@@ -20,6 +20,8 @@ HOMES_CLAIM = "homes"
 SHARED_CLAIM = "shared"
 #: Name of the volume of the homes' claim in a pod; it is the source's of its mount.
 HOME_VOLUME = "home"
+#: Folder beside the homes, with a folder for each person's jobs; no home is called so.
+CHECKPOINTS = ".checkpoints"
 DATA_CLAIM_PREFIX = "data-"
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108  (the kernel's name, not a temporary file)
 #: Where Jupyter's own files go that must be on the node's disk: SQLite hangs on network storage.

@@ -271,6 +271,7 @@ CHANGES: dict[str, tuple[Callable[[Object], None], str]] = {
         "catalogue's images",
     ),
     "all checkpoints": (put(mount("home"), "subPath", ".checkpoints"), "one person's"),
+    "another's checkpoints": (put(mount("home"), "subPath", ".checkpoints/bob"), "one person's"),
     "all shared folders": (take(mount("shared"), "subPath"), "one group's"),
     "another group's folder": (put(mount("shared"), "subPath", "teaching"), "one group's"),
     "all homes, a second time": (

@@ -8,6 +8,7 @@ import pytest
 
 from cluster.driver.charts import NAMESPACE
 from hub_config.homes import RETIRED
+from hub_config.platform.pods import CHECKPOINTS
 from tests.bed.client import POD, wait
 from tests.node.with_hub.site import PodSite
 
@@ -20,7 +21,10 @@ def test_a_home_is_moved_before_its_users_name_is_free(site: PodSite) -> None:
     home, retired = site.homes / "ben", site.homes / RETIRED
     home.mkdir()
     (home / "thesis.txt").write_text("mine")
-    os.chown(home, 1000, 100)
+    checkpoint = site.homes / CHECKPOINTS / "ben" / "k3j9x0a1b2c3"
+    checkpoint.mkdir(parents=True)
+    for folder in (home, *list(checkpoint.parents)[:2]):
+        os.chown(folder, 1000, 100)
 
     retired.touch()
     refused = admin.api.delete("/hub/api/users/ben", timeout=180)
@@ -34,9 +38,12 @@ def test_a_home_is_moved_before_its_users_name_is_free(site: PodSite) -> None:
     answer = admin.api.delete("/hub/api/users/ben", timeout=180)
 
     assert answer.status_code == 204, answer.text
-    (moved,) = retired.glob("ben-20*")
+    moved, checkpoints = sorted(retired.glob("ben-20*"))
     assert (moved / "thesis.txt").read_text() == "mine"
     assert not home.exists()
+    assert checkpoints.name == f"{moved.name}{CHECKPOINTS}"
+    assert (checkpoints / checkpoint.name).is_dir()
+    assert not checkpoint.parent.exists()
     assert retired.stat().st_mode & 0o777 == 0o700
     labels = "notebook-hpc/retires=ben"
     wait("no such pod", lambda: not site.client.list(*POD, NAMESPACE, labels=labels), 60)

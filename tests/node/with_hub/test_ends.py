@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from cluster.driver.charts import JOBS_NAMESPACE
+from hub_config.platform.pods import CHECKPOINTS
 from offline_jobs.service.web import reading
 from tests.bed import nodes
 from tests.bed.client import NODE, POD, wait
@@ -112,6 +114,12 @@ if not done:
     while True:
         time.sleep(0.1)"""
     spot = {"metadata": {"labels": {"karpenter.sh/capacity-type": "spot"}}}
+    # What a job left that ended days ago.
+    earlier = site.homes / CHECKPOINTS / "ada" / "k3j9x0a1b2c3"
+    earlier.mkdir(parents=True)
+    for folder in (earlier, *list(earlier.parents)[:2]):
+        os.chown(folder, 1000, 100)
+    os.utime(earlier, (0, 0))
     site.client.patch(*NODE, nodes.JOBS, spot)
     try:
         id_ = ada.submit(build_notebook(count), name="spot", interruptible=True)
@@ -126,8 +134,11 @@ if not done:
 
     assert (job["state"], job["attempt"]) == ("succeeded", 2)
     assert list_printed(read_result(site, job)) == ["from 5\n"]
-    (earlier,) = site.read_files(job).glob("attempt-1/*.ipynb")
-    assert list_printed(json.loads(earlier.read_text()))[0].startswith("from 0\nsaved\n")
+    left = {each.name for each in earlier.parent.iterdir()}
+    assert earlier.name not in left
+    assert id_ in left
+    (first,) = site.read_files(job).glob("attempt-1/*.ipynb")
+    assert list_printed(json.loads(first.read_text()))[0].startswith("from 0\nsaved\n")
     turns = ada.user.api.get(f"/services/offline-jobs/api/v1/jobs/{id_}/history").json()["turns"]
     assert "Interrupted; tried again" in [turn["sentence"] for turn in turns]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from offline_jobs.contract import run
 from offline_jobs.contract.states import State
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.rules.records import ProgressBody, ResultBody, TerminationBody
+from offline_jobs.service.web import runs
 from tests.plain import NO_TLS
 from tests.service.web.factories import Client, Service, make_notebook
 
@@ -45,6 +47,22 @@ def test_the_specification_is_the_contracts(service: Service, ada: Client, job: 
     assert said.request.parameters == {"k": 2}
     assert f"{said.output}/markers.ipynb" == shown["output_path"]
     assert said.notebook["cells"][0]["outputs"] == []
+
+
+def test_a_runner_is_told_whose_checkpoints_stay(
+    service: Service, ada: Client, job: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, other = (str(ada.submit(key).json()["id"]) for key in ("key-00000002", "key-00000003"))
+    service.client("ben").submit("key-00000004")
+    service.finish(ended)
+
+    def list_kept() -> set[str]:
+        answer = service.runner(job).get(address(service, job))
+        return set(run.Specification.from_json(answer.json()).kept_checkpoints)
+
+    assert list_kept() == {job, ended, other}
+    monkeypatch.setattr(runs, "CHECKPOINTS_STAY", timedelta(0))
+    assert list_kept() == {job, other}
 
 
 def test_nobody_is_told_what_to_run_once_a_cell_began(service: Service, job: str) -> None:

@@ -42,7 +42,7 @@ def in_a_pod(path: str, workspace: Workspace) -> str:
         (f"{local}/scratch", "/scratch"),
         (local, "/scratch/.local"),
         ("/state/shared/lab", "/shared/lab"),
-        ("/state/checkpoints/k3j9x0a1b2c3", "/checkpoints"),
+        ("/state/checkpoints/k3j9x0a1b2c3", "/checkpoints/k3j9x0a1b2c3"),
     ):
         if path == folder or path.startswith(folder + "/"):
             return place + path.removeprefix(folder)
@@ -145,4 +145,6 @@ def test_both_tell_a_runner_the_same() -> None:
     pod = {each["name"]: each["value"] for each in container["env"]}
 
     assert pod.pop(wire.ENV_PATIENCE) == "600"
+    # On one machine the service sees the checkpoints, and clears them away itself.
+    assert pod.pop(wire.ENV_CHECKPOINTS) == "/checkpoints"
     assert local == pod

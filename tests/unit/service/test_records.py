@@ -40,7 +40,9 @@ def test_what_travels_between_runner_and_service_is_flat_and_only_grows() -> Non
     """Runners of an earlier version live for months in users' images."""
     asked = Request(name="n", path="a.ipynb", kernel={"name": "python3", "source": "image"})
     told = Specification(job="j", attempt=1, request=asked, notebook={}, output="o").to_json()
-    assert set(told) == ASKED | {"job", "attempt", "notebook", "output", "image_reference"}
+    assert set(told) == ASKED | {
+        *("job", "attempt", "notebook", "output", "image_reference", "kept_checkpoints")
+    }
     assert (told["name"], told["path"], told["kernel"]["name"]) == ("n", "a.ipynb", "python3")
     assert set(WHOLE.to_json()) == ASKED | {
         *("job", "attempt", "outcome", "exit_code", "cell", "total", "cell_seconds", "error"),

@@ -30,6 +30,8 @@ ENV_MEMORY = "OFFLINE_JOB_MEMORY_BYTES"
 ENV_PATIENCE = "OFFLINE_JOB_PATIENCE_SECONDS"
 ENV_SCRATCH = "SCRATCH"
 ENV_CHECKPOINT = "CHECKPOINT_DIR"
+#: Folder with the checkpoints of all jobs of the person and of nobody else, where there is one.
+ENV_CHECKPOINTS = "OFFLINE_JOB_CHECKPOINTS"
 
 # Endpoints below ENV_URL.
 PATH_SPECIFICATION = ""  # GET -> Specification
@@ -50,7 +52,8 @@ class Specification(OfRequest):
 
     ``notebook`` is a whole nbformat 4 mapping without outputs.
     ``output`` is relative to the user's home; the working directory is the folder of the request's
-    ``path``.
+    ``path``. ``kept_checkpoints`` are the jobs of the owner, this one among them, whose checkpoints
+    stay: all that have not ended, or ended just now. Empty: the service does not say.
     """
 
     job: str
@@ -60,6 +63,7 @@ class Specification(OfRequest):
     output: str
     #: ``repository:tag@digest`` of the image, where the platform knows it.
     image_reference: str = ""
+    kept_checkpoints: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.runner import ending, processes, spec
+from offline_jobs.runner.checkpoints import clear_checkpoints
 from offline_jobs.runner.ending import SUCCEEDED, RunEnd, RunFailedError, TerminationMessage
 from offline_jobs.runner.handing import ServiceCopier
 from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
@@ -401,6 +402,8 @@ def execute(surroundings: Surroundings, stopping: Stopping, begun: float) -> Run
             end = RunEnd(outcome, code, message)
         termination.write(Termination(outcome=end.outcome, exit_code=int(end.exit_code)))
         return end
+    if surroundings.checkpoints is not None:
+        clear_checkpoints(surroundings.checkpoints, specification.kept_checkpoints)
     with tempfile.TemporaryDirectory(prefix="offline-job-") as folder:
         return Execution(
             surroundings, specification, stopping, termination, Path(folder), begun

@@ -37,6 +37,7 @@ _NOT_FOR_KERNELS = frozenset(
         contract.ENV_SPECIFICATION,
         contract.ENV_TERMINATION,
         contract.ENV_PATIENCE,
+        contract.ENV_CHECKPOINTS,
         # The runner goes without the user's site packages; the kernel has them.
         "PYTHONNOUSERSITE",
     }
@@ -45,7 +46,11 @@ _NOT_FOR_KERNELS = frozenset(
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The runner's environment, parsed. ``memory_limit_bytes`` 0: not watched."""
+    """The runner's environment, parsed.
+
+    ``memory_limit_bytes`` 0: not watched. ``checkpoints`` is the folder with those of all the
+    person's jobs, if there is one.
+    """
 
     home: Path
     url: str
@@ -54,6 +59,7 @@ class Surroundings:
     termination_file: Path | None
     memory_limit_bytes: int
     patience_seconds: float
+    checkpoints: Path | None
     kernel_environment: Mapping[str, str]
 
     @property
@@ -70,6 +76,7 @@ def parse_surroundings(environment: Mapping[str, str], token: str) -> Surroundin
     """
     specification = environment.get(contract.ENV_SPECIFICATION)
     termination = environment.get(contract.ENV_TERMINATION)
+    checkpoints = environment.get(contract.ENV_CHECKPOINTS)
     termination_file = Path(termination) if termination else ending.DEFAULT_TERMINATION_FILE
     is_written = bool(termination) or termination_file.exists()
     try:
@@ -85,6 +92,7 @@ def parse_surroundings(environment: Mapping[str, str], token: str) -> Surroundin
         termination_file=termination_file if is_written else None,
         memory_limit_bytes=memory,
         patience_seconds=patience,
+        checkpoints=Path(checkpoints) if checkpoints else None,
         kernel_environment={
             name: value for name, value in environment.items() if name not in _NOT_FOR_KERNELS
         },
@@ -151,6 +159,7 @@ def _find_problem(specification: Specification) -> str:
     notebook: Any = specification.notebook
     kernel: Any = specification.request.kernel
     limit: Any = specification.request.time_limit_seconds
+    kept_checkpoints: Any = specification.kept_checkpoints
     if not isinstance(notebook, dict) or notebook.get("nbformat") != NBFORMAT:
         return f"notebook is not of nbformat {NBFORMAT}"
     checks = {
@@ -160,6 +169,8 @@ def _find_problem(specification: Specification) -> str:
         "kernel has no name or an unknown source": isinstance(kernel, dict)
         and bool(kernel.get("name"))
         and kernel.get("source", "image") in {"image", "home"},
+        "kept_checkpoints is not a list of ids": isinstance(kept_checkpoints, list)
+        and all(isinstance(each, str) for each in kept_checkpoints),
         "parameters is not an object": isinstance(specification.request.parameters, dict),
         "time_limit_seconds is not a number of at least 0": isinstance(limit, int | float)
         and limit >= 0,

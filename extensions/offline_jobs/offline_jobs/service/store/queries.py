@@ -1,6 +1,6 @@
 """Reading jobs and attempts inside a transaction; for the rooms of the store alone."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, or_, select
@@ -71,6 +71,13 @@ def read_jobs(
 def find_open(connection: Connection, owner: str) -> list[str]:
     """The owner's jobs that have not ended, by their ids."""
     statement = select(jobs.c.id).where(jobs.c.owner == owner, _NOT_TERMINAL)
+    return list(connection.execute(statement).scalars())
+
+
+def find_recent(connection: Connection, owner: str, since: datetime) -> list[str]:
+    """The owner's jobs that have not ended, or ended since then, by their ids."""
+    is_recent = or_(_NOT_TERMINAL, jobs.c.ended >= since)
+    statement = select(jobs.c.id).where(jobs.c.owner == owner, is_recent)
     return list(connection.execute(statement).scalars())
 
 

@@ -301,6 +301,11 @@ class Store:
             raise NotFound
         return str(notebook)
 
+    def list_recent(self, owner: str, since: datetime) -> list[str]:
+        """The ids of an owner's jobs that have not ended, or ended since then."""
+        with self._database.read() as connection:
+            return queries.find_recent(connection, owner, since)
+
     def open_names(self) -> list[str]:
         """Object names of the current attempts of jobs that have not ended, oldest first."""
         with self._database.read() as connection:

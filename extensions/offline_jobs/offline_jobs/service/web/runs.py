@@ -7,7 +7,8 @@ may hand over notebook, log and result as often as it likes.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -26,6 +27,8 @@ from offline_jobs.service.web.schema import ModelT, parse
 
 router = APIRouter(tags=["runs"])
 
+#: For so long after a job's end its checkpoints stay where its owner's other jobs clear them away.
+CHECKPOINTS_STAY = timedelta(days=1)
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
 
 
@@ -84,7 +87,11 @@ def show_specification(request: Request, found: RunOf) -> Response:
     # A tag alone names another image tomorrow.
     reference = image.reference if image is not None and image.digest else ""
     snapshot = rooms.store.snapshot(job.id)
-    specification = build_specification(job, found.attempt.number, snapshot, reference)
+    since = datetime.now(UTC) - CHECKPOINTS_STAY
+    specification = replace(
+        build_specification(job, found.attempt.number, snapshot, reference),
+        kept_checkpoints=rooms.store.list_recent(job.owner, since),
+    )
     return JSONResponse(specification.to_json())
 
 

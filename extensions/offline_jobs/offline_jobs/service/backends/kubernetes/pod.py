@@ -8,6 +8,7 @@ Pure.
 from typing import Any
 
 from hub_config.platform.pods import (
+    CHECKPOINTS,
     CONTAINER,
     HOME_VOLUME,
     LABEL_PREFIX,
@@ -45,8 +46,9 @@ def build_template(launch: Launch) -> dict[str, Any]:
     template = build_pod_fields(workspace)
     template["metadata"]["labels"].update(build_labels(launch))
     spec = template["spec"]
-    checkpoints = f".checkpoints/{workspace.home}/{launch.specification.job}"
-    spec["initContainers"] = [build_folders_container(workspace, checkpoints)]
+    checkpoints = f"{CHECKPOINTS}/{workspace.home}"
+    own = f"{checkpoints}/{launch.specification.job}"
+    spec["initContainers"] = [build_folders_container(workspace, own)]
     spec["terminationGracePeriodSeconds"] = GRACE_SECONDS
     (container,) = spec["containers"]
     container["name"] = CONTAINER
@@ -66,5 +68,6 @@ def _build_run_environment(launch: Launch) -> dict[str, str]:
         **launch.build_environment(),
         wire.ENV_MEMORY: str(launch.workspace.memory_bytes),
         wire.ENV_PATIENCE: str(PATIENCE_SECONDS),
-        wire.ENV_CHECKPOINT: CHECKPOINT_PATH,
+        wire.ENV_CHECKPOINT: f"{CHECKPOINT_PATH}/{launch.specification.job}",
+        wire.ENV_CHECKPOINTS: CHECKPOINT_PATH,
     }
