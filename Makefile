@@ -38,6 +38,8 @@ JLPM := $(VENV)/python -m images._tool.jlpm
 BED = $(VENV)/python -m tests.bed --name "$(NAME)"
 # An installation, for `make deploy` and its like; without KUBECONFIG the cluster that kubectl means.
 SETTINGS ?= cluster/settings.yaml
+# Not every shell does so in the words of a command.
+override SETTINGS := $(patsubst ~/%,$(HOME)/%,$(SETTINGS))
 DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 

@@ -1,7 +1,7 @@
 """What a cluster on AWS costs, reckoned: what stands idle, and all pools at their limits.
 
-Upper bounds of list prices on demand, not a bill: traffic, storage of files, logs and what a
-balancer carries are by use. Pure.
+List prices on demand of the machines that are known here, not a bill: traffic, storage of
+files, logs and what a balancer carries are by use. Pure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -93,9 +93,10 @@ def find_short_quotas(aws: Aws, catalogue: Catalogue, machines: Machines) -> Ite
                 wanted += aws.core.count * core.cores
             if wanted > allowed:
                 names = ", ".join(pool.slug for pool in pools)
+                limits = f"the limits of {names}" if names else "the core machines"
                 yield (
                     f"The account may have {allowed} virtual cores of {kind} machines"
-                    f" ({capacity_type}), and the limits of {names} come to {wanted:g}: what is"
+                    f" ({capacity_type}), and {limits} come to {wanted:g}: what is"
                     " over it waits for a machine in vain. Ask for more in Service Quotas, or lower"
                     " the limits"
                 )

@@ -22,10 +22,10 @@ NODE_CLASS = NodeClass("karpenter.k8s.aws", "EC2NodeClass")
 POOL_TAG, KIND_TAG, GROUP_TAG = (f"notebook-hpc/{each}" for each in ("pool", "kind", "group"))
 #: Drivers of volumes whose pod on a machine takes this taint away as soon as it can mount. Until
 #: then a pod that needs it would only fail there, and wait for another try. Their pods come to
-#: every machine, whatever its taints.
-#: Sources: aws-efs-csi-driver 3.4 pkg/driver/node.go, mountpoint-s3-csi-driver 2.7
-#: pkg/driver/node/taint.go, aws-ebs-csi-driver 1.64 pkg/driver/node.go
-_TAINTED = ("efs.csi.aws.com", "s3.csi.aws.com", "ebs.csi.aws.com")
+#: every machine, whatever its taints. Only of drivers that the cluster gets (eksctl.py): no other
+#: would take its taint away.
+#: Sources: aws-efs-csi-driver 3.4 pkg/driver/node.go, aws-ebs-csi-driver 1.64 pkg/driver/node.go
+_TAINTED = ("efs.csi.aws.com", "ebs.csi.aws.com")
 #: When memory runs out the kubelet ends all of a container. A session shall survive its kernel, and
 #: a job's runner shall tell that its kernel was ended. NodeClasses have no key for it.
 #: Sources: KubeletConfiguration v1beta1, singleProcessOOMKill (Kubernetes 1.32 and newer);

@@ -23,7 +23,7 @@ from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.instance_types import load_types
 from cluster.driver.queues import build_root_queue
 from cluster.driver.settings import Settings
-from cluster.driver.tools import Tools
+from cluster.driver.tools import MANAGER, Tools
 from cluster.driver.versions import FOLDER, read_versions
 
 Say = Callable[[str], None]
@@ -120,7 +120,8 @@ def _list_commands(settings: Settings, aws: Aws, target: Path) -> list[str]:
         f"helm upgrade --install karpenter-crd {registry}/karpenter-crd {karpenter}",
         f"helm upgrade --install karpenter {registry}/karpenter {karpenter}"
         f" --values {place['shipped']} --values {place['ours']}",
-        f"kubectl apply --server-side -f {place['classes']} -f {place['pools']}",
+        f"kubectl apply --server-side --field-manager={MANAGER} --force-conflicts"
+        f" -f {place['classes']} -f {place['pools']}",
     ]
 
 
@@ -130,7 +131,7 @@ def _tell_costs(settings: Settings, aws: Aws, say: Say) -> None:
         basis = f"dollars, list prices of {prices['region']}, {prices['as_of']}; bills differ"
         say(f"Idle, a month, reckoned ({basis}):")
         _tell(reckon_idle(settings, aws, machines, prices), say)
-        say("Beside it all pools at their limits all month, each in its dearest way:")
+        say("Beside it all pools at their limits all month, each in the dearest way known here:")
         _tell(reckon_full(settings.catalogue, machines, prices), say)
     else:
         say(f"Of {aws.partition} no prices are known here.")
@@ -143,7 +144,7 @@ def _tell(costs: Sequence[Cost], say: Say) -> None:
         amount = "unknown" if each.per_month is None else f"{each.per_month:,.0f}"
         say(f"  {amount:>9}  {each.what}: {each.how}")
     known = sum(each.per_month or 0 for each in costs)
-    say(f"  {known:>9,.0f}  in all")
+    say(f"  {known:>9,.0f}  in all that is known")
 
 
 def _read_values(settings: Settings, scratch: Path) -> dict[str, str]:

@@ -40,7 +40,7 @@ def fetch_stack(address: str, checksum: str) -> bytes:
         # Ours with https, or an administrator's own: either way the sum decides.
         with urllib.request.urlopen(address, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310
             content: bytes = answer.read(_MOST_BYTES)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise StackAway(f"{address} cannot be fetched from here: {error}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != checksum:

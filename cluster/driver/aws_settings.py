@@ -32,6 +32,11 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,3}-[0-9]{1,2}")
 #: EKS takes 100 characters, but a role's name has 64 at most, and one is KarpenterNodeRole-NAME.
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?")
+#: Tags that AWS, Kubernetes, Karpenter or this give to what they make.
+_FOREIGN_TAGS = (
+    *("aws:", "eks:", "kubernetes.io/", "karpenter.sh/", "karpenter.k8s.aws/"),
+    "notebook-hpc/",
+)
 _MINOR = re.compile(r"1\.[0-9]{1,2}")
 _MACHINE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _ARN = re.compile(
@@ -302,8 +307,8 @@ def _read_tags(entry: Entry) -> dict[str, str]:
     for key, value in entry.plain("tags").items():
         if not isinstance(value, str):
             entry.add(f"tags.{key}", "must be a text; put it in quotes")
-        elif key.lower().startswith(("aws:", "kubernetes.io/", "karpenter.sh/", "eks:")):
-            entry.add(f"tags.{key}", "is of AWS or Karpenter: call it otherwise")
+        elif key.lower().startswith(_FOREIGN_TAGS):
+            entry.add(f"tags.{key}", "is of AWS, Karpenter or this: call it otherwise")
         else:
             tags[key] = value
     return tags

@@ -53,21 +53,20 @@ class Fit:
 
 
 def count_fitting(machine: InstanceType, size: InstanceClass | Fit) -> int:
-    """How many pods of a class a machine has room for, by its cores and memory."""
+    """How many pods of a class a machine has room for, by its cores, memory and GPUs."""
     memory = machine.free_memory_mib * _MIB
     # Amounts such as 1.7 are none of a computer's numbers.
-    return min(int(machine.free_cores / size.cores + 1e-9), memory // int(size.memory_bytes))
+    counts = [int(machine.free_cores / size.cores + 1e-9), memory // int(size.memory_bytes)]
+    if isinstance(size, InstanceClass) and size.gpus:
+        counts.append(machine.gpus // size.gpus)
+    return min(counts)
 
 
 def find_cheapest(
     types: Sequence[InstanceType], size: InstanceClass, pool: NodePool
 ) -> list[InstanceType]:
     """The machines of a pool that Karpenter would buy for a class; several may cost the same."""
-    fitting = [
-        each
-        for each in types
-        if may_buy(pool, each) and size.gpus <= each.gpus and count_fitting(each, size) > 0
-    ]
+    fitting = [each for each in types if may_buy(pool, each) and count_fitting(each, size) > 0]
     least = min((each.price_per_hour for each in fitting), default=0)
     return [each for each in fitting if each.price_per_hour == least]
 
@@ -170,7 +169,7 @@ def find_notes(catalogue: Catalogue, types: Sequence[InstanceType]) -> Iterator[
             if machines and all(_is_beyond(each, pool) for each in machines):
                 name = machines[0].name
                 yield (
-                    f"no {kind} of class {size.slug} can ever start: it buys {name}"
+                    f"no {kind} of class {size.slug} can start, as far as is known: it buys {name}"
                     f" ({format_cores(machines[0].cores)},"
                     f" {format_bytes(machines[0].memory_mib * _MIB)}), more than the limits of"
                     f" {slug} allow; raise them, or make the class smaller"

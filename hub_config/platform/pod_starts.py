@@ -186,17 +186,22 @@ def _explain_placing(
         if no_claim := _NO_CLAIM.search(word):
             hindered: Facts = {"object": _name("pod", pod), "hindrance": Hindrance.VOLUME}
             return Waiting(Reason.NO_NODE, {**facts, **hindered, **_say(no_claim[0])})
+    claims = None if claims is None else list(claims)
+    is_refused = last.get("reason") == "FailedScheduling"
+    limited = None
+    if is_refused and pool:
+        limited = explain_limit(last.get("message") or "", pod, claims, pool)
     if claims is None:
         # Nobody can tell whether the claim is still there, so a later word ends the hope for it.
         claim = _find_nominated([last])
     else:
-        selector = pod.get("spec", {}).get("nodeSelector", {})
+        # Whoever stands in the line of a full pool is not meant by machines that come for others.
+        selector = {} if limited else pod.get("spec", {}).get("nodeSelector", {})
         claim = _find_claim(claims, _find_nominated(events), selector)
     if claim:
         return Waiting(Reason.NODE_STARTING, {**facts, "object": f"nodeclaim/{claim}"})
     facts = {**facts, "object": _name("pod", pod)}
-    if last.get("reason") == "FailedScheduling":
-        limited = explain_limit(last.get("message") or "", pod, claims, pool) if pool else None
+    if is_refused:
         limited = limited or Waiting(Reason.NO_NODE)
         return Waiting(limited.reason, {**facts, **limited.facts})
     # A scheduler says so of each pod for which a machine must be bought, too; where nobody knows of

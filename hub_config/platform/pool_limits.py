@@ -13,7 +13,7 @@ Source: sigs.k8s.io/karpenter v1.14.1, pkg/controllers/provisioning/scheduling: 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from hub_config.platform.catalogue import NodePool
@@ -38,7 +38,7 @@ _TOO_SMALL = re.compile(
     r"|met the requirements/resources/offering tuple)"
 )
 _OF_POOL = re.compile(re.escape(_POOL_LABEL) + r" In \[([^]]+)\]")
-#: A machine has at most so many times what a pod asks for: sizes double.
+#: A machine has at most so many times what a pod asks for, as a rule: sizes double.
 _STEP = 2
 
 
@@ -63,7 +63,8 @@ def explain_limit(
         for each in claims
         if (each["metadata"].get("labels") or {}).get(_POOL_LABEL) == pool.slug
     ]
-    told = _find_tightest(pool.limits, _sum_up(map(_get_size, machines)), _get_wishes(pod))
+    used = _sum_up(_parse(_get_size(each), pool.limits) for each in machines)
+    told = _find_tightest(pool.limits, used, _get_wishes(pod, pool.limits))
     if not is_used_up and not told:
         return None
     if not machines:
@@ -106,14 +107,21 @@ def _get_size(claim: Object) -> Mapping[str, str]:
     return size
 
 
-def _get_wishes(pod: Object) -> Mapping[str, float]:
+def _get_wishes(pod: Object, resources: Collection[str]) -> Mapping[str, float]:
     containers = pod.get("spec", {}).get("containers", [])
-    return _sum_up(each.get("resources", {}).get("requests", {}) for each in containers)
+    return _sum_up(
+        _parse(each.get("resources", {}).get("requests", {}), resources) for each in containers
+    )
 
 
-def _sum_up(amounts: Iterable[Mapping[str, str]]) -> Mapping[str, float]:
+def _parse(amounts: Mapping[str, str], resources: Collection[str]) -> Mapping[str, float]:
+    """The amounts of some resources: others may be written as we do not read them."""
+    return {name: parse_quantity(text) for name, text in amounts.items() if name in resources}
+
+
+def _sum_up(amounts: Iterable[Mapping[str, float]]) -> Mapping[str, float]:
     total: dict[str, float] = {}
     for each in amounts:
-        for resource, text in each.items():
-            total[resource] = total.get(resource, 0) + parse_quantity(text)
+        for resource, amount in each.items():
+            total[resource] = total.get(resource, 0) + amount
     return total

@@ -9,15 +9,19 @@
     document.getElementById("away-meaning").textContent = meaning;
   };
 
-  // The choice of the hub's own pages; nobody's is kept elsewhere.
-  document.documentElement.dataset.bsTheme = localStorage.getItem("jupyterhub-bs-theme") ?? "";
+  try {
+    // The choice of the hub's own pages.
+    document.documentElement.dataset.bsTheme = localStorage.getItem("jupyterhub-bs-theme") ?? "";
+  } catch {
+    // This browser keeps nothing.
+  }
 
   if (location.pathname.startsWith("/services/offline-jobs/")) {
     say("The jobs service is away for a moment", "Jobs run on, and what was submitted is kept.");
   } else if (location.pathname.startsWith("/user/")) {
     say(
       "This session does not answer",
-      "It may just have ended, or its machine is busy. Offline jobs do not depend on it.",
+      "It may just have ended, its machine may be busy, or the hub away. Offline jobs do not depend on it.",
     );
   } else if (!location.pathname.startsWith("/services/")) {
     // The hub has whatever nobody else has.

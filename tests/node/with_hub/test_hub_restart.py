@@ -23,6 +23,8 @@ pytestmark = pytest.mark.usefixtures("real")
 #: Karpenter has said by then that it has no such machine, or has not.
 WAITS = re.compile("machine of class Small")
 DEPLOYMENT = Kind("apps/v1", "Deployment")
+#: Seconds within which a new hub answers, also where the machine is busy.
+STARTING = 120
 CHOICE = {"group": "spatial-lab", "image": "notebook", "class": "small"}
 
 
@@ -70,7 +72,7 @@ def test_a_session_that_waits_for_its_machine_starts_all_the_same(
     expect(message).to_contain_text(WAITS)
 
     kill_hub(site)
-    wait("the hub to answer", lambda: site.answers("/hub/login"))
+    wait("the hub to answer", lambda: site.answers("/hub/login"), STARTING)
 
     # The page comes back by itself, says what is waited for, and leads on.
     expect(message).to_contain_text(WAITS)
@@ -86,7 +88,7 @@ def test_a_session_that_waits_for_its_machine_starts_all_the_same(
 
 def test_a_start_that_goes_on_can_be_cancelled(site: PodSite, waiting: Page) -> None:
     kill_hub(site)
-    wait("the hub to answer", lambda: site.answers("/hub/login"))
+    wait("the hub to answer", lambda: site.answers("/hub/login"), STARTING)
 
     waiting.goto("/hub/spawn-pending/ada")
     waiting.get_by_role("button", name="Cancel the start").click()

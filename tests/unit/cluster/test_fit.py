@@ -83,6 +83,12 @@ def test_what_a_machine_keeps_for_itself() -> None:
     assert BY_NAME["r5.8xlarge"].free_cores == pytest.approx(32 - 0.15 - 0.2)
 
 
+def test_a_gpu_is_had_by_one() -> None:
+    size = make_class("gpu", cores=1, memory_bytes=GIB, gpus=1, gpu_model="NVIDIA T4")
+
+    assert count_fitting(BY_NAME["g4dn.2xlarge"], size) == 1
+
+
 def test_a_cheaper_machine_of_its_category_is_named() -> None:
     text = describe(fit(BY_NAME["m7i.2xlarge"], 3, DISK), TYPES, load_prices_date())
 
@@ -146,7 +152,9 @@ def test_nothing_is_noted_of_what_fits() -> None:
 def test_a_class_whose_machine_is_beyond_its_pools_limit(limits: dict[str, float]) -> None:
     (said,) = note(shares=(1,), **limits)
 
-    assert said.startswith("no job of class standard can ever start: it buys m5.large (2 cores")
+    assert said.startswith(
+        "no job of class standard can start, as far as is known: it buys m5.large (2 cores"
+    )
     assert said.endswith(
         "more than the limits of jobs allow; raise them, or make the class smaller"
     )

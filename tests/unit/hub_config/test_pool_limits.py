@@ -86,7 +86,10 @@ def test_a_limit_of_the_number_of_machines() -> None:
         "all available instance types exceed limits", "node limits have been exhausted"
     )
 
-    assert explain(FULL, [make_claim(cpu="2")], word=word) is not None
+    found = explain(FULL, [make_claim(cpu="2", **{"vendor.com/odd": "1e3"})], word=word)
+
+    assert found is not None
+    assert found.reason is Reason.POOL_LIMIT
 
 
 @pytest.mark.parametrize(

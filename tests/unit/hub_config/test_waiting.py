@@ -199,6 +199,18 @@ def test_a_machine_that_was_meant_for_it_and_went_is_not_awaited() -> None:
     assert ask("waiting-for-machine", []).reason is Reason.NO_NODE
 
 
+def test_machines_that_come_for_others_end_no_line() -> None:
+    pod, events = take("pool-full")
+    runs = load("pool-full")["node_claim"]
+    comes = copy.deepcopy(dict(load("waiting-for-machine")["node_claim"]))
+    comes["metadata"]["labels"] |= pod["spec"]["nodeSelector"] | runs["metadata"]["labels"]
+    pool = load_catalogue(real=False).node_pools["jobs-general"]
+    full = replace(pool, limits={"cpu": 36})
+
+    assert explain(pod, events, [comes, runs]).reason is Reason.NODE_STARTING
+    assert explain(pod, events, [comes, runs], full).reason is Reason.POOL_LIMIT
+
+
 def test_the_kubelet_took_the_pod_and_has_not_said_what_it_does() -> None:
     assert describe_start(ask("real-pulling", last="Scheduled")) == "Preparing the machine"
 

@@ -672,6 +672,24 @@ def test_what_cannot_start_is_given_up_in_time(name: str) -> None:
         assert step == Finish(Ending(State.FAILED, cause, facts))
 
 
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"asking": True}, {"asking": True}),
+        # The scheduler said that all machines are in use.
+        ({"asking": True, "full": True}, {}),
+        ({"beyond_limit": True}, {"beyond_limit": True}),
+    ],
+)
+def test_why_no_machine_came_is_told_where_it_is_known(seen: Facts, said: Facts) -> None:
+    job, _ = follow([(0, Observation("waiting", Reason.NO_NODE, seen))])
+
+    step = decide(View(job, make_attempt(**LAUNCHED), ABSENT), after(10**6), PATIENCE)
+
+    facts: Facts = {"waited_seconds": 1800}
+    assert step == Finish(Ending(State.FAILED, Cause.NO_CAPACITY, facts | said))
+
+
 @pytest.mark.parametrize("name", NOT_GIVEN_UP)
 def test_what_only_takes_long_is_not_given_up(name: str) -> None:
     assert follow(NOT_GIVEN_UP[name])[1] is None

@@ -156,7 +156,7 @@ def _find_want(facts: Facts) -> Facts:
     want: Facts = {}
     if facts.get("beyond_limit") is True:
         want["beyond_limit"] = True
-    if facts.get("asking") is True:
+    if facts.get("asking") is True and facts.get("full") is not True:
         want["asking"] = True
     return want
 
