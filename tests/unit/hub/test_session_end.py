@@ -20,7 +20,6 @@ from offline_jobs.contract.session import SessionState
 from tests.factories import make_catalogue, make_class
 
 HOUR = timedelta(hours=1)
-NOW = datetime.now(UTC)
 
 
 class Spawner(ChoosingSpawner):
@@ -52,7 +51,7 @@ def spawner(db: Session) -> Spawner:
 
 def use(spawner: Spawner, ago: timedelta) -> None:
     """Let somebody have used it last so long ago; JupyterHub keeps times without a zone."""
-    spawner.orm_spawner.last_activity = (NOW - ago).replace(tzinfo=None)
+    spawner.orm_spawner.last_activity = (datetime.now(UTC) - ago).replace(tzinfo=None)
 
 
 def begin(
@@ -64,7 +63,7 @@ def begin(
         (ago + 9 * HOUR, lambda: spawner.book.begin("ada", Choice(*choice))),
         (ago, lambda: spawner.book.note(SessionState.RUNNING)),
     ):
-        monkeypatch.setattr(sessions, "_now", (NOW - before).isoformat)
+        monkeypatch.setattr(sessions, "_now", (datetime.now(UTC) - before).isoformat)
         note()
 
 
