@@ -13,7 +13,7 @@ from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
 from cluster.driver.instance_types import InstanceType
 from cluster.driver.node_pools import may_buy
 from cluster.driver.settings import Settings
-from hub_config.platform.catalogue import GIB, GPU_RESOURCE, Catalogue, NodePool
+from hub_config.platform.catalogue import GIB, Catalogue, NodePool
 
 #: As AWS reckons a month.
 HOURS = 730
@@ -124,5 +124,5 @@ def _count(pool: NodePool, machine: InstanceType) -> int:
     """How many of a type the pool's limits have room for; 0 where it takes none."""
     if not may_buy(pool, machine):
         return 0
-    has = {"cpu": machine.cores, "memory": machine.memory_mib << 20, GPU_RESOURCE: machine.gpus}
+    has = machine.capacity
     return min(int(limit // has[name]) for name, limit in pool.limits.items() if has.get(name))

@@ -28,10 +28,9 @@ from cluster.driver.queues import ROOT, build_queues, build_root_queue
 from cluster.driver.renderer import DEFINITION
 from cluster.driver.settings import Settings
 from cluster.driver.tools import MANAGER, OURS, PATIENCE_SECONDS, Chart, ToolFailed, Tools
-from cluster.driver.versions import read_versions
+from cluster.driver.versions import FOLDER, read_versions
 
 _ROOT = Path(__file__).parents[2]
-_VALUES = _ROOT / "helm-values"
 VOLCANO_NAMESPACE = "volcano-system"
 _QUEUES = "queues.scheduling.volcano.sh"
 _JOBS = "jobs.batch.volcano.sh"
@@ -218,7 +217,7 @@ class Deployment:
 
     def list_values(self, release: str) -> list[Path]:
         """Files of a release's values, later ones winning; what is computed is written here."""
-        shipped = _VALUES / f"{release}.yaml"
+        shipped = FOLDER / f"{release}.yaml"
         own: dict[str, Any] = {}
         if release == "platform":
             own = build_platform_values(self.settings)

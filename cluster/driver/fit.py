@@ -23,12 +23,10 @@ from hub_config.platform.catalogue import (
     InstanceClass,
     NodePool,
 )
-from hub_config.platform.catalogue_rules import amounts_of, find_job_pools
+from hub_config.platform.catalogue_rules import ALLOCATABLE_DISK, amounts_of, find_job_pools
 from hub_config.platform.quantities import format_bytes, format_cores
 
 _MIB = 1024**2
-#: Of its disk a machine keeps a part free, and has images on it.
-_USABLE_DISK = 0.85
 #: Of its memory a class may have so much as shared memory.
 _SHARED_PART = 8
 _GIB_MIB, _LEAST_STEP_MIB = 1024, 256
@@ -92,7 +90,7 @@ def fit(machine: InstanceType, share: int, disk_bytes: float) -> Fit:
     memory_mib -= memory_mib % (_GIB_MIB if memory_mib >= _GIB_MIB else _LEAST_STEP_MIB)
     if not cores or memory_mib < _LEAST_MEMORY_MIB:
         raise ValueError(f"{machine.name} is too small for {share}: write a smaller SHARE")
-    scratch = math.floor((disk_bytes * _USABLE_DISK / share - DISK_MARGIN) / GIB)
+    scratch = math.floor((disk_bytes * ALLOCATABLE_DISK / share - DISK_MARGIN) / GIB)
     if scratch < 1:
         raise ValueError(
             f"a disk of {format_bytes(disk_bytes)} is too small for {share}: write a larger DISK"
@@ -210,10 +208,9 @@ def _count_bought_cores(
 
 
 def _is_beyond(machine: InstanceType, pool: NodePool) -> bool:
-    return (
-        machine.cores > pool.limits.get("cpu", math.inf)
-        or machine.memory_mib * _MIB > pool.limits.get("memory", math.inf)
-        or machine.gpus > pool.limits.get("nvidia.com/gpu", math.inf)
+    return any(
+        amount > pool.limits.get(resource, math.inf)
+        for resource, amount in machine.capacity.items()
     )
 
 

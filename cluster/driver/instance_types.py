@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub_config.platform.catalogue import GPU_RESOURCE
+
 FILE = Path(__file__).with_name("instance-types.json")
 #: What a kubelet keeps for the machine, at least; in cores.
 KUBELET_CORES = 0.1
@@ -49,6 +51,11 @@ class InstanceType:
     def generation(self) -> int:
         """The number in its family: 6."""
         return int(self.labels["karpenter.k8s.aws/instance-generation"])
+
+    @property
+    def capacity(self) -> dict[str, float]:
+        """What limits of a node pool count of it: cores, bytes of memory, GPUs."""
+        return {"cpu": self.cores, "memory": self.memory_mib << 20, GPU_RESOURCE: self.gpus}
 
     @property
     def usable_memory_mib(self) -> int:

@@ -53,7 +53,7 @@ _LABELS_OF_MACHINES = (
 #: Part of a machine that pods can have; the rest is the system's.
 _ALLOCATABLE = 0.92
 #: Of its disk: the kubelet ends pods where less than a tenth is free, and images lie there, too.
-_ALLOCATABLE_DISK = 0.85
+ALLOCATABLE_DISK = 0.85
 
 
 def find_conflicts(catalogue: Catalogue, complete: bool = True) -> Iterator[Conflict]:
@@ -149,8 +149,8 @@ def _size_conflicts(item: InstanceClass, pool: NodePool, key: str) -> Iterator[C
             f"{format_size(item.cores, item.memory_bytes, item.gpus)}",
         )
     else:
-        if item.scratch_bytes + DISK_MARGIN > pool.disk_bytes * _ALLOCATABLE_DISK:
-            least = (item.scratch_bytes + DISK_MARGIN) / _ALLOCATABLE_DISK
+        if item.scratch_bytes + DISK_MARGIN > pool.disk_bytes * ALLOCATABLE_DISK:
+            least = (item.scratch_bytes + DISK_MARGIN) / ALLOCATABLE_DISK
             yield (
                 key,
                 f"the class's scratch needs machines with a disk of {format_bytes(least)} or more,"

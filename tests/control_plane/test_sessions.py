@@ -119,6 +119,20 @@ async def begin(spawner: KubernetesSpawner) -> KubernetesSpawner:
     return spawner
 
 
+async def begin_until_told(catalogue: Catalogue, space: str, word: str) -> str:
+    """Begin a start, and end it when what it tells has a word; the message."""
+    spawner = await begin(make_spawner(catalogue, space))
+    told = ""
+    async for news in spawner.progress():
+        told = news["message"]
+        if word in told:
+            break
+    spawner._start_future.cancel()
+    await asyncio.wait([spawner._start_future])
+    await spawner.stop()
+    return told
+
+
 async def begin_and_lose(catalogue: Catalogue, space: str) -> tuple[Any, Any, KubernetesSpawner]:
     """A start whose hub is killed once there is a pod: all that is left is database and pod."""
     row, db = make_row()
@@ -341,20 +355,8 @@ def test_a_step_of_the_start_that_took_too_long_says_so_itself(
 def test_a_session_of_a_full_pool_says_what_it_waits_for(
     space: str, client: Client, catalogue: Catalogue
 ) -> None:
-    async def start() -> str:
-        spawner = await begin(make_spawner(catalogue, space))
-        told = ""
-        async for news in spawner.progress():
-            told = news["message"]
-            if "limit" in told:
-                break
-        spawner._start_future.cancel()
-        await asyncio.wait([spawner._start_future])
-        await spawner.stop()
-        return told
-
     with closed_pools(client):
-        told = run_hub(start())
+        told = run_hub(begin_until_told(catalogue, space, "limit"))
 
     assert told == "Waiting for a machine of class Standard: its pool is at its limit."
 
@@ -362,19 +364,7 @@ def test_a_session_of_a_full_pool_says_what_it_waits_for(
 def test_a_claim_that_is_missing_is_told(space: str, client: Client, catalogue: Catalogue) -> None:
     client.delete(*CLAIM, HOMES_CLAIM, space)
 
-    async def start() -> str:
-        spawner = await begin(make_spawner(catalogue, space))
-        told = ""
-        async for news in spawner.progress():
-            told = news["message"]
-            if "volume" in told:
-                break
-        spawner._start_future.cancel()
-        await asyncio.wait([spawner._start_future])
-        await spawner.stop()
-        return told
-
-    told = run_hub(start()).lower()
+    told = run_hub(begin_until_told(catalogue, space, "volume")).lower()
 
     assert told == (
         "the volume cannot be mounted at the moment, still trying:"
