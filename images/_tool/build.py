@@ -24,7 +24,7 @@ from pathlib import Path
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.errors import CatalogueError
 from images._tool.builds import Builds
-from images._tool.context import fill_context, fill_verification, list_images
+from images._tool.context import fill_context, fill_verification, list_images, read_packages
 from images._tool.engines import Build, Engine, find_engine
 from images._tool.registry_access import write_secrets
 from images._tool.stamps import hash_tree
@@ -104,6 +104,9 @@ def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], orde
         fill_verification(root, image, verification)
         verification.chmod(0o755)  # the image's user reads it
         arguments = {"INSIDE": hash_tree(context / "inside", ("*",))}
+        if packages := read_packages(context):
+            # Not in a file: buildah keeps a step although a file that it mounts has changed.
+            arguments["PACKAGES"] = " ".join(packages)
         if order.base:
             arguments["BASE"] = order.base
         build = Build(reference, context, arguments, write_secrets(secrets, os.environ))

@@ -1,7 +1,9 @@
 """The folder that an image is built from: what its Dockerfile may use, and nothing else.
 
 Place in the path: `build` fills a fresh folder for each image, so a build sees neither the checkout
-nor what lies in it. Standard library only. Imported by `build` and by tests of images.
+nor what lies in it. Images that people work in are alike but for their packages: one without a
+Dockerfile of its own is built by that of `notebook`, from the files of `notebook` with its own laid
+over them. Standard library only. Imported by `build` and by tests of images.
 """
 
 from __future__ import annotations
@@ -14,11 +16,33 @@ from images._tool.stamps import hash_inputs, hash_tree
 from images._tool.steps import StepFailed
 
 LEFT_OUT = ("__pycache__", ".ipynb_checkpoints", "Dockerfile", "README.md", "*.in", "verify.py")
+#: Images without a Dockerfile of their own are this one, with other packages.
+MODEL = "notebook"
 
 
 def list_images(root: Path) -> list[str]:
-    """List the images that can be built: folders of `images/` with a Dockerfile."""
-    return sorted(path.parent.name for path in root.glob("images/*/Dockerfile"))
+    """List the images that can be built: folders of `images/` with a Dockerfile or a lock."""
+    found = (*root.glob("images/*/Dockerfile"), *root.glob("images/*/requirements.txt"))
+    return sorted({path.parent.name for path in found})
+
+
+def list_sources(root: Path, image: str) -> list[Path]:
+    """List the folders whose files an image gets; a later one's outrank those before it."""
+    own = root / "images" / image
+    return [own] if (own / "Dockerfile").exists() else [root / "images" / MODEL, own]
+
+
+def read_packages(context: Path) -> list[str]:
+    """Read which Debian packages an image gets besides those of its Dockerfile.
+
+    They stand in its `packages.txt`, names apart by space or line, comments after `#`.
+
+    Args:
+        context: as `fill_context` filled it.
+    """
+    path = context / "image" / "packages.txt"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [name for line in lines for name in line.partition("#")[0].split()]
 
 
 def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -> None:
@@ -30,16 +54,18 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     Raises:
         StepFailed: there is no such image.
     """
-    source = root / "images" / image
     if image not in list_images(root):
         known = ", ".join(list_images(root))
         raise StepFailed(
-            f"there is no images/{image}/Dockerfile; images that can be built: {known}"
+            f"there is no image {image!r}, images/NAME with a Dockerfile or requirements.txt;"
+            f" images that can be built: {known}"
         )
-    shutil.copy(source / "Dockerfile", folder)
+    sources = list_sources(root, image)
+    shutil.copy(sources[0] / "Dockerfile", folder)
     shutil.copy(root / "requirements-uv.txt", folder)
     leave_out = shutil.ignore_patterns(*LEFT_OUT)
-    shutil.copytree(source, folder / "image", ignore=leave_out)
+    for source in sources:
+        shutil.copytree(source, folder / "image", ignore=leave_out, dirs_exist_ok=True)
     shutil.copytree(root / "images" / "_inside", folder / "inside", ignore=leave_out)
     shutil.copytree(root / "images" / "labconfig", folder / "labconfig")
     (folder / "wheels").mkdir()
@@ -55,7 +81,8 @@ def fill_verification(root: Path, image: str, folder: Path) -> None:
         shutil.copy(lock, folder)
     inside = folder / "images" / "_inside"
     inside.mkdir(parents=True)
-    shutil.copy(root / "images" / "_inside" / "checks.py", inside)
+    for name in ("checks.py", "session_checks.py"):
+        shutil.copy(root / "images" / "_inside" / name, inside)
 
 
 def hash_context(folder: Path) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from images._tool.build import name_image, parse_order
-from images._tool.context import fill_context, hash_context, list_images
+from images._tool.context import fill_context, hash_context, list_images, read_packages
 from images._tool.engines import Build, find_engine
 from images._tool.registry_access import (
     build_apt_configuration,
@@ -176,17 +177,42 @@ def test_a_build_sees_what_its_image_needs_and_nothing_else(tmp_path: Path) -> N
     assert hash_context(folder) != before
 
 
-def test_an_image_without_a_dockerfile_is_refused_with_those_that_have_one(tmp_path: Path) -> None:
-    with pytest.raises(
-        StepFailed, match="no images/gpu/Dockerfile; images that can be built: folders, hub, jobs"
-    ):
-        fill_context(ROOT, "gpu", [], tmp_path)
+def test_an_image_without_a_dockerfile_is_notebook_with_its_own_files_laid_over(
+    tmp_path: Path,
+) -> None:
+    root, folder = tmp_path / "root", tmp_path / "context"
+    for name in ("notebook", "_inside", "labconfig"):
+        shutil.copytree(ROOT / "images" / name, root / "images" / name)
+    shutil.copy(ROOT / "requirements-uv.txt", root)
+    own = root / "images" / "own"
+    (own / "examples").mkdir(parents=True)
+    (own / "examples" / "4-own.ipynb").write_text("{}")
+    (own / "requirements.txt").write_text("own==1")
+    (own / "packages.txt").write_text("r-base-core  # R\nlibgsl27 less\n")
+    folder.mkdir()
+    fill_context(root, "own", [], folder)
+    model = (ROOT / "images" / "notebook" / "Dockerfile").read_bytes()
+    assert (folder / "Dockerfile").read_bytes() == model
+    assert (folder / "image" / "requirements.txt").read_text() == "own==1"
+    examples = {path.name for path in (folder / "image" / "examples").iterdir()}
+    assert examples > {"4-own.ipynb"}
+    assert (folder / "image" / "start.sh").exists()
+    assert read_packages(folder) == ["r-base-core", "libgsl27", "less"]
+    before = hash_context(folder)
+    (folder / "image" / "packages.txt").write_text("")
+    assert read_packages(folder) == []
+    assert hash_context(folder) != before
+
+
+def test_an_unknown_image_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(StepFailed, match=r"no image 'nowhere'.*: folders, hub, jobs"):
+        fill_context(ROOT, "nowhere", [], tmp_path)
 
 
 def test_an_image_is_named_as_the_catalogue_names_it() -> None:
     assert name_image(ROOT, "notebook") == "localhost/notebook-hpc/notebook:0.1.0"
     assert name_image(ROOT, "hub") == "localhost/notebook-hpc/hub:0.1.0"
-    assert set(list_images(ROOT)) >= {"folders", "hub", "jobs-service", "notebook"}
+    assert set(list_images(ROOT)) >= {"folders", "hub", "jobs-service", "notebook", "stomics"}
 
 
 def test_all_images_are_built_where_none_is_named() -> None:
