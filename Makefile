@@ -43,7 +43,7 @@ override SETTINGS := $(patsubst ~/%,$(HOME)/%,$(SETTINGS))
 DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
-.PHONY: help run setup environment build-lab images lock system-packages quick test test-rings test-lab test-long \
+.PHONY: help run setup environment build-lab images audit lock system-packages quick test test-rings test-lab test-long \
 	bench class deploy deploy-status undeploy cluster-plan \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
@@ -72,6 +72,9 @@ build-lab: python ## build the Lab extension alone
 
 images: setup ## build container images with docker, podman or buildah and verify each: all, or IMAGE=notebook; BASE= ENGINE=
 	@$(VENV)/python -m images._tool.build --base "$(BASE)" --engine "$(ENGINE)" $(if $(filter command environment,$(origin IMAGE)),$(IMAGE))
+
+audit: setup ## ask public sources whether what the locks pin is known to be vulnerable; fails where none is reached
+	@$(VENV)/python -m images._tool.audit
 
 lock: python ## resolve all requirements*.txt anew from their .in files, UPGRADE=1 takes newer versions
 	@$(PYTHON) -m images._tool.lock $(if $(UPGRADE),--upgrade)

@@ -152,8 +152,10 @@ def read_hub_values(folder: Path, address: str) -> dict[str, Any]:
 def prepare(bed: Bed) -> None:
     """Put Volcano's images into the node, and make what a cluster has before any of this."""
     version = f"v{pins.get_version(_get_family())}"
-    for path in volcano_images.get_archives(bed.programs, version):
-        nodes.load_image(bed, nodes.SESSIONS, path)
+    archives = volcano_images.get_archives(bed.programs, version)
+    for path in archives:
+        nodes.load_kept_image(bed, nodes.SESSIONS, path)
+    nodes.keep_images(bed, archives)
     folder = get_folder(bed)
     own = (SERVICE_CLAIM, HUB_CLAIM)
     for name in (*list_claims(load_catalogue(real=True)), *own):

@@ -18,8 +18,10 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bed import archive, cgroups
+from images._tool.tools import find_places
+from tests.bed import archive, cgroups, image_store
 from tests.bed.files import write_atomically
+from tests.bed.image_store import ImageStore
 from tests.bed.namespace import PREFIX, Namespace
 from tests.bed.node_files import (
     CONTAINERD_SOCKET,
@@ -37,19 +39,28 @@ from tests.bed.node_files import (
 if TYPE_CHECKING:
     from tests.bed.bed import Bed
 
+Say = Callable[[str], None]
 HERE = Path(__file__).parent
 PLUGIN_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 PLUGINS = ("host-local", "loopback", "ptp")
 #: Seconds that a part of a node may take to start, on a machine that has much else to do.
 PATIENCE = 60.0
+#: Containerd's way to let layers lie over each other.
+LAYERED = "overlayfs"
 
 
 class NodeFailed(Exception):
     """A node did not come up; the message says what was waited for and what its log ends with."""
 
 
-def prepare(bed: Bed, facts: NodeFacts) -> NodeFacts:
-    """Write a node's files, and make its address and its cgroup folder."""
+def prepare(bed: Bed, facts: NodeFacts, *, with_images: bool = False) -> NodeFacts:
+    """Write a node's files, and make its address and its cgroup folder.
+
+    Args:
+        bed: of the node.
+        facts: of the node.
+        with_images: whether its disk begins with the images that are kept.
+    """
     folder = get_folder(bed, facts.name)
     own = folder / "lib" / "node"
     for each in ("lib/containerd", "lib/kubelet", "lib/node/cni", "log/pods"):
@@ -63,7 +74,10 @@ def prepare(bed: Bed, facts: NodeFacts) -> NodeFacts:
         dns=bed.network.address,
         port=bed.network.port("kubelet"),
     )
-    containerd = build_containerd(machine, _choose_snapshotter(folder))
+    snapshotter = _choose_snapshotter(folder)
+    containerd = build_containerd(machine, snapshotter)
+    if with_images and snapshotter == LAYERED:
+        ImageStore(find_places(os.environ)).begin(folder / "lib" / "containerd")
     user, groups = f"system:node:{facts.name}", ["system:nodes"]
     files = bed.authority.issue_node(
         f"kubelet-{facts.name}", user, groups, [facts.address, facts.name]
@@ -149,6 +163,27 @@ def _run_inside(bed: Bed, node: NodeFacts, program: str, *options: str) -> None:
 def load_image(bed: Bed, name: str, image: Path) -> None:
     """Put an image (a docker archive) where the node's pods find it."""
     _run_ctr(bed, name, "images", "import", str(image))
+
+
+def load_kept_image(bed: Bed, name: str, archive: Path, say: Say = lambda line: None) -> None:
+    """Put an image where the node's pods find it, unless it is there.
+
+    Args:
+        bed: of the node.
+        name: of the node.
+        archive: whose name tells its content.
+        say: told when that takes a while.
+    """
+    disk = get_folder(bed, name) / "lib" / "containerd"
+    if not image_store.is_loaded(disk, archive):
+        say(f"Loading {archive.stem} into {name} ...")
+        image_store.load(_get_socket(bed, name), disk, archive)
+
+
+def keep_images(bed: Bed, archives: Sequence[Path]) -> None:
+    """Let nodes that are made from now on begin with images."""
+    if _choose_snapshotter(bed.folder) == LAYERED:
+        ImageStore(find_places(os.environ)).keep(archives)
 
 
 def name_by_digest(bed: Bed, name: str, image: str) -> str:
@@ -255,7 +290,7 @@ def _choose_snapshotter(folder: Path) -> str:
     mount = ("mount", "-t", "overlay", "overlay", "-o", options, str(whole))
     done = subprocess.run(["unshare", "--mount", *mount], capture_output=True, check=False)
     shutil.rmtree(folder / "probe", ignore_errors=True)
-    return "native" if done.returncode else "overlayfs"
+    return "native" if done.returncode else LAYERED
 
 
 def _get_socket(bed: Bed, name: str) -> Path:

@@ -27,9 +27,11 @@ from tests.bed.node_start import (
     find_plugins,
     get_folder,
     get_network,
+    keep_images,
     list_daemons,
     list_images,
     load_image,
+    load_kept_image,
     name_by_digest,
     name_cgroup,
     prepare,
@@ -41,7 +43,15 @@ from tests.bed.node_start import (
 if TYPE_CHECKING:
     from tests.bed.bed import Bed
 
-__all__ = ["NodeFailed", "Size", "list_images", "load_image", "name_by_digest"]
+__all__ = [
+    "NodeFailed",
+    "Size",
+    "keep_images",
+    "list_images",
+    "load_image",
+    "load_kept_image",
+    "name_by_digest",
+]
 
 #: The two nodes of a bed: for sessions and the platform's own pods, and for jobs.
 SESSIONS, JOBS = "real-sessions", "real-jobs"
@@ -82,9 +92,11 @@ def add_standard_nodes(bed: Bed) -> None:
     jobs = pools[JOB_POOL]
     taints = [{"key": t.key, "value": t.value, "effect": t.effect} for t in jobs.taints]
     nodes = [
-        prepare(bed, NodeFacts(SESSIONS, base, 1, {**pools[SESSION_POOL].labels, **BOUGHT})),
-        prepare(bed, NodeFacts(JOBS, base, 2, {**jobs.labels, **BOUGHT}, taints)),
+        NodeFacts(SESSIONS, base, 1, {**pools[SESSION_POOL].labels, **BOUGHT}),
+        NodeFacts(JOBS, base, 2, {**jobs.labels, **BOUGHT}, taints),
     ]
+    for node in nodes:
+        prepare(bed, node, with_images=True)
     start(bed, nodes)
     for node in nodes:
         wait_ready(bed, node.name)

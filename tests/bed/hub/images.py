@@ -36,15 +36,13 @@ def name_of(image: str) -> str:
 
 def load_all(bed: Bed, say: Callable[[str], None]) -> None:
     """Build what is not built yet, and put each image where its pods are."""
+    archives = []
     for image in dict.fromkeys(image for images in WANTED.values() for image in images):
-        archive = get_proxy_archive() if image == "proxy" else get_archive(image)
+        archives.append(get_proxy_archive() if image == "proxy" else get_archive(image))
         for node, images in WANTED.items():
-            mark = bed.folder / "images" / f"{node}-{archive.stem}"
-            if image in images and not mark.exists():
-                say(f"Loading image {image} into {node} ({archive.stat().st_size >> 20} MiB) ...")
-                nodes.load_image(bed, node, archive)
-                mark.parent.mkdir(exist_ok=True)
-                mark.touch()
+            if image in images:
+                nodes.load_kept_image(bed, node, archives[-1], say)
+    nodes.keep_images(bed, archives)
 
 
 def name_all_by_digest(bed: Bed) -> dict[str, str]:
