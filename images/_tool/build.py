@@ -9,6 +9,7 @@ the repository and tag of its entry in the catalogue; the platform's own get the
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import re
@@ -27,12 +28,14 @@ from images._tool.builds import Builds
 from images._tool.context import fill_context, fill_verification, list_images, read_packages
 from images._tool.engines import Build, Engine, find_engine
 from images._tool.registry_access import write_secrets
+from images._tool.sbom import build_sbom
 from images._tool.stamps import hash_tree
 from images._tool.steps import StepFailed, log
 from images._tool.tools import Places, find_places
 
 PREFIX = "notebook-hpc"
 VERIFY = "verify.py"
+INVENTORY = "images/_inside/inventory.py"
 # How the builders begin the line of a Dockerfile's instruction.
 STEP = re.compile(r"(\[\d+/\d+\] )?STEP |#\d+ \[")
 SHOWN_LETTERS = 100
@@ -73,8 +76,12 @@ def name_image(root: Path, image: str) -> str:
     return name if "." in first or ":" in first or first == "localhost" else f"localhost/{name}"
 
 
-def make_wheels(places: Places) -> list[Path]:
+def make_wheels(places: Places, folder: Path) -> list[Path]:
     """Make the wheels that images install: `hub_config`'s anew, `offline_jobs`' is there.
+
+    Args:
+        places: of the checkout.
+        folder: for what is made anew; of this caller alone.
 
     Raises:
         StepFailed: `make setup` did not run.
@@ -83,9 +90,8 @@ def make_wheels(places: Places) -> list[Path]:
     jobs = builds.find_wheel()
     if jobs is None:
         raise StepFailed("the wheel of offline_jobs is not built yet: run `make setup`")
-    target = places.build / "images" / "wheels"
-    builds.build_wheel(places.root, target, "standard")
-    return [jobs, *target.glob("*.whl")]
+    builds.build_wheel(places.root, folder, "standard")
+    return [jobs, *folder.glob("*.whl")]
 
 
 def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], order: Order) -> str:
@@ -109,14 +115,50 @@ def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], orde
             arguments["PACKAGES"] = " ".join(packages)
         if order.base:
             arguments["BASE"] = order.base
-        build = Build(reference, context, arguments, write_secrets(secrets, os.environ))
+        labels = build_labels(root, image, reference, order.base)
+        build = Build(reference, context, arguments, labels, write_secrets(secrets, os.environ))
         engine.build(build, log.info if order.loud else show_progress)
         log.info("  %-28s %s", "built", reference)
         for line in engine.verify(reference, verification, VERIFY).splitlines():
             log.info("  %-28s %s", "verified", line)
+        inventory = json.loads(engine.verify(reference, verification, INVENTORY))
+    bill = build_sbom(image, reference.rpartition(":")[2], inventory)
+    path = (order.archives or root / "build" / "images") / f"{image}.cdx.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(bill, encoding="utf-8")
+    log.info("  %-28s %s", "materials", path)
     if order.archives is not None:
         engine.save(reference, order.archives / f"{image}.tar")
     return reference
+
+
+def build_labels(root: Path, image: str, reference: str, base: str) -> dict[str, str]:
+    """Build the labels of an image: what it is, in which version, of what.
+
+    They tell nothing that differs between two builds of the same content, a commit or a time: a
+    registry that lets nobody change a tag would take the second for another image.
+
+    Source: https://github.com/opencontainers/image-spec/blob/v1.1.0/annotations.md
+    """
+    entry = load_catalogue(root / "helm-values" / "catalogue.yaml").images.get(image)
+    labels = {
+        "title": image,
+        "version": reference.rpartition(":")[2],
+        "licenses": "Apache-2.0",
+        "description": entry.description if entry else read_summary(root / "images" / image),
+    }
+    if base:
+        labels["base.name"] = base
+    return {f"org.opencontainers.image.{key}": value for key, value in labels.items()}
+
+
+def read_summary(folder: Path) -> str:
+    """Read the first sentence of an image's README; empty where there is none."""
+    path = folder / "README.md"
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    paragraphs = [each for each in text.split("\n\n") if each and not each.startswith("#")]
+    first = " ".join(paragraphs[0].split()) if paragraphs else ""
+    return first.partition(". ")[0].removesuffix(".") + "." if first else ""
 
 
 def show_progress(line: str) -> None:
@@ -128,13 +170,14 @@ def show_progress(line: str) -> None:
 def build_images(order: Order, places: Places) -> list[str]:
     """Build all images of an order; return their names."""
     engine = find_engine(order.engine)
-    wheels = make_wheels(places)
     references = []
-    for image in order.images or list_images(places.root):
-        log.info("Building image %s with %s ...", image, engine.name)
-        started = time.monotonic()
-        references.append(build_image(engine, places.root, image, wheels, order))
-        log.info("  %-28s %5.1f s", image, time.monotonic() - started)
+    with tempfile.TemporaryDirectory(prefix="notebook-hpc-") as folder:
+        wheels = make_wheels(places, Path(folder) / "wheels")
+        for image in order.images or list_images(places.root):
+            log.info("Building image %s with %s ...", image, engine.name)
+            started = time.monotonic()
+            references.append(build_image(engine, places.root, image, wheels, order))
+            log.info("  %-28s %5.1f s", image, time.monotonic() - started)
     return references
 
 

@@ -81,7 +81,7 @@ def fill_verification(root: Path, image: str, folder: Path) -> None:
         shutil.copy(lock, folder)
     inside = folder / "images" / "_inside"
     inside.mkdir(parents=True)
-    for name in ("checks.py", "session_checks.py"):
+    for name in ("checks.py", "inventory.py", "session_checks.py"):
         shutil.copy(root / "images" / "_inside" / name, inside)
 
 

@@ -31,12 +31,14 @@ class Build:
         reference: repository and tag that the image gets.
         context: folder with all that the build needs, its `Dockerfile` too.
         arguments: values of the Dockerfile's `ARG` lines.
+        labels: what the image says of itself.
         secrets: id -> file; a command of the build sees it while it runs, no layer holds it.
     """
 
     reference: str
     context: Path
     arguments: Mapping[str, str]
+    labels: Mapping[str, str]
     secrets: Mapping[str, Path]
 
 
@@ -57,6 +59,8 @@ class Engine:
         words += ["--tag", build.reference]
         for name, value in sorted(build.arguments.items()):
             words += ["--build-arg", f"{name}={value}"]
+        for name, value in sorted(build.labels.items()):
+            words += ["--label", f"{name}={value}"]
         for name, path in sorted(build.secrets.items()):
             words += ["--secret", f"id={name},src={path}"]
         if self.name == "docker":

@@ -6,7 +6,7 @@ nothing writes to a layer that is there, for a container has a layer of its own,
 change; only databases are copied. What an image has above the layers that are there, as ours have
 with each change of our code, is loaded into the node as any other.
 
-So nothing that the store holds may go while a bed uses it: images get a second name there, by their
+So nothing that the store holds may go while a bed uses it: images get a second name, by their
 archive. Once there are too many, a new disk is begun, and the one before the last goes. Where
 layers cannot lie over each other, or no link can be made (another file system), nodes begin empty.
 Used by `node_start`.
@@ -19,9 +19,11 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -155,8 +157,6 @@ class ImageStore:
                 with running_containerd(disk) as address:
                     for each in lacking:
                         load(address, disk, each.path)
-                        kept_name = KEPT_NAME.format(each.path.stem)
-                        run_ctr(address, "images", "tag", "--force", each.name, kept_name)
 
     def _find_disks(self) -> list[Path]:
         """The disks that there are, the newest last."""
@@ -217,6 +217,8 @@ def load(address: Path, disk: Path, path: Path) -> None:
             output.seek(0)
             said = output.read().decode(errors="replace").strip()
             raise StoreFailed(f"{path.name} cannot be imported: {said}")
+    # What has no name goes, and its layers would be missed by the next one.
+    run_ctr(address, "images", "tag", "--force", archive.name, KEPT_NAME.format(path.stem))
     # One that comes again is the newest of its name.
     others = {stem: mark for stem, mark in marks.items() if stem != path.stem}
     content = {**others, path.stem: Mark(archive.name, list(archive.layers))}
@@ -279,11 +281,24 @@ def running_containerd(disk: Path) -> Iterator[Path]:
             [*command, f"--config={configuration}"], stdout=output, stderr=output
         )
         try:
-            run_ctr(address, f"--connect-timeout={PATIENCE}s", "version")
+            deadline = time.monotonic() + PATIENCE
+            while not answers(address):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    output.seek(0)
+                    raise StoreFailed(f"containerd did not start: {output.read().decode()[-2000:]}")
+                time.sleep(0.05)
             yield address
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a socket."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.connect(str(path))
+        return True
+    return False
 
 
 def _build_command(address: Path, *words: str) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -117,7 +116,7 @@ def start(bed: Bed, nodes: Sequence[NodeFacts]) -> None:
         _run_inside(bed, node, "containerd", f"--config={NODE_FOLDER}/containerd.toml")
     for node in nodes:
         path = _get_socket(bed, node.name)
-        wait(bed, node.name, "containerd", partial(_answers, path))
+        wait(bed, node.name, "containerd", partial(image_store.answers, path))
         _run_inside(
             bed,
             node,
@@ -297,13 +296,6 @@ def _get_socket(bed: Bed, name: str) -> Path:
     """Containerd's socket, through the node's view of the file system."""
     first = bed.daemons.get(f"node-{name}").pid
     return Path(f"/proc/{first}/root{CONTAINERD_SOCKET}")
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
-        client.connect(str(path))
-        return True
-    return False
 
 
 def _is_called(pid: int, name: str) -> bool:

@@ -32,16 +32,17 @@ def get_archives(programs: Programs, version: str) -> list[Path]:
         version: the tag, such as ``v1.15.1``.
     """
     workshop = Workshop(find_places(os.environ))
-    found = []
-    with workshop.hold():
-        for name in NAMES:
-            parts = (str(programs.path(name).resolve()), DOCKERFILE, version, workshop.name_base())
-            path = workshop.folder / f"{name}-{hash_inputs(*parts)[:16]}.tar"
-            if not path.exists():
-                build = _build_webhook if name == _WEBHOOK else _build_plain
-                build(workshop, programs, name, f"{REGISTRY}/volcanosh/{name}:{version}", path)
-            found.append(path)
-    return found
+    paths = {}
+    for name in NAMES:
+        parts = (str(programs.path(name).resolve()), DOCKERFILE, version, workshop.name_base())
+        paths[name] = workshop.folder / f"{name}-{hash_inputs(*parts)[:16]}.tar"
+    if not all(path.exists() for path in paths.values()):
+        with workshop.hold():
+            for name, path in paths.items():
+                if not path.exists():
+                    build = _build_webhook if name == _WEBHOOK else _build_plain
+                    build(workshop, programs, name, f"{REGISTRY}/volcanosh/{name}:{version}", path)
+    return list(paths.values())
 
 
 def _build_plain(

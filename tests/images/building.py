@@ -9,6 +9,7 @@ went into it; what is kept was verified. What the build gets from this machine a
 from __future__ import annotations
 
 import fcntl
+import json
 import logging
 import os
 import platform
@@ -51,15 +52,19 @@ def why_not() -> str | None:
 def get_archive(image: str) -> Path:
     """Return the archive of an image, built and verified; `NAME.txt` beside it tells of that."""
     workshop = Workshop(find_places(os.environ))
-    with workshop.hold():
-        return workshop.get_archive(image)
+    archive = workshop.name_archive(image)
+    if not archive.exists():
+        with workshop.hold():
+            if not archive.exists():
+                workshop.build_image(image, archive)
+    return archive
 
 
 class Workshop:
     """The folder of the cache where images for tests are built."""
 
     def __init__(self, places: Places) -> None:
-        self._places = places
+        self.places = places
         self.folder = places.cache / "images"
 
     @contextmanager
@@ -73,14 +78,14 @@ class Workshop:
                 shutil.rmtree(left, ignore_errors=True)
             yield
 
-    def get_archive(self, image: str) -> Path:
-        wheels = build.make_wheels(self._places)
-        key = hash_inputs(self._hash_image(image, wheels), self.name_base())[:16]
-        archive = self.folder / f"{image}-{key}.tar"
-        if not archive.exists():
-            self._build(image, archive)
-            self._clear(image)
-        return archive
+    def name_archive(self, image: str) -> Path:
+        """Where the archive of an image is, once it is built."""
+        with tempfile.TemporaryDirectory() as folder:
+            wheels = build.make_wheels(self.places, Path(folder) / "wheels")
+            labels = build.build_labels(self.places.root, image, "", self.name_base())
+            parts = (self._hash_image(image, wheels), self.name_base(), json.dumps(labels))
+            key = hash_inputs(*parts)[:16]
+        return self.folder / f"{image}-{key}.tar"
 
     def name_base(self) -> str:
         """Name the base image, by what it is made of."""
@@ -141,7 +146,7 @@ class Workshop:
         self.run("buildah", "rmi", "--force", name)
         return archive
 
-    def _build(self, image: str, archive: Path) -> None:
+    def build_image(self, image: str, archive: Path) -> None:
         """Build, verify and save an image, by the command that `make images` runs."""
         if len(self.run("buildah", "images", "--all", "--quiet").split()) > KEPT_IMAGES:
             self.run("buildah", "rmi", "--all", "--force")
@@ -150,9 +155,11 @@ class Workshop:
             environ = mark_secrets(self.make_environment(), Path(folder))
             command = [sys.executable, "-m", "images._tool.build", image, "--engine", "buildah"]
             command += ["--base", base, "--archives", folder]
-            said = run_program(command, self._places.root, environ)
+            said = run_program(command, self.places.root, environ)
             archive.with_suffix(".txt").write_text(said, encoding="utf-8")
+            (Path(folder) / f"{image}.cdx.json").replace(archive.with_suffix(".cdx.json"))
             (Path(folder) / f"{image}.tar").replace(archive)
+        self._clear(image)
         logging.getLogger(__name__).info("built %s", archive)
 
     def _hash_image(self, image: str, wheels: list[Path]) -> str:
@@ -160,8 +167,8 @@ class Workshop:
             whole, verification = Path(folder) / "context", Path(folder) / "verification"
             whole.mkdir()
             verification.mkdir()
-            context.fill_context(self._places.root, image, wheels, whole)
-            context.fill_verification(self._places.root, image, verification)
+            context.fill_context(self.places.root, image, wheels, whole)
+            context.fill_verification(self.places.root, image, verification)
             return context.hash_context(Path(folder))
 
     def _clear(self, image: str) -> None:
@@ -171,7 +178,8 @@ class Workshop:
         )
         for old in archives[:-KEPT_ARCHIVES]:
             old.unlink()
-            old.with_suffix(".txt").unlink(missing_ok=True)
+            for suffix in (".txt", ".cdx.json"):
+                old.with_suffix(suffix).unlink(missing_ok=True)
 
 
 #: What debootstrap leaves and no image needs.

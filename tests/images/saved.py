@@ -5,6 +5,7 @@ Imported by tests of images.
 
 from __future__ import annotations
 
+import gzip
 import json
 import mmap
 import tarfile
@@ -82,6 +83,13 @@ class SavedImage:
             [str(PurePosixPath("/", entry.name)) for entry in layer if entry.isfile()]
             for layer in self._open_layers()
         ]
+
+    def compress_last_layer(self) -> bytes:
+        """What a machine fetches that has all layers but the last, compressed as registries do."""
+        *_, last = self._open_layers()
+        assert last.fileobj is not None
+        last.fileobj.seek(0)
+        return gzip.compress(last.fileobj.read(), compresslevel=6)
 
     def _read_member(self, name: str) -> bytes:
         with tarfile.open(self.path) as archive:

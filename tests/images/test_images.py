@@ -5,14 +5,17 @@ Each image's own `verify.py` ran inside it when it was built; these tests read t
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
 import subprocess
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from images._inside.checks import normalize
 from images._tool.build import name_image
 from images._tool.registry_access import build_settings, read_pip_configuration
 from images._tool.stamps import hash_tree
@@ -105,6 +108,46 @@ def test_a_change_of_our_code_changes_one_small_layer(environment: SavedImage) -
     assert last is layers[-1]
     assert not [path for path in last if "/site-packages/" in path and not own.search(path)]
     assert not [path for each in layers[:-1] for path in each if own.search(path)]
+
+
+def test_a_machine_that_had_it_before_fetches_megabytes(environment: SavedImage) -> None:
+    assert len(environment.compress_last_layer()) < 5e6
+
+
+def test_it_says_what_it_is(saved: SavedImage) -> None:
+    labels = saved.settings["Labels"]
+    said = {key.removeprefix("org.opencontainers.image."): value for key, value in labels.items()}
+    assert said["title"] == saved.path.name.rsplit("-", 1)[0]
+    assert said["licenses"] == "Apache-2.0"
+    assert saved.manifest["RepoTags"][0].endswith(f":{said['version']}")
+    assert said["base.name"] == Workshop(find_places(os.environ)).name_base()
+    assert said["description"].endswith(".")
+    # Two builds of one content are one image, and a registry takes it for that.
+    assert not said.keys() & {"created", "revision"}
+
+
+def test_its_bill_of_materials_names_all_that_is_in_it(saved: SavedImage) -> None:
+    bill = json.loads(saved.path.with_suffix(".cdx.json").read_text(encoding="utf-8"))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    urls = {each["purl"] for each in bill["components"]}
+    status = saved.read("/var/lib/dpkg/status")
+    packages = {
+        (match[1], match[2])
+        for match in re.finditer(r"^Package: (\S+)$(?:\n.+)*?^Version: (\S+)$", status, re.M)
+    }
+    named = {
+        tuple(url.partition("pkg:deb/debian/")[2].partition("?")[0].split("@"))
+        for url in urls
+        if url.startswith("pkg:deb/")
+    }
+    assert len(packages) > 50
+    assert named == {(name, quote(version, safe="")) for name, version in packages}
+    found = (
+        re.search(r"-packages/([^/]+)-([^-/]+)\.dist-info/METADATA$", path) for path in saved.files
+    )
+    inside = {(normalize(match[1]), match[2]) for match in found if match}
+    python = (each for each in bill["components"] if each["purl"].startswith("pkg:pypi/"))
+    assert {(normalize(each["name"]), each["version"]) for each in python} == inside
 
 
 def test_no_step_is_kept_when_a_script_that_it_mounts_has_changed(saved: SavedImage) -> None:

@@ -64,7 +64,7 @@ def test_a_failed_build_shows_the_end_of_what_was_said(programs: Path, tmp_path:
     write_program(programs, "podman", 'test "$1" = info || { echo no space left; exit 2; }')
     lines: list[str] = []
     with pytest.raises(StepFailed, match=r"podman could not build the image \(2\):\nno space left"):
-        find_engine().build(Build("localhost/x:1", tmp_path, {}, {}), lines.append)
+        find_engine().build(Build("localhost/x:1", tmp_path, {}, {}, {}), lines.append)
     assert lines == ["no space left"]
 
 
@@ -73,7 +73,9 @@ def test_a_secret_is_named_and_not_written_into_the_command(programs: Path, tmp_
     write_program(programs, "docker", f'echo "$@" >> {said}')
     secret = tmp_path / "settings"
     secret.write_text("PIP_INDEX_URL=hidden\n")
-    build = Build("localhost/x:1", tmp_path, {"BASE": "base:1"}, {"settings": secret})
+    build = Build(
+        "localhost/x:1", tmp_path, {"BASE": "base:1"}, {"title": "x"}, {"settings": secret}
+    )
     find_engine().build(build, lambda line: None)
     words = said.read_text().splitlines()[-1]
     assert f"--secret id=settings,src={secret}" in words

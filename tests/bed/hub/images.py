@@ -60,15 +60,17 @@ def get_proxy_archive() -> Path:
     """The proxy's image, built once for each of its lock's states."""
     workshop = Workshop(find_places(os.environ))
     builds = Builds(find_places(os.environ))
-    with workshop.hold():
-        parts = (DOCKERFILE, builds.proxy / "yarn.lock", str(builds.node), workshop.name_base())
-        archive = workshop.folder / f"proxy-{hash_inputs(*parts)[:16]}.tar"
-        if not archive.exists():
-            with tempfile.TemporaryDirectory(dir=workshop.folder, prefix="new-") as folder:
-                shutil.copy(DOCKERFILE, folder)
-                shutil.copy(builds.node / "node", folder)
-                shutil.copytree(builds.proxy, Path(folder) / "proxy", symlinks=True)
-                # The cache's folder is its owner's alone.
-                (Path(folder) / "proxy").chmod(0o755)
-                workshop.build_folder(Path(folder), PROXY).replace(archive)
-        return archive
+    parts = (DOCKERFILE, builds.proxy / "yarn.lock", str(builds.node), workshop.name_base())
+    archive = workshop.folder / f"proxy-{hash_inputs(*parts)[:16]}.tar"
+    if not archive.exists():
+        with (
+            workshop.hold(),
+            tempfile.TemporaryDirectory(dir=workshop.folder, prefix="new-") as folder,
+        ):
+            shutil.copy(DOCKERFILE, folder)
+            shutil.copy(builds.node / "node", folder)
+            shutil.copytree(builds.proxy, Path(folder) / "proxy", symlinks=True)
+            # The cache's folder is its owner's alone.
+            (Path(folder) / "proxy").chmod(0o755)
+            workshop.build_folder(Path(folder), PROXY).replace(archive)
+    return archive
