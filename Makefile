@@ -44,7 +44,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images audit lock system-packages quick test test-rings test-lab test-long \
-	bench class deploy deploy-status undeploy cluster-plan \
+	bench bench-images class deploy deploy-status undeploy cluster-plan \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -143,6 +143,9 @@ record: bed ## rewrite the recorded API objects that tests of pure functions rea
 
 bench: setup ## measure the figures that the documents quote, into build/bench
 	@if test -d tests/bench; then $(VENV)/python -m tests.bench; else echo "No benchmark is here yet."; fi
+
+bench-images: setup system-packages ## measure how fast containers of our images start, against a stock image
+	@$(VENV)/python -m tests.bench.bench_images
 
 lint: setup ## check format, style, import walls, shell, YAML and TypeScript
 	@$(VENV)/ruff format --check .

@@ -38,8 +38,9 @@ OPTIONS = (
     "--no-emit-index-url",
     "--no-annotate",
     "--no-header",
-    f"--overrides={OVERRIDES}.in",
 )
+#: Locks of what others would install, as they would.
+OF_OTHERS = "tests/bench"
 
 
 def read_pins(lock: Path) -> dict[str, str]:
@@ -50,23 +51,18 @@ def read_pins(lock: Path) -> dict[str, str]:
 
 def list_locks(root: Path) -> list[str]:
     """List the names of all locks but the one that stands alone, without their endings."""
-    sources = [*root.glob("requirements*.in"), *root.glob("images/*/requirements.in")]
+    folders = (".", "images/*", f"{OF_OTHERS}/*")
+    sources = [path for folder in folders for path in root.glob(f"{folder}/requirements*.in")]
     names = sorted(path.relative_to(root).as_posix().removesuffix(".in") for path in sources)
     return [name for name in names if name not in (ALONE, OVERRIDES)]
 
 
 def compile_lock(places: Places, source: Path, target: Path, *options: str) -> None:
     """Resolve one file of requirements."""
-    words: list[str | Path] = [
-        get_uv(places),
-        "pip",
-        "compile",
-        *OPTIONS,
-        *options,
-        source,
-        "-o",
-        target,
-    ]
+    words: list[str | Path] = [get_uv(places), "pip", "compile", *OPTIONS, *options]
+    if OF_OTHERS not in source.as_posix():
+        words.append(f"--overrides={OVERRIDES}.in")
+    words += [source, "-o", target]
     run_program(words, places.root, build_tool_environment(places))
 
 

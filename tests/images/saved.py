@@ -86,10 +86,7 @@ class SavedImage:
 
     def compress_last_layer(self) -> bytes:
         """What a machine fetches that has all layers but the last, compressed as registries do."""
-        *_, last = self._open_layers()
-        assert last.fileobj is not None
-        last.fileobj.seek(0)
-        return gzip.compress(last.fileobj.read(), compresslevel=6)
+        return gzip.compress(self._read_member(self.manifest["Layers"][-1]), compresslevel=6)
 
     def _read_member(self, name: str) -> bytes:
         with tarfile.open(self.path) as archive:
