@@ -43,7 +43,7 @@ override SETTINGS := $(patsubst ~/%,$(HOME)/%,$(SETTINGS))
 DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
-.PHONY: help run setup environment build-lab images audit lock system-packages quick test test-rings test-lab test-long \
+.PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
 	bench bench-images class deploy deploy-status undeploy cluster-plan \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
@@ -75,6 +75,11 @@ images: setup ## build container images with docker, podman or buildah and verif
 
 audit: setup ## ask public sources whether what the locks pin is known to be vulnerable; fails where none is reached
 	@$(VENV)/python -m images._tool.audit
+
+new-image: python ## begin an image of your own in images/NAME, NAME= FROM=notebook FROM_FILE=requirements.txt or a conda file
+	@$(MAKE_ENVIRONMENT) platform
+	@build/environments/platform/bin/python -m images._tool.new_image \
+	--name="$(if $(filter command environment,$(origin NAME)),$(NAME))" --base="$(FROM)" --file="$(FROM_FILE)"
 
 lock: python ## resolve all requirements*.txt anew from their .in files, UPGRADE=1 takes newer versions
 	@$(PYTHON) -m images._tool.lock $(if $(UPGRADE),--upgrade)

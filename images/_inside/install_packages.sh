@@ -13,6 +13,10 @@ if python3 -c "import ${needs} sys; sys.exit(sys.version_info < (3, 11))" 2>/dev
     python=
 fi
 if [ -n "$python$*" ]; then
+    command -v apt-get >/dev/null || {
+        echo "The base image has no apt-get, which brings${python:+ $python} $*: choose another BASE, like Debian's." >&2
+        exit 1
+    }
     export DEBIAN_FRONTEND=noninteractive
     apt-get -qq update
     # shellcheck disable=SC2086 # one word or none

@@ -6,13 +6,20 @@ that are built by its Dockerfile.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
 
 from images._inside.checks import COMMON, Wrong, import_all, run
 
+IMAGES = Path(__file__).resolve().parents[1]
+#: What some packages put beside their modules by mistake.
+NO_LIBRARIES = {"conftest", "docs", "examples", "test", "tests"}
+#: Of the path of a package's `__init__.py`.
+TOP_PARTS = 2
 EXAMPLES = Path("/usr/local/share/notebook-hpc/examples")
 OURS = ("offline_jobs.server_extension", "offline_jobs.runner.execution", "offline_jobs.contract")
 FIND_ENGINE = "from papermill.engines import papermill_engines as e; e.get_engine('offline-jobs')"
@@ -107,6 +114,54 @@ def check_start() -> str:
         if said.splitlines()[-1] != "two":
             raise Wrong(f"a broken home keeps the start from coming: {said}")
     return f"start copies {len(copied)} examples into a new home, once"
+
+
+def import_requirements(image: str) -> str:
+    """Import all that an image's own list of requirements asks for.
+
+    Raises:
+        Wrong: something is not installed, or cannot be imported.
+    """
+    asked = list_requirements((IMAGES / image / "requirements.in").read_text(encoding="utf-8"))
+    modules = [module for name in asked for module in find_modules(name)]
+    import_all(modules)
+    return f"can be imported: {', '.join(modules) or 'nothing was asked for besides'}"
+
+
+def list_requirements(text: str) -> list[str]:
+    """List the packages that a list of requirements names itself."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [re.split(r"[\[<>=!~; ]", line)[0] for line in lines if line and line[0] != "-"]
+
+
+def find_modules(package: str) -> list[str]:
+    """Find the modules that a package has at its top, without those of its tests and such.
+
+    Raises:
+        Wrong: it is not installed.
+    """
+    try:
+        files = importlib.metadata.distribution(package).files or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise Wrong(f"{package} is not installed") from error
+    found = set()
+    for file in files:
+        top = file.parts[0]
+        is_package = len(file.parts) == TOP_PARTS and file.name == "__init__.py"
+        if is_package or (len(file.parts) == 1 and file.suffix in (".py", ".so")):
+            found.add(top.split(".")[0])
+    return sorted(name for name in found - NO_LIBRARIES if name[0] != "_")
+
+
+def verify_as(image: str) -> str:
+    """Verify this image by the checks of another one, of which it has all.
+
+    Raises:
+        Wrong: it is not all that that one must be.
+    """
+    script = IMAGES / image / "verify.py"
+    said = run(sys.executable, "-s", "-B", str(script), environ={"PYTHONPATH": str(IMAGES.parent)})
+    return f"as {image}: {'; '.join(said.splitlines())}"
 
 
 #: Of every image that people work in.

@@ -8,6 +8,7 @@ over them. Standard library only. Imported by `build` and by tests of images.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from images._tool.steps import StepFailed
 LEFT_OUT = ("__pycache__", ".ipynb_checkpoints", "Dockerfile", "README.md", "*.in", "verify.py")
 #: Images without a Dockerfile of their own are this one, with other packages.
 MODEL = "notebook"
+BASE_LINE = re.compile(r"^-r \.\./(?P<name>[^/\s]+)/requirements\.in", re.MULTILINE)
+PACKAGES = "packages.txt"
 
 
 def list_images(root: Path) -> list[str]:
@@ -29,18 +32,35 @@ def list_images(root: Path) -> list[str]:
 def list_sources(root: Path, image: str) -> list[Path]:
     """List the folders whose files an image gets; a later one's outrank those before it."""
     own = root / "images" / image
-    return [own] if (own / "Dockerfile").exists() else [root / "images" / MODEL, own]
+    if (own / "Dockerfile").exists():
+        return [own]
+    chain = list_chain(root, image)
+    if MODEL not in chain:
+        chain.append(MODEL)
+    return [root / "images" / name for name in reversed(chain)]
+
+
+def list_chain(root: Path, image: str) -> list[str]:
+    """List an image, the one that its requirements begin from (`-r ../NAME/...`), and so on."""
+    chain = [image]
+    while (source := root / "images" / chain[-1] / "requirements.in").exists():
+        found = BASE_LINE.search(source.read_text(encoding="utf-8"))
+        if found is None or found["name"] in chain:
+            break
+        chain.append(found["name"])
+    return chain
 
 
 def read_packages(context: Path) -> list[str]:
     """Read which Debian packages an image gets besides those of its Dockerfile.
 
-    They stand in its `packages.txt`, names apart by space or line, comments after `#`.
+    They stand in its `packages.txt` and those of the images that it begins from, names apart by
+    space or line, comments after `#`.
 
     Args:
         context: as `fill_context` filled it.
     """
-    path = context / "image" / "packages.txt"
+    path = context / "image" / PACKAGES
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [name for line in lines for name in line.partition("#")[0].split()]
 
@@ -55,6 +75,8 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
         StepFailed: there is no such image.
     """
     if image not in list_images(root):
+        if (root / "images" / image / "requirements.in").exists():
+            raise StepFailed(f"images/{image} has no lock yet: run `make lock`")
         known = ", ".join(list_images(root))
         raise StepFailed(
             f"there is no image {image!r}, images/NAME with a Dockerfile or requirements.txt;"
@@ -64,8 +86,13 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     shutil.copy(sources[0] / "Dockerfile", folder)
     shutil.copy(root / "requirements-uv.txt", folder)
     leave_out = shutil.ignore_patterns(*LEFT_OUT)
+    packages = ""
     for source in sources:
         shutil.copytree(source, folder / "image", ignore=leave_out, dirs_exist_ok=True)
+        if (source / PACKAGES).exists():
+            packages += (source / PACKAGES).read_text(encoding="utf-8")
+    if packages:
+        (folder / "image" / PACKAGES).write_text(packages, encoding="utf-8")
     shutil.copytree(root / "images" / "_inside", folder / "inside", ignore=leave_out)
     shutil.copytree(root / "images" / "labconfig", folder / "labconfig")
     (folder / "wheels").mkdir()
@@ -74,8 +101,17 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
 
 
 def fill_verification(root: Path, image: str, folder: Path) -> None:
-    """Fill an empty folder with the image's `verify.py` and what it imports."""
+    """Fill an empty folder with the image's `verify.py` and what it imports.
+
+    Those of the images that it begins from lie below `images/NAME`, with what each asks for.
+    """
     shutil.copy(root / "images" / image / "verify.py", folder)
+    for name in list_chain(root, image):
+        target = folder / "images" / name
+        target.mkdir(parents=True)
+        for file in ("verify.py", "requirements.in"):
+            if (root / "images" / name / file).exists():
+                shutil.copy(root / "images" / name / file, target)
     lock = root / "images" / image / "requirements.txt"
     if lock.exists():
         shutil.copy(lock, folder)

@@ -20,6 +20,8 @@ log = logging.getLogger("notebook-hpc")
 
 NAMES = ("docker", "podman", "buildah")
 TAIL_LINES = 40
+#: As the system says it (ENOSPC), whichever builder passes it on.
+NO_ROOM = "no space left on device"
 ANSWER_SECONDS = 30
 
 
@@ -184,4 +186,6 @@ def _stream(words: Sequence[str], show: Callable[[str], None]) -> None:
             show(line.rstrip())
     if process.returncode:
         text = "\n".join(tail)
+        if NO_ROOM in text:
+            raise StepFailed(f"there is no room left on the disk for {words[0]}: free some first")
         raise StepFailed(f"{words[0]} could not build the image ({process.returncode}):\n{text}")

@@ -15,6 +15,7 @@ DOCUMENTS = (
     "CONTRIBUTING.md",
     "docs/bed.md",
     "docs/deploy.md",
+    "docs/images.md",
     "docs/logins.md",
 )
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)[^)]*\)")

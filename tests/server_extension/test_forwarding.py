@@ -135,6 +135,7 @@ def test_a_session_says_what_it_is(jupyter: Jupyter) -> None:
         "home_in_root": "",
         "longest_seconds": None,
         "ends_in_seconds": None,
+        "kernels": [],
     }
 
 

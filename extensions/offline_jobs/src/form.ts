@@ -11,6 +11,7 @@ import { parseParameter } from './parameters';
 import type {
   ICatalogue,
   IInstanceClass,
+  IKernelChoice,
   IParameter,
   IProblem,
   ISession,
@@ -23,7 +24,7 @@ export interface IForm {
   group: string;
   image: string;
   class: string;
-  /** A kernel of the image; '' for the one the notebook names. */
+  /** A kernel of the image or, with `home/` before it, of the home; '': the notebook's. */
   kernel: string;
   /** Texts of the parameters that were touched. */
   parameters: Readonly<Record<string, string>>;
@@ -70,7 +71,11 @@ export function stem(path: string): string {
  * The same form with choices that can be had: an image, class or group that the catalogue does not
  * offer (any more, or together) gives way to one that it does, and a kernel of another image goes.
  */
-export function settle(form: IForm, catalogue: ICatalogue): IForm {
+export function settle(
+  form: IForm,
+  catalogue: ICatalogue,
+  session: ISession | null = null
+): IForm {
   const group = pick(
     form.group,
     groupOptions(catalogue),
@@ -88,9 +93,53 @@ export function settle(form: IForm, catalogue: ICatalogue): IForm {
     classOptions(catalogue, withImage),
     catalogue.defaults.class
   );
-  const kernels = catalogue.images.find(one => one.slug === image)?.kernels;
-  const kernel = kernels?.includes(form.kernel) ? form.kernel : '';
+  const kernels = kernelOptions(catalogue, withImage, session);
+  const isOffered = kernels.some(
+    one => one.value === form.kernel && !one.disabled
+  );
+  const kernel = isOffered ? form.kernel : '';
   return { ...withImage, class: instance, kernel };
+}
+
+const AT_HOME = 'home/';
+
+/**
+ * Kernels of the chosen image, then those of the home. One of the home that cannot run is there too,
+ * disabled; in an image that is not the session's nobody knows, and it can be chosen.
+ */
+export function kernelOptions(
+  catalogue: ICatalogue,
+  form: Pick<IForm, 'image'>,
+  session: ISession | null
+): IOption[] {
+  const image = catalogue.images.find(one => one.slug === form.image);
+  const kernels = (image?.kernels ?? []).map(name => ({
+    value: name,
+    label: name,
+    disabled: false
+  }));
+  const own = (session?.kernels ?? []).map(kernel => {
+    const isKnown = form.image === session?.image || !kernel.stands_on;
+    const disabled = isKnown && kernel.flaw !== '';
+    const whose = disabled ? 'in your home, cannot run here' : 'in your home';
+    return {
+      value: `${AT_HOME}${kernel.name}`,
+      label: `${kernel.display_name} – ${whose}`,
+      disabled
+    };
+  });
+  return [...kernels, ...own];
+}
+
+/** The option that stands for a kernel. */
+export function kernelValue(kernel: IKernelChoice): string {
+  return kernel.source === 'home' ? `${AT_HOME}${kernel.name}` : kernel.name;
+}
+
+function kernelOf(value: string): IKernelChoice {
+  return value.startsWith(AT_HOME)
+    ? { name: value.slice(AT_HOME.length), source: 'home' }
+    : { name: value, source: 'image' };
 }
 
 function pick(
@@ -248,7 +297,7 @@ export function toSubmission(
     submission.time_limit_seconds = limit;
   }
   if (form.kernel) {
-    submission.kernel = { name: form.kernel, source: 'image' };
+    submission.kernel = kernelOf(form.kernel);
   }
   return { submission, problems };
 }

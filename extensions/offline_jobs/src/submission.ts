@@ -132,7 +132,8 @@ export class Submission implements IDisposable {
       const filled = initialForm(this.path, catalogue, session);
       this._form = settle(
         first ? { ...filled, ...this._touched } : this._form,
-        catalogue
+        catalogue,
+        session
       );
       await this._check();
     } catch (error) {
@@ -147,7 +148,9 @@ export class Submission implements IDisposable {
   update(change: Partial<IForm>): void {
     this._touched = { ...this._touched, ...change };
     const form = { ...this._form, ...change };
-    this._form = this._catalogue ? settle(form, this._catalogue) : form;
+    this._form = this._catalogue
+      ? settle(form, this._catalogue, this._session)
+      : form;
     this._refusals = [];
     this._emit();
     if (this._catalogue) {

@@ -12,6 +12,8 @@ import {
   fieldOf,
   groupOptions,
   imageOptions,
+  kernelOptions,
+  kernelValue,
   parameterField
 } from './form';
 import { inputKind, parameterText } from './parameters';
@@ -103,9 +105,11 @@ function Notice({ submission, trans, onShow }: IProps): JSX.Element | null {
 function WhatRuns(props: IPartProps): JSX.Element {
   const { submission, trans, problemOf } = props;
   const { catalogue, check, form, parameters } = submission;
-  const kernels =
-    catalogue?.images.find(image => image.slug === form.image)?.kernels ?? [];
-  const own = form.kernel ? '' : (check?.kernel?.name ?? '');
+  const kernels = catalogue
+    ? kernelOptions(catalogue, form, submission.session)
+    : [];
+  const named = form.kernel ? null : (check?.kernel ?? null);
+  const own = kernels.find(one => named && one.value === kernelValue(named));
   return (
     <fieldset>
       <legend>{trans.__('What runs')}</legend>
@@ -130,18 +134,12 @@ function WhatRuns(props: IPartProps): JSX.Element {
           options={[
             {
               value: '',
-              label: own
-                ? trans.__('%1 (as in the notebook)', own)
+              label: named
+                ? trans.__('%1 (as in the notebook)', own?.label ?? named.name)
                 : trans.__('As in the notebook'),
               disabled: false
             },
-            ...kernels
-              .filter(kernel => kernel !== own)
-              .map(kernel => ({
-                value: kernel,
-                label: kernel,
-                disabled: false
-              }))
+            ...kernels.filter(kernel => kernel !== own)
           ]}
           onChange={kernel => submission.update({ kernel })}
         />

@@ -147,6 +147,18 @@ export interface ISession {
   /** For so long a session of its class may run; null when nobody says. */
   longest_seconds: number | null;
   ends_in_seconds: number | null;
+  kernels: IOwnKernel[];
+}
+
+/** A kernel that its user installed in the home. */
+export interface IOwnKernel {
+  name: string;
+  display_name: string;
+  language: string;
+  /** What keeps it from running in the session's image; '' when nothing does. */
+  flaw: string;
+  /** The Python of the image that it stands on; '': on none. */
+  stands_on: string;
 }
 
 type Unsaid = 'kernel' | 'time_limit_seconds';

@@ -89,6 +89,14 @@ def test_what_is_not_known_is_not_said() -> None:
         ({"image_reference": "", "lock_sha256": "d"}, "(lock SHA-256 d)"),
         ({"git": {"commit": "1", "clean": True}}, "git commit 1, without changes"),
         ({"git": {"commit": "1", "clean": None}}, "git commit 1, changes unknown"),
+        (
+            {"kernel": {"name": "own", "source": "home", "environment": "~/work/.venv"}},
+            "kernel own of the user's own environment ~/work/.venv, in image stomics (",
+        ),
+        (
+            {"kernel": {"name": "ir", "source": "home"}},
+            "kernel ir of the user's own, in image stomics (",
+        ),
         ({"machine": {"cores": "many"}}, "Machine: class large, peak memory"),
     ],
 )

@@ -104,9 +104,10 @@ class ResultRecord(OfRequest):
     What was run: the ``request`` and, as their source stands in the notebook, its
     ``notebook_parameters`` that were not given; ``snapshot_sha256`` of the notebook without outputs
     (canonical JSON: sorted keys, no spaces). With what: the ``kernel`` that was asked for, with
-    ``language`` and ``version``; ``image_reference``, or ``lock_sha256`` of a local image;
-    ``packages_sha256`` of the file with the kernel's packages, empty where there is none. On what:
-    ``machine`` with ``cores``, ``memory_bytes``, ``architecture`` and ``processor``.
+    ``language`` and ``version``, and of one of the home its ``environment``; ``image_reference``,
+    or ``lock_sha256`` of a local image; ``packages_sha256`` of the file with the kernel's packages,
+    empty where there is none. On what: ``machine`` with ``cores``, ``memory_bytes``,
+    ``architecture`` and ``processor``.
     """
 
     job: str

@@ -22,11 +22,18 @@ from offline_jobs.contract.exits import Exit
 from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.contract.run import ResultRecord, Specification, Termination
 from offline_jobs.contract.states import Cause, State
+from offline_jobs.environments.kernels import find_environment, find_flaw, show_place
 from offline_jobs.runner import ending, processes, spec
 from offline_jobs.runner.checkpoints import clear_checkpoints
 from offline_jobs.runner.ending import SUCCEEDED, RunEnd, RunFailedError, TerminationMessage
 from offline_jobs.runner.handing import ServiceCopier
-from offline_jobs.runner.kernel import Kernel, KernelMissingError, KernelStartError, find_kernels
+from offline_jobs.runner.kernel import (
+    Kernel,
+    KernelMissingError,
+    KernelStartError,
+    KernelUnfitError,
+    find_kernels,
+)
 from offline_jobs.runner.packages import find_lock, find_search_path, list_packages
 from offline_jobs.runner.progress import Reporter
 from offline_jobs.runner.record import (
@@ -145,8 +152,7 @@ class Execution:
         except OutputLostError as error:
             return _output_lost(error)
         except KernelStartError as error:
-            # Nothing has run yet, so another attempt is safe.
-            return RunEnd(Cause.KERNEL_DIED.value, Exit.INFRASTRUCTURE, str(error))
+            return _kernel_not_started(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, what was done is handed over
             return self._unexpected(error)
         return SUCCEEDED
@@ -184,13 +190,17 @@ class Execution:
         source = self.specification.request.kernel.get("source", "image")
         specs = find_kernels(source, self.surroundings.home)
         try:
-            return Kernel(name, specs, self.folder, owns_process=True)
+            kernel = Kernel(name, specs, self.folder, owns_process=True)
         except KernelMissingError as error:
             place = "this image" if source == "image" else "your home"
             there = ", ".join(sorted(specs.find_kernel_specs())) or "none"
             raise ending.refused(
                 f"There is no kernel {name!r} in {place}; kernels there: {there}"
             ) from error
+        home, variables = self.surroundings.home, self.surroundings.kernel_environment
+        if source == "home" and (flaw := find_flaw(name, kernel.argv, home, variables)):
+            raise ending.refused(flaw)
+        return kernel
 
     def _look_around(self, folder: Path) -> None:
         """Find out for the record what nobody has to wait for."""
@@ -352,6 +362,7 @@ class Execution:
             kernel={
                 **specification.request.kernel,
                 **(self.kernel.describe() if self.kernel else {}),
+                **self._describe_environment(),
             },
             notebook_parameters=self._read_own_parameters(),
             snapshot_sha256=hash_snapshot(specification.notebook),
@@ -363,12 +374,26 @@ class Execution:
             versions=find_versions(),
         )
 
+    def _describe_environment(self) -> dict[str, str]:
+        """The environment of a kernel of the home, which is not the image's."""
+        if self.kernel is None or self.specification.request.kernel.get("source") != "home":
+            return {}
+        found = find_environment(self.kernel.argv[0])
+        return {"environment": show_place(found, self.surroundings.home)} if found else {}
+
     def _read_own_parameters(self) -> dict[str, str]:
         """The notebook's parameters that were not given, each as its source has it."""
         language = self.kernel.language.lower() if self.kernel else ""
         sources = read_sources(self.specification.notebook["cells"], language)
         given = self.specification.request.parameters
         return {name: source for name, source in sources.items() if name not in given}
+
+
+def _kernel_not_started(error: KernelStartError) -> RunEnd:
+    if isinstance(error, KernelUnfitError):
+        return ending.refused(str(error)).ending
+    # Nothing has run yet, so another attempt is safe.
+    return RunEnd(Cause.KERNEL_DIED.value, Exit.INFRASTRUCTURE, str(error))
 
 
 def _cell_error(failure: "Failure") -> RunEnd:

@@ -5,7 +5,9 @@ papermill. Only this module touches jupyter_client's kernel manager. Used by eng
 """
 
 import asyncio
+import errno
 import os
+import re
 import subprocess
 import time
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_core.paths import ENV_JUPYTER_PATH, SYSTEM_JUPYTER_PATH, jupyter_data_dir
 
+from offline_jobs.environments.kernels import describe_no_ipykernel
 from offline_jobs.runner import processes
 
 _FAREWELL_SECONDS = 3.0
@@ -33,6 +36,9 @@ _NEWS_SECONDS = 0.1
 _SEND_MILLISECONDS = 1000
 _MAX_OUTPUT_BYTES = 4 * 1024**2
 _OUTPUT_TAIL_BYTES = 2000
+#: A program that is not there, may not be run, or is of another kind of machine, stays so.
+_UNFIT = (errno.ENOENT, errno.EACCES, errno.ENOEXEC)
+_NO_IPYTHON = re.compile(r"No module named '?ipykernel")
 #: What a kernel says of its sockets whenever it starts; nobody else is on this machine's loopback.
 _TCP_WARNING = "Kernel is running over TCP without encryption"
 #: Longest name of a socket that every system takes (``sun_path``).
@@ -64,6 +70,10 @@ class KernelMissingError(Exception):
 
 class KernelStartError(Exception):
     """The kernel process did not come up."""
+
+
+class KernelUnfitError(KernelStartError):
+    """The kernel cannot come up here, however often it is tried; the message is for its owner."""
 
 
 def find_kernels(source: str, home: Path) -> KernelSpecManager:
@@ -153,7 +163,8 @@ class Kernel:
         """Start the process, without waiting for it.
 
         Raises:
-            KernelStartError: its program cannot be run.
+            KernelUnfitError: its program cannot be run here.
+            KernelStartError: it cannot be run now.
         """
         self._runner.run(self._launch(cwd, environment))
 
@@ -179,12 +190,17 @@ class Kernel:
                     stderr=output,
                 )
         except OSError as error:
+            if error.errno in _UNFIT:
+                said = f"Kernel {self.kernelspec['name']} cannot run {self.argv[0]}"
+                mend = "make its environment anew in a session of this image"
+                raise KernelUnfitError(f"{said} ({error.strerror}): {mend}.") from error
             raise KernelStartError(str(error)) from error
 
     async def make_ready(self, seconds: float) -> None:
         """Connect, and wait until the kernel answers.
 
         Raises:
+            KernelUnfitError: it lacks what makes a kernel of it.
             KernelStartError: it ended, or did not answer in time.
         """
         # Given nothing, the client makes a context of its own.
@@ -193,7 +209,11 @@ class Kernel:
         deadline = time.monotonic() + seconds
         while not await self._answers():
             if not await self.manager.is_alive():
-                raise KernelStartError(f"The kernel ended while it started. {self.last_output()}")
+                said = self.last_output()
+                if _NO_IPYTHON.search(said):
+                    name = self.kernelspec["name"]
+                    raise KernelUnfitError(describe_no_ipykernel(name, self.argv, Path.home()))
+                raise KernelStartError(f"The kernel ended while it started. {said}")
             if time.monotonic() > deadline:
                 raise KernelStartError(f"The kernel did not answer in {seconds:.0f} s.")
         self.client.allow_stdin = False

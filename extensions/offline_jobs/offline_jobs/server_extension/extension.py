@@ -1,4 +1,4 @@
-"""Puts the server extension into a jupyter_server: handlers, service client, busy kernels.
+"""Puts the server extension into a jupyter_server: handlers, service client, busy kernels, shell.
 
 Loaded by jupyter_server through the hook in ``offline_jobs/__init__.py``; nobody else imports it.
 """
@@ -10,6 +10,16 @@ from jupyter_server.serverapp import ServerApp
 from offline_jobs.server_extension.activity import BusyKernels, longest_session
 from offline_jobs.server_extension.handlers import CLIENT_SETTING, build_handlers
 from offline_jobs.server_extension.service_client import ServiceClient
+
+
+def _link_jupyter_server_extension(server: ServerApp) -> None:
+    """Called by jupyter_server before it starts any extension, that of terminals too.
+
+    Of itself it gives them a login shell where it runs in no terminal, and `/etc/profile` then
+    takes the image's programs off the search path: `jupyter environment` were not found.
+    """
+    shell = [os.environ.get("SHELL") or "/bin/sh"]
+    server.terminado_settings = {"shell_command": shell, **server.terminado_settings}
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:

@@ -8,7 +8,10 @@ browser sent. Mounted by :mod:`extension` below ``/offline-jobs/``; goes on in :
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,6 +33,7 @@ from offline_jobs.server_extension.notebook import (
     load_notebook,
     locate,
 )
+from offline_jobs.server_extension.own_kernels import Finding, OwnKernel, judge, list_own_kernels
 from offline_jobs.server_extension.service_client import (
     NOT_CONFIGURED,
     Answer,
@@ -38,6 +42,8 @@ from offline_jobs.server_extension.service_client import (
 )
 
 NAMESPACE = "offline-jobs"
+#: Code of a problem: a kernel of the home cannot run in the chosen image.
+UNFIT = "kernel-unfit"
 CLIENT_SETTING = "offline_jobs_service_client"
 _JOB = r"(?P<job_id>[A-Za-z0-9-]{1,64})"
 _LIST_ARGUMENTS = ("state", "limit", "cursor")
@@ -61,6 +67,10 @@ class JobsHandler(APIHandler):
         """Lab's root folder; empty when the contents are no files."""
         return str(getattr(self.contents_manager, "root_dir", ""))
 
+    def list_own_kernels(self) -> list[OwnKernel]:
+        """The kernels of the home."""
+        return list_own_kernels(self.kernel_spec_manager, Path.home(), os.environ)
+
     def update_api_activity(self) -> None:
         """Looking at jobs keeps no session alive; filling in a dialog, submitting, ending does."""
         if self.request.method != "GET":
@@ -72,22 +82,25 @@ class JobsHandler(APIHandler):
 
     async def forward(self, method: str, path: str, body: bytes | None = None) -> None:
         """Ask the service and pass its answer on."""
+        if (answer := await self.ask(method, path, body)) is not None:
+            self.pass_on(answer)
+
+    async def ask(self, method: str, path: str, body: bytes | None = None) -> Answer | None:
+        """Ask the service; None: it is away, and that is answered."""
         try:
-            answer = await self.service.request(
-                method, path, body=body, headers=self.request.headers
-            )
+            return await self.service.request(method, path, body=body, headers=self.request.headers)
         except ServiceUnavailable as e:
             self.log.warning("Jobs service: %s %s: %s", method, path, e.code)
             self.refuse(503, e.code, e.message)
-            return
-        self._pass_on(answer)
+            return None
 
     def refuse(self, status: int, code: str, message: str, field: str | None = None) -> None:
         """Answer with an error of ours."""
         self.set_status(status)
         self.finish({"code": code, "message": message} | ({"field": field} if field else {}))
 
-    def _pass_on(self, answer: Answer) -> None:
+    def pass_on(self, answer: Answer) -> None:
+        """Answer what the service did."""
         self.set_status(answer.status)
         for name, value in answer.headers.items():
             self.set_header(name, value)
@@ -95,7 +108,10 @@ class JobsHandler(APIHandler):
 
 
 class SessionHandler(JobsHandler):
-    """``GET session``: what this server was started with, where its files lie, when it ends."""
+    """``GET session``: what this server was started with, where its files lie, when it ends.
+
+    And the kernels that its user has in the home.
+    """
 
     @authenticated
     def get(self) -> None:
@@ -113,6 +129,7 @@ class SessionHandler(JobsHandler):
                 "home_in_root": home_in_root,
                 "longest_seconds": longest or None,
                 "ends_in_seconds": max(0.0, longest - lasted) if longest else None,
+                "kernels": [each.to_json() for each in self.list_own_kernels()],
             }
         )
 
@@ -129,17 +146,23 @@ class CatalogueHandler(JobsHandler):
 class SubmissionHandler(JobsHandler):
     """Base of check and submission: adds the notebook and what the session knows."""
 
-    async def send(self, endpoint: str) -> None:
-        """Complete the submission and hand it to the service."""
+    async def complete(self) -> dict[str, Any] | None:
+        """The whole submission; None: it cannot be one, and that is answered."""
         try:
-            submission = await self._complete(self._parse())
+            return await self._complete(self._parse())
         except NotebookRefused as e:
             self.refuse(e.status, e.code, e.message, "path")
-            return
         except ValueError as e:
             self.refuse(400, "bad-request", str(e))
-            return
-        await self.forward("POST", endpoint, json.dumps(submission).encode())
+        return None
+
+    def judge_kernel(self, submission: Mapping[str, Any]) -> Finding:
+        """What is to be said of a submission's kernel, if it is one of the home."""
+        kernel = submission.get("kernel")
+        if not isinstance(kernel, dict) or kernel.get("source") != "home":
+            return Finding()
+        image, name = str(submission.get("image", "")), str(kernel.get("name", ""))
+        return judge(name, self.list_own_kernels(), image, os.environ.get(ENV_IMAGE, ""))
 
     def _parse(self) -> dict[str, Any]:
         """The request's body.
@@ -191,7 +214,15 @@ class CheckHandler(SubmissionHandler):
     @authenticated
     async def post(self) -> None:
         """Say what a submission would do; creates nothing."""
-        await self.send("jobs/check")
+        if (submission := await self.complete()) is None:
+            return
+        answer = await self.ask("POST", "jobs/check", json.dumps(submission).encode())
+        if answer is None:
+            return
+        finding = self.judge_kernel(submission)
+        if answer.status == HTTPStatus.OK and finding != Finding():
+            answer = replace(answer, body=_add_finding(answer.body, finding))
+        self.pass_on(answer)
 
 
 class JobListHandler(SubmissionHandler):
@@ -207,7 +238,12 @@ class JobListHandler(SubmissionHandler):
     @authenticated
     async def post(self) -> None:
         """Submit a notebook."""
-        await self.send("jobs")
+        if (submission := await self.complete()) is None:
+            return
+        if problem := self.judge_kernel(submission).problem:
+            self.refuse(422, UNFIT, problem, "kernel")
+            return
+        await self.forward("POST", "jobs", json.dumps(submission).encode())
 
 
 class JobHandler(JobsHandler):
@@ -240,6 +276,18 @@ class JobFileHandler(JobsHandler):
     async def get(self, job_id: str, what: str) -> None:
         """Hand on the file."""
         await self.forward("GET", f"jobs/{quote(job_id)}/{what}")
+
+
+def _add_finding(body: bytes, finding: Finding) -> bytes:
+    """The answer to a check, with what was found here."""
+    said = json.loads(body)
+    if finding.problem:
+        said["problems"].append({"field": "kernel", "code": UNFIT, "message": finding.problem})
+        # Said only of what would really run.
+        said["sentence"] = ""
+    elif said["sentence"]:
+        said["sentence"] += f" {finding.doubt}"
+    return json.dumps(said).encode()
 
 
 def build_handlers(base_url: str) -> list[tuple[str, type[JobsHandler]]]:

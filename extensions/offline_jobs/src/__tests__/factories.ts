@@ -42,6 +42,7 @@ export function makeSession(change: Partial<ISession> = {}): ISession {
     home_in_root: '',
     longest_seconds: null,
     ends_in_seconds: null,
+    kernels: [],
     ...change
   };
 }

@@ -4,6 +4,8 @@ import {
   IForm,
   imageOptions,
   initialForm,
+  kernelOptions,
+  kernelValue,
   settle,
   toSubmission
 } from '../form';
@@ -78,6 +80,60 @@ describe('choices', () => {
     const catalogue = makeCatalogue();
     expect(settle(makeForm({ kernel: 'ir' }), catalogue).kernel).toBe('ir');
     expect(settle(makeForm({ kernel: 'julia' }), catalogue).kernel).toBe('');
+  });
+});
+
+describe('kernels of the home', () => {
+  const whole = {
+    name: 'mine',
+    display_name: 'Mine',
+    language: 'python',
+    flaw: '',
+    stands_on: '/usr/bin/python3.11'
+  };
+  const broken = { ...whole, name: 'old', display_name: 'Old', flaw: 'Gone.' };
+  const session = makeSession({ kernels: [whole, broken] });
+
+  it('are offered after those of the image, a broken one disabled', () => {
+    const options = kernelOptions(makeCatalogue(), makeForm(), session);
+    expect(options.slice(-2)).toEqual([
+      { value: 'home/mine', label: 'Mine – in your home', disabled: false },
+      {
+        value: 'home/old',
+        label: 'Old – in your home, cannot run here',
+        disabled: true
+      }
+    ]);
+  });
+
+  it('can be chosen for another image, where nobody knows', () => {
+    const form = makeForm({ image: 'stomics' });
+    const options = kernelOptions(makeCatalogue(), form, session);
+    expect(options.map(one => one.disabled)).not.toContain(true);
+    const conda = { ...broken, stands_on: '' };
+    const known = kernelOptions(
+      makeCatalogue(),
+      form,
+      makeSession({ kernels: [conda] })
+    );
+    expect(known[known.length - 1].disabled).toBe(true);
+  });
+
+  it('stay chosen while they are there', () => {
+    const catalogue = makeCatalogue();
+    const chosen = (kernel: string) =>
+      settle(makeForm({ kernel }), catalogue, session).kernel;
+    expect(chosen('home/mine')).toBe('home/mine');
+    expect(chosen('home/old')).toBe('');
+    expect(chosen('home/gone')).toBe('');
+  });
+
+  it('are submitted as such', () => {
+    const form = makeForm({ kernel: 'home/mine' });
+    const { submission } = toSubmission(PATH, form, [], makeCatalogue());
+    expect(submission.kernel).toEqual({ name: 'mine', source: 'home' });
+    expect(kernelValue({ name: 'mine', source: 'home' })).toBe('home/mine');
+    expect(kernelValue({ name: 'ir', source: 'image' })).toBe('ir');
   });
 });
 

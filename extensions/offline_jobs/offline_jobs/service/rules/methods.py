@@ -72,9 +72,13 @@ def _describe_software(record: ResultRecord, image: str) -> str:
         else ""
     )
     ran = ", ".join(f"{name} {version}" for name, version in _runners(record.versions))
+    whose = "of"
+    if kernel.get("source") == "home":
+        where = kernel.get("environment")
+        whose = f"of the user's own environment {where}, in" if where else "of the user's own, in"
     return (
         f"Software: kernel {name}{f' ({language})' if language else ''} "
-        f"of image {image}{f' ({known})' if known else ''}{f', run by {ran}' if ran else ''}"
+        f"{whose} image {image}{f' ({known})' if known else ''}{f', run by {ran}' if ran else ''}"
         f"{packages}."
     )
 
