@@ -24,6 +24,10 @@ TINI = "/usr/bin/tini"
 PRUNED = {"/dev", "/proc", "/sys", "/verify"}
 SECRETS = Path("/run/secrets")
 VARIABLES_OF_A_BUILD = re.compile(r"(?i)(PIP_|UV_|.*_proxy$|.*CA_BUNDLE$|SSL_CERT|APT_)")
+#: Distributions of ours, which no lock names.
+OWN = ("offline-jobs", "notebook-hpc", "stereo-seq-readers")
+#: What reads schemas, each in some images.
+SLOWED = ("nbformat", "jupyter_events", "jsonschema")
 MARK = "kept-by-the-init-process"
 
 
@@ -102,7 +106,7 @@ def check_packages() -> str:
     installed = importlib.metadata.distributions()
     found = {normalize(each.metadata["Name"]): each.version for each in installed}
     wrong = {name: version for name, version in found.items() if pins.get(name) != version}
-    own = {name for name in wrong if name in ("offline-jobs", "notebook-hpc")}
+    own = {name for name in wrong if name in OWN}
     if wrong.keys() - own:
         raise Wrong(f"not as the lock says: {sorted(wrong.keys() - own)}")
     return f"{len(found)} packages as locked, own: {', '.join(sorted(own))}"
@@ -134,6 +138,19 @@ def is_compiled(source: Path) -> bool:
         and int.from_bytes(head[8:12], "little") == int(status.st_mtime) & 0xFFFFFFFF
         and int.from_bytes(head[12:16], "little") == status.st_size & 0xFFFFFFFF
     )
+
+
+def check_quick_imports() -> str:
+    """Servers, kernels and runners start without the grammars that one package compiles.
+
+    `jsonschema` would import it with its formats, and every start would take seconds more.
+    """
+    check_absent(("rfc3987_syntax", "lark"))
+    there = [name for name in SLOWED if importlib.util.find_spec(name) is not None]
+    code = f"import sys, {', '.join(there)}; print('lark' in sys.modules)"
+    if not there or run(sys.executable, "-c", code) != "False\n":
+        raise Wrong(f"importing {', '.join(there)} compiles grammars")
+    return f"no grammar is compiled by: {', '.join(there)}"
 
 
 def import_all(modules: Iterable[str]) -> None:
@@ -191,4 +208,4 @@ def normalize(name: str) -> str:
 
 OF_EVERY_IMAGE = (check_user, check_rights, check_init, check_nothing_of_the_build)
 #: Of those with an environment of a lock.
-COMMON = (*OF_EVERY_IMAGE, check_packages, check_compiled)
+COMMON = (*OF_EVERY_IMAGE, check_packages, check_compiled, check_quick_imports)

@@ -6,12 +6,20 @@ that are built by its Dockerfile.
 
 from __future__ import annotations
 
+import http.server
 import importlib.metadata
 import json
+import os
 import re
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 from images._inside.checks import COMMON, Wrong, import_all, run
 
@@ -23,6 +31,13 @@ TOP_PARTS = 2
 EXAMPLES = Path("/usr/local/share/notebook-hpc/examples")
 OURS = ("offline_jobs.server_extension", "offline_jobs.runner.execution", "offline_jobs.contract")
 FIND_ENGINE = "from papermill.engines import papermill_engines as e; e.get_engine('offline-jobs')"
+LAB_EXTENSIONS = ("offline-jobs", "@jupyter-widgets/jupyterlab-manager", "jupyter-matplotlib")
+STARTS_WITHIN_SECONDS = 120
+WIDGET, PNG = "application/vnd.jupyter.widget", "image/png"
+SLIDER = "import ipywidgets; ipywidgets.IntSlider(7)"
+DRAW = "import matplotlib.pyplot as p; f = p.figure(); p.plot([1, 3, 2])"
+MOVABLE_FIGURE = f"%matplotlib widget\n{DRAW}; p.show()"
+FIGURE = f"%matplotlib inline\n{DRAW}; p.show()"
 CELL = "import numpy; print(numpy.arange(4).sum())"
 
 
@@ -33,49 +48,151 @@ def check_own_packages() -> str:
 
 
 def check_extensions() -> str:
-    """The Lab extension and the server extension are enabled, in a home that knows nothing."""
+    """Lab's extensions and the server extension are enabled, in a home that knows nothing."""
     with tempfile.TemporaryDirectory() as home:
         lab = run("jupyter", "labextension", "list", environ={"HOME": home})
         server = run("jupyter", "server", "extension", "list", environ={"HOME": home})
-    if not any("offline-jobs" in line and "OK" in line for line in lab.splitlines()):
-        raise Wrong(f"the Lab extension is not enabled: {lab}")
+    for name in LAB_EXTENSIONS:
+        if not any(name in line and "OK" in line for line in lab.splitlines()):
+            raise Wrong(f"the Lab extension {name} is not enabled: {lab}")
     if not any("offline_jobs" in line and "enabled" in line for line in server.splitlines()):
         raise Wrong(f"the server extension is not enabled: {server}")
     settings = Path(sys.prefix) / "etc" / "jupyter" / "labconfig"
     if not list(settings.glob("*.json")):
         raise Wrong(f"Lab's settings are missing in {settings}")
-    return "Lab extension and server extension are enabled"
+    return f"enabled in Lab: {', '.join(LAB_EXTENSIONS)}; and the server extension"
 
 
 def check_kernel() -> str:
     """A kernel runs a notebook through papermill and our engine's entry point is known."""
-    notebook = {
-        "cells": [
-            {
-                "cell_type": "code",
-                "id": "one",
-                "source": CELL,
-                "metadata": {},
-                "outputs": [],
-                "execution_count": None,
-            }
-        ],
-        "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder) / "in.ipynb", Path(folder) / "out.ipynb"
-        source.write_text(json.dumps(notebook), encoding="utf-8")
-        run("papermill", str(source), str(target), environ={"HOME": folder})
-        (cell,) = json.loads(target.read_text(encoding="utf-8"))["cells"]
-        left = [path.name for path in Path(folder).rglob("*.sqlite")]
+    with tempfile.TemporaryDirectory() as home:
+        (cell,) = run_notebook(Path(home), CELL)["cells"]
+        left = [path.name for path in Path(home).rglob("*.sqlite")]
     if cell["outputs"][0]["text"] != ["6\n"]:
         raise Wrong(f"the cell printed {cell['outputs']}")
     if left:
         raise Wrong(f"the kernel keeps databases in the home: {left}")
     run("python", "-c", FIND_ENGINE)
     return "a kernel runs a notebook"
+
+
+def check_figures() -> str:
+    """A kernel makes widgets and figures, and a report of them can be made."""
+    with tempfile.TemporaryDirectory() as home:
+        made = run_notebook(Path(home), SLIDER, MOVABLE_FIGURE, FIGURE)
+        run("jupyter", "nbconvert", "--to", "html", f"{home}/out.ipynb", environ={"HOME": home})
+        report = (Path(home) / "out.html").read_text(encoding="utf-8")
+    slider, movable, figure = ([o.get("data", {}) for o in c["outputs"]] for c in made["cells"])
+    models = made["metadata"]["widgets"][f"{WIDGET}-state+json"]["state"].values()
+    if {f"{WIDGET}-view+json"} - slider[-1].keys() or "IntSliderModel" not in {
+        model["model_name"] for model in models
+    }:
+        raise Wrong(f"the slider is no widget: {slider}")
+    if {f"{WIDGET}-view+json", PNG} - movable[-1].keys():
+        raise Wrong(f"ipympl draws no figure: {[part.keys() for part in movable]}")
+    if PNG not in figure[-1] or f"data:{PNG};base64,{figure[-1][PNG][:40]}" not in report:
+        raise Wrong("the report of a notebook has not its figure")
+    return "a kernel makes widgets, movable and plain figures, and nbconvert a report in HTML"
+
+
+def run_notebook(home: Path, *sources: str) -> dict[str, Any]:
+    """Run a notebook of some cells in a home, through papermill; return it executed."""
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
+    notebook = {
+        "cells": [cell | {"id": f"c{n}", "source": source} for n, source in enumerate(sources)],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    source, target = home / "in.ipynb", home / "out.ipynb"
+    source.write_text(json.dumps(notebook), encoding="utf-8")
+    run("papermill", str(source), str(target), environ={"HOME": str(home)})
+    executed: dict[str, Any] = json.loads(target.read_text(encoding="utf-8"))
+    return executed
+
+
+def check_notebook_app() -> str:
+    """Notebook 7 answers, for those who prefer it to Lab."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "notebook", "--no-browser", "--IdentityProvider.token="]
+    with tempfile.TemporaryDirectory() as home, (Path(home) / "log").open("w+") as log:
+        server = subprocess.Popen(
+            [*command, "--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={home}"],
+            env={**os.environ, "HOME": home},
+            stderr=log,
+        )
+        try:
+            page = fetch(f"http://127.0.0.1:{port}/tree", server)
+        except OSError as error:
+            log.seek(0)
+            raise Wrong(f"Notebook does not answer: {error}; {log.read()}") from error
+        finally:
+            server.terminate()
+            server.wait()
+    if "@jupyter-notebook/" not in page:
+        raise Wrong(f"this is no page of Notebook: {page[:200]}")
+    return f"Notebook answers ({run('jupyter', 'notebook', '--version').strip()})"
+
+
+def fetch(url: str, server: subprocess.Popen[bytes]) -> str:
+    """Fetch a page of a server that is starting, for at most two minutes.
+
+    Raises:
+        OSError: it does not answer, or has ended.
+    """
+    end = time.monotonic() + STARTS_WITHIN_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=STARTS_WITHIN_SECONDS) as answer:  # noqa: S310
+                page: bytes = answer.read()
+            return page.decode()
+        except OSError:
+            if server.poll() is not None or time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def check_s3() -> str:
+    """The S3 command takes the credentials that a pod's identity gives."""
+    given = {"AccessKeyId": "of-the-pod", "SecretAccessKey": "s", "Token": "t"}
+    given["Expiration"] = "2999-01-01T00:00:00Z"
+
+    class Agent(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Give credentials to whoever shows the token, as the agent on a node does."""
+            known = self.headers["Authorization"] == "from-the-file"
+            self.send_response(200 if known else 403)
+            self.end_headers()
+            self.wfile.write(json.dumps(given).encode() if known else b"")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with (
+        tempfile.TemporaryDirectory() as home,
+        http.server.HTTPServer(("127.0.0.1", 0), Agent) as agent,
+    ):
+        threading.Thread(target=agent.serve_forever, daemon=True).start()
+        token = Path(home) / "token"
+        token.write_text("from-the-file", encoding="utf-8")
+        environ = {
+            "HOME": home,
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://127.0.0.1:{agent.server_port}/v1",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+        }
+        said = run("aws", "configure", "list", environ=environ)
+        agent.shutdown()
+    # It shows the last letters of a key.
+    if not re.search(rf"access_key .*{given['AccessKeyId'][-4:]}\b.*container-role", said):
+        raise Wrong(f"aws does not take the pod's credentials: {said}")
+    return f"{run('aws', '--version').split()[0]} takes the credentials of a pod's identity"
 
 
 def check_server() -> str:
@@ -170,6 +287,9 @@ OF_A_SESSION = (
     check_own_packages,
     check_extensions,
     check_kernel,
+    check_figures,
+    check_notebook_app,
+    check_s3,
     check_server,
     check_git,
     check_start,

@@ -27,6 +27,7 @@ from hub_config.platform.errors import CatalogueError
 from images._tool.builds import Builds
 from images._tool.context import fill_context, fill_verification, list_images, read_packages
 from images._tool.engines import Build, Engine, find_engine
+from images._tool.environment import IMAGES_OF_THE_PLATFORM
 from images._tool.registry_access import write_secrets
 from images._tool.sbom import build_sbom
 from images._tool.stamps import hash_tree
@@ -76,11 +77,14 @@ def name_image(root: Path, image: str) -> str:
     return name if "." in first or ":" in first or first == "localhost" else f"localhost/{name}"
 
 
-def make_wheels(places: Places, folder: Path) -> list[Path]:
-    """Make the wheels that images install: `hub_config`'s anew, `offline_jobs`' is there.
+def make_wheels(places: Places, image: str, folder: Path) -> list[Path]:
+    """Make the wheels that an image installs: `offline_jobs`' is there, the others anew.
+
+    The platform's own images get `hub_config`; those that people work in, what they bring.
 
     Args:
         places: of the checkout.
+        image: its name.
         folder: for what is made anew; of this caller alone.
 
     Raises:
@@ -90,6 +94,8 @@ def make_wheels(places: Places, folder: Path) -> list[Path]:
     jobs = builds.find_wheel()
     if jobs is None:
         raise StepFailed("the wheel of offline_jobs is not built yet: run `make setup`")
+    if image not in IMAGES_OF_THE_PLATFORM:
+        return [jobs, *builds.build_own_wheels(image, folder)]
     builds.build_wheel(places.root, folder, "standard")
     return [jobs, *folder.glob("*.whl")]
 
@@ -172,10 +178,10 @@ def build_images(order: Order, places: Places) -> list[str]:
     engine = find_engine(order.engine)
     references = []
     with tempfile.TemporaryDirectory(prefix="notebook-hpc-") as folder:
-        wheels = make_wheels(places, Path(folder) / "wheels")
         for image in order.images or list_images(places.root):
             log.info("Building image %s with %s ...", image, engine.name)
             started = time.monotonic()
+            wheels = make_wheels(places, image, Path(folder) / image)
             references.append(build_image(engine, places.root, image, wheels, order))
             log.info("  %-28s %5.1f s", image, time.monotonic() - started)
     return references

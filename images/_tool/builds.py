@@ -239,6 +239,23 @@ class Builds:
             (self._places.extension / "offline_jobs" / "labextension").mkdir(exist_ok=True)
             run_program(command, source, build_tool_environment(self._places))
 
+    def list_own(self, image: str) -> list[Path]:
+        """List the distributions that an image brings itself: folders with a `pyproject.toml`."""
+        found = (self._places.root / "images" / image).glob("*/pyproject.toml")
+        return sorted(path.parent for path in found)
+
+    def compute_own_key(self, image: str) -> str:
+        """Hash what an image's own distributions are made of."""
+        return hash_inputs(*(hash_tree(folder, ("**/*",)) for folder in self.list_own(image)))
+
+    def build_own_wheels(self, image: str, target: Path) -> list[Path]:
+        """Build the wheels of an image's own distributions, each into a folder of `target`."""
+        wheels = []
+        for source in self.list_own(image):
+            self.build_wheel(source, target / source.name, "standard")
+            wheels += (target / source.name).glob("*.whl")
+        return wheels
+
     def _run_jlpm(self, folder: Path, *words: str) -> None:
         """Run the Lab builder's yarn in a folder, with our Node."""
         front = (self.tools / "bin", self.node)

@@ -93,7 +93,9 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
             packages += (source / PACKAGES).read_text(encoding="utf-8")
     if packages:
         (folder / "image" / PACKAGES).write_text(packages, encoding="utf-8")
-    shutil.copytree(root / "images" / "_inside", folder / "inside", ignore=leave_out)
+    # No checks: a change of theirs would make every step anew.
+    scripts = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(root / "images" / "_inside", folder / "inside", ignore=scripts)
     shutil.copytree(root / "images" / "labconfig", folder / "labconfig")
     (folder / "wheels").mkdir()
     for wheel in wheels:

@@ -113,20 +113,23 @@ class Environments:
         return Step(name, (base, "tools", "proxy"), is_done, make)
 
     def make_image_step(self, name: str, base: str, folder: Path) -> Step:
-        """Have the wheel of `offline_jobs` and Lab's settings in the environment of an image."""
+        """Have `offline_jobs`, an image's own packages and Lab's settings in its environment."""
         stamp = self._stamp(folder, "own")
         settings = self._places.root / "images" / "labconfig"
 
         def compute_key() -> str:
             lock = read_stamp(self._stamp(folder, "lock"))
             files = sorted(settings.glob("*.json"))
-            return hash_inputs(lock, self._builds.compute_wheel_key(), *files)
+            wheels = (self._builds.compute_wheel_key(), self._builds.compute_own_key(folder.name))
+            return hash_inputs(lock, *wheels, *files)
 
         def make() -> None:
             key = compute_key()
             stamp.unlink(missing_ok=True)
-            wheel = str(self._builds.find_wheel())
-            self._pip("install", folder, "--no-deps", "--offline", "--reinstall", wheel)
+            own = self._places.build / "images" / folder.name
+            wheels = [self._builds.find_wheel(), *self._builds.build_own_wheels(folder.name, own)]
+            options = ("--no-deps", "--offline", "--reinstall")
+            self._pip("install", folder, *options, *map(str, wheels))
             target = folder / "etc" / "jupyter" / "labconfig"
             shutil.copytree(settings, target, dirs_exist_ok=True)
             write_stamp(stamp, key)

@@ -90,6 +90,7 @@ class Visitor:
         path: str | None = None,
         time_limit_seconds: int = 3600,
         interruptible: bool = False,
+        image: str = "notebook",
     ) -> httpx.Response:
         """Ask for a job by REST; what the service answers."""
         return self.user.api.post(
@@ -100,7 +101,7 @@ class Visitor:
                 "notebook": notebook,
                 "path": path or "test.ipynb",
                 "group": self.group,
-                "image": "notebook",
+                "image": image,
                 "class": self.instance_class,
                 "kernel": {"name": "python3", "source": "image"},
                 "parameters": dict(parameters or {}),

@@ -81,7 +81,7 @@ class Workshop:
     def name_archive(self, image: str) -> Path:
         """Where the archive of an image is, once it is built."""
         with tempfile.TemporaryDirectory() as folder:
-            wheels = build.make_wheels(self.places, Path(folder) / "wheels")
+            wheels = build.make_wheels(self.places, image, Path(folder) / "wheels")
             labels = build.build_labels(self.places.root, image, "", self.name_base())
             parts = (self._hash_image(image, wheels), self.name_base(), json.dumps(labels))
             key = hash_inputs(*parts)[:16]

@@ -8,7 +8,7 @@ from tests.images.building import get_archive, why_not
 from tests.images.saved import SavedImage
 
 #: Those that have an environment of a lock, with our own code in it.
-ENVIRONMENTS = ("hub", "jobs-service", "notebook")
+ENVIRONMENTS = ("hub", "jobs-service", "notebook", "stomics")
 IMAGES = ("folders", *ENVIRONMENTS)
 
 

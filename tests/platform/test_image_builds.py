@@ -182,6 +182,8 @@ def test_a_build_sees_what_its_image_needs_and_nothing_else(tmp_path: Path) -> N
     lock = (ROOT / "images" / "notebook" / "requirements.txt").read_bytes()
     assert (folder / "image" / "requirements.txt").read_bytes() == lock
     assert not list(folder.glob("**/README.md"))
+    # A change of what verifies an image makes no step of its build anew.
+    assert {path.suffix for path in (folder / "inside").iterdir()} == {".sh"}
     before = hash_context(folder)
     (folder / "image" / "start.sh").write_text("changed")
     assert hash_context(folder) != before

@@ -83,6 +83,7 @@ def test_no_lock_installs_the_package_that_slows_every_start() -> None:
     for name, lock in LOCKS.items():
         found = re.search(r"^rfc3987-syntax.*$", lock.read_text(encoding="utf-8"), re.M)
         assert found is None or "python_full_version < '0'" in found[0], name
+        assert "lark" not in read_pins(lock), name
     code = (
         "import nbformat, sys; sys.exit('rfc3987_syntax' in sys.modules or 'lark' in sys.modules)"
     )

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -175,3 +176,19 @@ def test_a_stamp_is_whole_or_absent(tmp_path: Path) -> None:
     write_stamp(stamp, "two")
     assert read_stamp(stamp) == "two"
     assert list(stamp.parent.iterdir()) == [stamp]
+
+
+def test_an_image_brings_packages_of_its_own_as_wheels(places: Places) -> None:
+    own = Path("images") / "stomics" / "stereo_seq"
+    shutil.copytree(ROOT / own, places.root / own)
+    (places.extension / "offline_jobs").mkdir(parents=True)
+    builds = Builds(places)
+    assert builds.build_own_wheels("notebook") == []
+    (wheel,) = builds.build_own_wheels("stomics")
+    assert wheel.name == "stereo_seq_readers-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as content:
+        assert {"stereo_seq/__init__.py", "stereo_seq/gef.py"} <= set(content.namelist())
+    before = builds.compute_own_key("stomics")
+    assert before != builds.compute_own_key("notebook")
+    (places.root / own / "stereo_seq" / "gem.py").write_text("")
+    assert builds.compute_own_key("stomics") != before

@@ -5,15 +5,11 @@ The analysis is run twice, with two seeds; what it printed is held against the t
 
 from __future__ import annotations
 
-import base64
-import csv
 import json
-import os
 import random
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,50 +18,16 @@ from typing import Any
 import nbformat
 import pytest
 
+from tests.runner.executing import Execution, execute
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "images" / "notebook" / "examples"
 TOUR, ANALYSIS, FAILING = (
     "1-tour.ipynb",
     "2-spatial-transcriptomics.ipynb",
     "3-fails-in-the-middle.ipynb",
 )
-ENGINE = "offline-jobs"
 SEEDS = (1, 2)
 MEGABYTE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Execution:
-    """What a run of a notebook left. ``code`` is papermill's exit code."""
-
-    code: int
-    notebook: Any
-    folder: Path
-    stderr: str
-    seconds: float
-
-    @property
-    def cells(self) -> list[Any]:
-        """Code cells in order; cell *k* of a job is ``cells[k - 1]``."""
-        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [output for cell in self.cells for output in cell.outputs]
-
-    @property
-    def text(self) -> str:
-        return "".join(o.text for o in self.outputs if o.output_type == "stream")
-
-    @property
-    def plots(self) -> list[bytes]:
-        data = [o.data for o in self.outputs if o.output_type == "display_data"]
-        return [base64.b64decode(d["image/png"]) for d in data if "image/png" in d]
-
-    def read_table(self, name: str) -> list[dict[str, str]]:
-        """Rows of the one table of this name under the folder of results."""
-        (path,) = (self.folder / "results").glob(f"*/{name}")
-        with path.open(newline="") as file:
-            return list(csv.DictReader(file))
 
 
 @dataclass(frozen=True)
@@ -76,37 +38,6 @@ class Score:
     ari: float
     recovered: int
     planted: int
-
-
-def execute(
-    notebook: Any, folder: Path, environment: dict[str, str], **parameters: Any
-) -> Execution:
-    """Run a notebook in a folder of its own, with a home of its own."""
-    source, result = folder / "source.ipynb", folder / "executed.ipynb"
-    nbformat.write(notebook, source)
-    command = [sys.executable, "-m", "papermill", source.name, result.name, "--no-progress-bar"]
-    command += ["--engine", ENGINE]
-    for name, value in parameters.items():
-        command += ["-p", name, str(value)]
-    started = time.monotonic()
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={
-            "HOME": str(folder),
-            "PATH": os.environ["PATH"],
-            "IPYTHONDIR": str(folder / ".ipython"),
-            "MPLCONFIGDIR": str(folder / ".matplotlib"),
-        }
-        | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=290,
-    )
-    seconds = time.monotonic() - started
-    executed = nbformat.read(result, as_version=4)
-    return Execution(done.returncode, executed, folder, done.stderr, seconds)
 
 
 def read_example(name: str) -> Any:
