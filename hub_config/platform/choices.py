@@ -6,7 +6,7 @@ refuses. Hub (both spawners) and jobs service use the same two functions. Pure.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hub_config.platform.catalogue import (
     GIB,
@@ -26,12 +26,14 @@ class Machine:
     """What this one machine can give; ``None`` in place of a Machine means a cluster.
 
     ``images`` are the slugs whose environment exists; ``gpus`` the cards found.
+    ``missing_kernels``: by slug the kernel that an image promises and this machine does not have.
     """
 
     cores: int
     memory_bytes: int
     gpus: int
     images: frozenset[str]
+    missing_kernels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -233,6 +235,11 @@ def _why_image_fails(image: Image, machine: Machine) -> str:
     if image.slug in machine.images:
         if image.needs_gpu and not machine.gpus:
             return "Needs a GPU; this machine has none."
+        if kernel := machine.missing_kernels.get(image.slug):
+            return (
+                f"Needs kernel {kernel}, which this machine does not have:"
+                f" images/{image.slug}/README.md says what to install."
+            )
         return ""
     if image.needs_gpu and not machine.gpus:
         return "Not built yet on this machine; it needs a GPU, and this machine has none."

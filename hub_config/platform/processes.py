@@ -1,19 +1,25 @@
 """A workspace as a local process: environment, folders, cores and memory.
 
 The embedded default's spawner and job backend start what :func:`build_process` describes; here
-nothing is started and no folder made. Pure, but for the look of :func:`is_built`.
+nothing is started and no folder made. Pure, but for the looks of :func:`measure`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Machine
 from hub_config.platform.workspace import Workspace, build_thread_variables, count_cores
 
 #: What a user's process takes over from ours; nothing else, for a hub's environment holds secrets.
 KEPT_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+#: The kernel that each environment is itself.
+NATIVE_KERNEL = "python3"
+#: Kernels of the system, which the servers of all environments find beside their own.
+#: Source: https://docs.jupyter.org/en/latest/use/jupyter-directories.html#data-files
+SYSTEM_KERNELS = (Path("/usr/local/share/jupyter/kernels"), Path("/usr/share/jupyter/kernels"))
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,44 @@ class Process:
 def is_built(environment: Path) -> bool:
     """Whether an image's environment is complete; the tool that makes it stamps it last."""
     return (environment / ".stamps" / "own").is_file()
+
+
+def measure(
+    catalogue: Catalogue,
+    environments: Path | None,
+    *,
+    cores: int,
+    memory_bytes: int,
+    gpus: int,
+    system_kernels: tuple[Path, ...] = SYSTEM_KERNELS,
+) -> Machine:
+    """What this machine can give now: which images it has an environment and the kernels of.
+
+    Args:
+        catalogue: with the images that are looked for.
+        environments: folder of the images' environments, if there is one.
+        cores: cores of this machine.
+        memory_bytes: memory of this machine.
+        gpus: GPUs of this machine.
+        system_kernels: folders of kernels that no environment has for itself.
+    """
+    built, missing = set(), {}
+    for slug, image in catalogue.images.items():
+        if environments is None or not is_built(environments / slug):
+            continue
+        built.add(slug)
+        folders = (environments / slug / "share" / "jupyter" / "kernels", *system_kernels)
+        for kernel in image.kernels:
+            found = any((folder / kernel / "kernel.json").is_file() for folder in folders)
+            if kernel != NATIVE_KERNEL and not found:
+                missing[slug] = kernel
+    return Machine(
+        cores=cores,
+        memory_bytes=memory_bytes,
+        gpus=gpus,
+        images=frozenset(built),
+        missing_kernels=missing,
+    )
 
 
 def build_process(

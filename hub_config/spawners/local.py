@@ -25,7 +25,7 @@ from traitlets import Instance, default
 from hub_config.homes import RETIRED
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice, Machine
-from hub_config.platform.processes import Process, build_process, is_built
+from hub_config.platform.processes import Process, build_process, measure
 from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting
 from hub_config.platform.workspace import Kind, build_session_variables, build_workspace
@@ -67,11 +67,12 @@ class LocalOffering:
 
     def measure(self) -> Machine:
         """What this machine can give now; an image may have been built since the last look."""
-        built = frozenset(
-            slug for slug in self.catalogue.images if is_built(self.environments / slug)
-        )
-        return Machine(
-            cores=self.cores, memory_bytes=self.memory_bytes, gpus=self.gpus, images=built
+        return measure(
+            self.catalogue,
+            self.environments,
+            cores=self.cores,
+            memory_bytes=self.memory_bytes,
+            gpus=self.gpus,
         )
 
 

@@ -93,6 +93,8 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
             packages += (source / PACKAGES).read_text(encoding="utf-8")
     if packages:
         (folder / "image" / PACKAGES).write_text(packages, encoding="utf-8")
+    # What an image lays over the system; the Dockerfile copies it, so there has to be one.
+    (folder / "image" / "root").mkdir(exist_ok=True)
     # No checks: a change of theirs would make every step anew.
     scripts = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(root / "images" / "_inside", folder / "inside", ignore=scripts)

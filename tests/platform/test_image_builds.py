@@ -217,7 +217,7 @@ def test_an_image_without_a_dockerfile_is_notebook_with_its_own_files_laid_over(
 
 
 def test_an_unknown_image_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
-    with pytest.raises(StepFailed, match=r"no image 'nowhere'.*: folders, hub, jobs"):
+    with pytest.raises(StepFailed, match=r"no image 'nowhere'.*: folders, gpu, hub, jobs"):
         fill_context(ROOT, "nowhere", [], tmp_path)
 
 

@@ -12,10 +12,19 @@ import pytest
 from papermill.translators import translate_parameters
 
 from offline_jobs.runner import languages
-from tests.runner.attempts import Attempt
+from offline_jobs.service.notebooks import inspect
+from tests.runner.attempts import Attempt, make_notebook
 from tests.skips import require
 
 R_KERNEL = {"name": "ir", "source": "image"}
+#: Values as notebooks of R write them, each of which JSON can say.
+LITERALS = (
+    "50L", "-5", "2.50", "1e-3", "0x1F", "1e3L", "TRUE", "F", "NULL",
+    r"""'it\'s "x" \\ \t \u00e9 \U{1F600} 中'""", r"'\x41\101 \"'", r"""'\"\'a\'\"'""",
+    r'R"--[C:\new]" [a]]--"',
+    "c(1, 2.5)", "c('a',\n 'b')", "list()", "list(1, 'x', list(TRUE))",
+    "list(a = 1, `b c` = list('d'), 'e' = FALSE)", "- - 2", "character(0)",
+)  # fmt: skip
 #: What R made of a parameter, as JSON in hexadecimal, so that no locale can change it on its way.
 SHOW = """\
 for (name in wanted) cat(as.character(charToRaw(enc2utf8(as.character(
@@ -84,6 +93,50 @@ def test_values_reach_a_real_r_kernel_exactly(
     assert dict(zip(parameters, read, strict=True)) == parameters
     assert attempt.cells[2].outputs[0].text == "TRUE TRUE TRUE TRUE TRUE  b"
     assert attempt.record["kernel"]["language"] == "R"
+
+
+def test_defaults_of_r_are_read_as_r_itself_reads_them(
+    make_attempt: Callable[..., Attempt],
+) -> None:
+    require("R with its kernel")
+    cell = "\n".join(f"d{number} <- {each}" for number, each in enumerate(LITERALS))
+    notebook = make_notebook(cell, parameters=cell)
+    read = {each.name: each.default for each in inspect(notebook, "ir").parameters or ()}
+    assert len(read) == len(LITERALS)
+    attempt = make_attempt(
+        f"{cell}\nwanted <- sprintf('d%d', 0:{len(read) - 1})\n{SHOW}", kernel=R_KERNEL
+    )
+    attempt.start()
+    assert attempt.wait(120) == 0, attempt.log
+    shown = [json.loads(bytes.fromhex(each)) for each in attempt.cells[0].outputs[0].text.split()]
+    assert dict(zip(read, shown, strict=True)) == read
+
+
+def test_a_list_given_for_a_vector_of_r_is_one(make_attempt: Callable[..., Attempt]) -> None:
+    require("R with its kernel")
+    attempt = make_attempt(
+        "cat(all(c('a', 'é') %in% genes), is.character(genes), anyNA(sizes), sum(sizes, na.rm = T),"
+        " is.list(pairs), is.list(mixed), is.list(new), length(none), (1:5)[chosen])",
+        kernel=R_KERNEL,
+        parameters={
+            "genes": ["a", "é"],
+            "sizes": [1, 2.5, None],
+            "pairs": [1, 2],
+            "mixed": [1, "a"],
+            "new": [1],
+            "none": [],
+            "chosen": [2, 3],
+        },
+    )
+    own = "genes <- NULL\nsizes = 1:3\npairs <- list(1)\nmixed <- c()\nnone <- c(1)\nchosen <- 1"
+    attempt.specification["notebook"]["cells"].insert(0, make_notebook(parameters=own)["cells"][0])
+    attempt.start()
+    assert attempt.wait(120) == 0, attempt.log
+    said = "TRUE TRUE TRUE 3.5 TRUE TRUE TRUE 0 2 3"
+    assert attempt.cells[-1].outputs[0].text == said
+    given = attempt.notebook.metadata.papermill["parameters"]
+    assert given["genes"] == ["a", "é"]
+    assert attempt.notebook.metadata.papermill["default_parameters"] == {}
 
 
 @pytest.mark.parametrize(

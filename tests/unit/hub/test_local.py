@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hub_config.platform.processes import is_built
+from hub_config.platform.processes import is_built, measure
 from hub_config.spawners.local import choose_cores, copy_examples, is_running
+from tests.factories import make_catalogue, make_image
 from tests.skips import require
 
 
@@ -89,6 +90,30 @@ def test_a_process_that_ended_does_not_run_even_if_nobody_reaped_it() -> None:
             pass
         assert not is_running(child.pid, started)
     assert not is_running(child.pid, started)
+
+
+def test_a_kernel_that_is_nowhere_on_the_machine_is_missed(tmp_path: Path) -> None:
+    catalogue = make_catalogue(images=(make_image(), make_image("r", kernels=("ir", "python3"))))
+    environments, system = tmp_path / "environments", tmp_path / "system"
+
+    def look() -> dict[str, str]:
+        found = measure(
+            catalogue, environments, cores=1, memory_bytes=1, gpus=0, system_kernels=(system,)
+        )
+        assert found.images == frozenset(path.name for path in environments.glob("*"))
+        return dict(found.missing_kernels)
+
+    assert look() == {}
+    for slug in ("notebook", "r"):
+        (environments / slug / ".stamps").mkdir(parents=True)
+        (environments / slug / ".stamps" / "own").touch()
+    assert look() == {"r": "ir"}
+    for folder in (system, environments / "r" / "share" / "jupyter" / "kernels"):
+        (folder / "ir").mkdir(parents=True)
+        assert look() == {"r": "ir"}
+        (folder / "ir" / "kernel.json").touch()
+        assert look() == {}
+        (folder / "ir" / "kernel.json").unlink()
 
 
 def test_an_environment_is_built_when_its_last_stamp_is_there(tmp_path: Path) -> None:

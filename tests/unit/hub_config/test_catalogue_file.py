@@ -50,7 +50,7 @@ def mistakes_of(text_or_mapping: str | Content) -> tuple[Mistake, ...]:
 def test_shipped_catalogue_is_sound() -> None:
     catalogue = load_catalogue(SHIPPED)
 
-    assert list(catalogue.images) == ["notebook", "stomics", "gpu"]
+    assert list(catalogue.images) == ["notebook", "stomics", "r", "gpu"]
     assert {
         c.slug: (c.cores, c.memory_bytes // GIB, c.gpus) for c in catalogue.classes.values()
     } == {

@@ -119,6 +119,14 @@ class TestOffer:
         }
         assert offered.pairs == {("notebook", "small"), ("notebook", "standard")}
 
+    def test_an_image_whose_kernel_this_machine_lacks_says_what_to_do(self) -> None:
+        machine = make_machine(missing_kernels={"notebook": "ir"})
+
+        assert {o.image.slug: o.why for o in offer(CATALOGUE, ADA, machine).images}["notebook"] == (
+            "Needs kernel ir, which this machine does not have: images/notebook/README.md says"
+            " what to install."
+        )
+
     def test_cores_are_capped_with_a_note(self) -> None:
         machine = make_machine(memory_bytes=512 * GIB)
 

@@ -212,7 +212,7 @@ def test_injected_values_that_json_cannot_say_stay_where_they_are(source: str) -
 
 
 def test_another_languages_injected_values_stay_where_they_are() -> None:
-    inspected = inspect(make_executed("n <- 42", parameters="n <- 1"), "ir")
+    inspected = inspect(make_executed("n = 42", parameters="n = 1"), "julia-1.10")
     cells = json.loads(inspected.text)["cells"]
     assert [cell["metadata"].get("tags") for cell in cells] == [[], ["parameters"], None]
 
@@ -321,9 +321,9 @@ def test_any_notebook_is_taken_or_refused_in_words(long_run: bool) -> None:
 
 
 def test_other_languages_parameters_cannot_be_read() -> None:
-    metadata = {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}}
-    inspected = inspect(make_notebook("1", parameters="k <- 1", metadata=metadata))
-    assert (inspected.language, inspected.kernel, inspected.parameters) == ("r", "ir", None)
+    metadata = {"kernelspec": {"name": "j", "display_name": "J", "language": "Julia"}}
+    inspected = inspect(make_notebook("1", parameters="k = 1", metadata=metadata))
+    assert (inspected.language, inspected.kernel, inspected.parameters) == ("julia", "j", None)
 
 
 def test_a_notebook_without_a_word_on_its_kernel() -> None:

@@ -3,16 +3,18 @@
 papermill leaves the values of a run in a cell of their own, tagged ``injected-parameters``. Run
 again, that notebook begins with these values: they are its defaults, and what is given now comes
 after them. The cell itself goes, for the next run makes its own; one whose values cannot be read
-(another language, an expression) stays and is what the next values are injected after.
-Standard library only; used by the service for what it is sent and by the engine for a bare
+(another language than Python and R, an expression) stays and is what the next values are injected
+after. Standard library only; used by the service for what it is sent and by the engine for a bare
 papermill, so that a notebook means the same to both.
 """
 
 import ast
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from offline_jobs.contract.r_source import RAssignment, find_r_assignments, read_r_values
 
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
@@ -50,36 +52,45 @@ def settle(cells: Sequence[Any], language: str) -> Settled:
 
 def read_values(source: Any, language: str) -> dict[str, Any] | None:
     """Read a cell that assigns plain values to names, each as JSON has it; None for any other."""
-    if language != "python" or not isinstance(source, str) or len(source) > LONGEST_CELL:
+    read = {"python": _read_python_values, "r": read_r_values}.get(language)
+    if read is None or not isinstance(source, str) or len(source) > LONGEST_CELL:
         return None
-    values = {}
     try:
-        for statement in ast.parse(source).body:
-            match statement:
-                case ast.Assign(targets=[ast.Name(id=name)], value=node):
-                    values[name] = ast.literal_eval(node)
-                case ast.AnnAssign(ast.Name(id=name), _, ast.expr() as node):
-                    values[name] = ast.literal_eval(node)
-                case _:
-                    return None
+        values = read(source)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return None
     return values if all(_is_plain(value) for value in values.values()) else None
 
 
+def _read_python_values(source: str) -> dict[str, Any]:
+    values = {}
+    for statement in ast.parse(source).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=node):
+                values[name] = ast.literal_eval(node)
+            case ast.AnnAssign(ast.Name(id=name), _, ast.expr() as node):
+                values[name] = ast.literal_eval(node)
+            case _:
+                raise SyntaxError("more than assignments")
+    return values
+
+
 def read_sources(cells: Sequence[Any], language: str) -> dict[str, str]:
     """Read the parameters of a notebook's own cell: name -> source of its value as it stands.
 
-    Empty for another language than Python, and for a cell that is not plain Python.
+    Empty for another language than Python and R, and for a cell that is not plain.
     """
+    known: Mapping[str, Callable[[str], Sequence[Assignment | RAssignment]]]
+    known = {"python": find_assignments, "r": find_r_assignments}
+    find = known.get(language)
     tagged = (each for each in cells if PARAMETERS_TAG in tags_of(each))
     source = next((each.get("source") for each in tagged), None)
     if isinstance(source, list):
         source = "".join(map(str, source))
-    if language != "python" or not isinstance(source, str) or len(source) > LONGEST_CELL:
+    if find is None or not isinstance(source, str) or len(source) > LONGEST_CELL:
         return {}
     try:
-        return {each.name: each.source for each in find_assignments(source)}
+        return {each.name: each.source for each in find(source)}
     except SyntaxError:
         return {}
 

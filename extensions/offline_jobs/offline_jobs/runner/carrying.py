@@ -1,10 +1,12 @@
-"""A result that is run again: its values come before those given now, as the service has it.
+"""The cell of values that papermill injected, mended by what the notebook itself says.
 
-papermill puts the values given now in the place of an earlier run's, and forgets these. Called by
-the engine, for it is the first of ours that sees the notebook; what is decided here is
-``contract/executed.py``'s.
+A result that is run again has values of its own, which come before those given now, as the service
+has it: papermill puts the latter in the place of the former, and forgets these. And a list that is
+given for a vector of R is one. Called by the engine, for it is the first of ours that sees the
+notebook; what is decided here is ``contract/executed.py``'s.
 """
 
+import re
 from typing import Any
 
 import nbformat
@@ -12,9 +14,11 @@ from nbformat import NotebookNode
 from papermill.iorw import load_notebook_node
 from papermill.translators import translate_parameters
 
-from offline_jobs.contract.executed import INJECTED_TAG, settle, tags_of
+from offline_jobs.contract.executed import INJECTED_TAG, read_sources, settle, tags_of
+from offline_jobs.runner.languages import Vector
 
 _STANDARD_INPUT = "-"
+_LIST_OF_R = re.compile(r"list\s*\(")
 
 
 def carry_over(notebook: NotebookNode, source: Any, kernel: str, language: str) -> None:
@@ -49,3 +53,35 @@ def carry_over(notebook: NotebookNode, source: Any, kernel: str, language: str) 
     cells = [nbformat.from_dict(cell) for cell in settled.cells]
     kept = len(cells) - len(others)
     notebook.cells = [*cells[: place + kept], injected, *cells[place + kept :]]
+
+
+def keep_vectors(notebook: NotebookNode, kernel: str, language: str) -> None:
+    """Write a list that was given for a parameter of R as a vector, unless its default is a list.
+
+    JSON has one word for both, and R's functions do not take the one for the other. A list of
+    lists, or of elements that are not of one type, stays one.
+
+    Args:
+        notebook: with this run's parameters injected; changed in place.
+        kernel: name of the kernel that runs it.
+        language: of that kernel.
+    """
+    injected = next((cell for cell in notebook.cells if INJECTED_TAG in tags_of(cell)), None)
+    if language.lower() != "r" or injected is None:
+        return
+    sources = read_sources(notebook.cells, "r")
+    given = notebook.metadata.papermill["parameters"]
+    vectors = {
+        name: Vector(given[name])
+        for name, source in sources.items()
+        if not _LIST_OF_R.match(source) and _can_be_vector(given.get(name))
+    }
+    if vectors:
+        injected.source = translate_parameters(kernel, language, given | vectors, "Parameters")
+
+
+def _can_be_vector(value: Any) -> bool:
+    if not isinstance(value, list):
+        return False
+    kinds = {float if type(each) is int else type(each) for each in value if each is not None}
+    return len(kinds) <= 1 and kinds <= {float, str, bool}

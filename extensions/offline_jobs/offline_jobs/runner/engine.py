@@ -32,7 +32,7 @@ from papermill.log import logger as papermill_log
 
 from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.runner import languages, marks
-from offline_jobs.runner.carrying import carry_over
+from offline_jobs.runner.carrying import carry_over, keep_vectors
 from offline_jobs.runner.kernel import Kernel
 from offline_jobs.runner.manager import Manager
 from offline_jobs.runner.stopping import RunStoppedError, Stopping, StopReason
@@ -340,6 +340,7 @@ class OfflineJobsEngine(Engine):  # type: ignore[misc]
                 nb.metadata.papermill["output_path"] = context.output_name
                 nb.metadata.papermill["default_parameters"] = dict(context.notebook_parameters)
             carry_over(nb, kwargs.get("input_path"), kernel_name, context.kernel.language)
+            keep_vectors(nb, kernel_name, context.kernel.language)
             manager.notebook_start()
             is_whole = False
             try:

@@ -14,8 +14,7 @@ from typing import Any
 
 from papermill.translators import JuliaTranslator, RTranslator, papermill_translators
 
-#: R counts in double precision: each whole number up to this one is its own.
-_LARGEST_OF_R = 2**53
+from offline_jobs.contract.r_literals import LARGEST_OF_R
 
 
 def install() -> None:
@@ -40,8 +39,14 @@ def _write_float(value: float) -> str:
     return repr(value) if math.isfinite(value) else "-Inf" if value < 0 else "Inf"
 
 
+class Vector(list[Any]):
+    """A list for a kernel of R that is a vector there: its elements are plain and of one type."""
+
+
 class R(RTranslator):  # type: ignore[misc]
     """R: a list is a ``list``, an object a named one, null is ``NULL``, each number a double.
+
+    In a vector, which what was a list can be (:class:`Vector`), null is ``NA``.
 
     A refusal is a ValueError with the sentence for it.
     """
@@ -58,9 +63,16 @@ class R(RTranslator):  # type: ignore[misc]
     @classmethod
     def translate_int(cls, val: int) -> str:
         """A whole number that a double holds."""
-        if abs(val) > _LARGEST_OF_R:
+        if abs(val) > LARGEST_OF_R:
             raise ValueError(f"R has no whole number as large as {val}: give it as text.")
         return str(val)
+
+    @classmethod
+    def translate_list(cls, val: list[Any]) -> str:
+        """A list, or a vector."""
+        if not isinstance(val, Vector):
+            return str(super().translate_list(val))
+        return f"c({', '.join('NA' if each is None else cls.translate(each) for each in val)})"
 
     @classmethod
     def translate_dict(cls, val: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Machine
-from hub_config.platform.processes import is_built
+from hub_config.platform.processes import measure
 from offline_jobs.service.access import Access
 from offline_jobs.service.backends.backend import Backend
 from offline_jobs.service.backends.local.backend import LocalBackend
@@ -278,12 +278,10 @@ def _build_local_backend(settings: Settings, catalogue: Catalogue) -> LocalBacke
 
 def _measure_machine(settings: Settings, catalogue: Catalogue) -> Machine:
     """What this machine can give; an image's environment may come while we run."""
-    environments = settings.local_environments
-    return Machine(
+    return measure(
+        catalogue,
+        settings.local_environments,
         cores=settings.local_cores,
         memory_bytes=settings.local_memory_bytes,
         gpus=settings.local_gpus,
-        images=frozenset(
-            slug for slug in catalogue.images if environments and is_built(environments / slug)
-        ),
     )

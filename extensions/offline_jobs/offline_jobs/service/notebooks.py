@@ -10,7 +10,7 @@ import ast
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -23,6 +23,7 @@ from offline_jobs.contract.executed import (
     settle,
     tags_of,
 )
+from offline_jobs.contract.r_source import find_r_assignments
 from offline_jobs.service.errors import Unsound
 
 MOST_CELLS = 5_000
@@ -40,10 +41,10 @@ logging.getLogger("papermill.translators").setLevel(logging.CRITICAL)
 class Parameter:
     """A parameter that the notebook names.
 
-    ``type`` is the annotation or the literal's Python type, empty if neither is known; ``default``
-    the literal as a JSON value, ``None`` when the source (``source``) is not a literal. ``source``
-    is empty where the notebook only declares the name. ``is_carried``: the value is that of the
-    run whose result this notebook is.
+    ``type`` is the annotation or the literal's Python type (of R: what JSON calls it), empty if
+    neither is known; ``default`` the literal as a JSON value, ``None`` when the source (``source``)
+    is not a literal. ``source`` is empty where the notebook only declares the name.
+    ``is_carried``: the value is that of the run whose result this notebook is.
     """
 
     name: str
@@ -52,6 +53,10 @@ class Parameter:
     help: str
     source: str
     is_carried: bool = False
+
+
+#: Reads what a cell assigns, name by name; a SyntaxError where it cannot.
+_Assigned = Callable[[str], dict[str, Parameter]]
 
 
 @dataclass(frozen=True)
@@ -276,14 +281,17 @@ def _language(notebook: Mapping[str, Any], kernel: str) -> str:
 def _parameters(cells: list[dict[str, Any]], language: str) -> tuple[Parameter, ...] | None:
     """Parameters of the cell tagged ``parameters`` and of what an earlier run injected.
 
-    Only Python's can be read.
+    Only Python's and R's can be read.
     """
-    if language != "python":
+    assigned = {"python": _assigned, "r": _assigned_in_r}.get(language)
+    if assigned is None:
         return None
     cell = next((c for c in cells if PARAMETERS_TAG in tags_of(c)), None)
-    found = _read_parameters(cell["source"]) if cell else {}
+    found = _read_parameters(cell["source"], assigned) if cell else {}
+    if found is None:
+        return None
     for injected in (c for c in cells if INJECTED_TAG in tags_of(c)):
-        for name, one in _read_injected(injected["source"]).items():
+        for name, one in _read_injected(injected["source"], assigned).items():
             own = found.get(name, one)
             is_annotated = own.type not in ("", type(own.default).__name__)
             kind = own.type if is_annotated else one.type
@@ -291,27 +299,28 @@ def _parameters(cells: list[dict[str, Any]], language: str) -> tuple[Parameter, 
     return tuple(found.values())
 
 
-def _read_injected(source: str) -> dict[str, Parameter]:
+def _read_injected(source: str, assigned: _Assigned) -> dict[str, Parameter]:
     """What an earlier run injected; one that cannot be read names nothing, and still runs."""
     if len(source) > LONGEST_CELL:
         return {}
     try:
-        return _assigned(source)
+        return assigned(source)
     except SyntaxError:
         return {}
 
 
-def _read_parameters(source: str) -> dict[str, Parameter]:
+def _read_parameters(source: str, assigned: _Assigned) -> dict[str, Parameter] | None:
+    """What the notebook's own cell assigns; ``None`` where nobody can tell."""
     if len(source) > LONGEST_CELL:
         raise _unsound(
             "parameters-cell",
             f"The parameters cell is too long: at most {LONGEST_CELL} characters.",
         )
     try:
-        return _assigned(source)
+        return assigned(source)
     except SyntaxError:
-        # Not plain Python (a magic, say): then papermill's reading is what there is.
-        return _inspect_lines(source)
+        # Not plain Python (a magic, say): then papermill's reading is what there is; R has none.
+        return _inspect_lines(source) if assigned is _assigned else None
 
 
 def _inspect_lines(source: str) -> dict[str, Parameter]:
@@ -342,6 +351,18 @@ def _assigned(source: str) -> dict[str, Parameter]:
         comment = lines[line - 1][column:].decode().partition("#")[2].strip()
         assigned[each.name] = _build_parameter(each.name, each.annotation, each.source, comment)
     return assigned
+
+
+def _assigned_in_r(source: str) -> dict[str, Parameter]:
+    """What a cell of R assigns, in its order.
+
+    Raises:
+        SyntaxError: the cell is not plain R.
+    """
+    return {
+        each.name: Parameter(each.name, *each.read_value(), each.comment, each.source)
+        for each in find_r_assignments(source)
+    }
 
 
 def _parameter(found: Any) -> Parameter:

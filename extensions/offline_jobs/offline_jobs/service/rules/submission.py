@@ -10,7 +10,7 @@ import keyword
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from hub_config.platform.choices import Choice, Offer, choose
 from hub_config.platform.errors import Refused
 from offline_jobs.contract.executed import LARGEST_INTEGER
 from offline_jobs.contract.names import notebook_stem
+from offline_jobs.contract.r_literals import LARGEST_OF_R
 from offline_jobs.contract.request import Request
 from offline_jobs.service.rules import amounts
 
@@ -218,7 +219,7 @@ def _parameter_problems(parameters: Mapping[str, Any], notebook: Notebook | None
     problems = [
         problem
         for name, value in parameters.items()
-        for problem in (_name_problem(name, notebook), _value_problem(name, value))
+        for problem in (_name_problem(name, notebook), _value_problem(name, value, notebook))
         if problem
     ]
     if problems:
@@ -256,19 +257,20 @@ def _name_problem(name: str, notebook: Notebook | None) -> Problem | None:
     )
 
 
-def _value_problem(name: str, value: Any) -> Problem | None:
-    message = _why_not_json(value, 0)
+def _value_problem(name: str, value: Any, notebook: Notebook | None) -> Problem | None:
+    why_not = _why_not_in_r if notebook and notebook.language == "r" else _why_not_plain
+    message = _why_not_json(value, 0, why_not)
     return Problem(f"parameters.{_shown(name)}", "bad-parameter", message) if message else None
 
 
-def _why_not_json(value: Any, depth: int) -> str | None:
+def _why_not_json(value: Any, depth: int, why_not: Callable[[Any], str | None]) -> str | None:
     """Why a value cannot be given as a parameter; ``None`` when it can."""
     if depth > DEEPEST_PARAMETER:
         return f"The value is nested deeper than {DEEPEST_PARAMETER} levels."
     if isinstance(value, dict | list):
         inner = value.values() if isinstance(value, dict) else value
-        return next(filter(None, (_why_not_json(v, depth + 1) for v in inner)), None)
-    return _why_not_plain(value)
+        return next(filter(None, (_why_not_json(v, depth + 1, why_not) for v in inner)), None)
+    return why_not(value)
 
 
 def _why_not_plain(value: Any) -> str | None:
@@ -279,6 +281,14 @@ def _why_not_plain(value: Any) -> str | None:
     if isinstance(value, str) and any(unicodedata.category(c) == "Cs" for c in value):
         return "The text is not valid Unicode."
     return None
+
+
+def _why_not_in_r(value: Any) -> str | None:
+    if isinstance(value, int) and abs(value) > LARGEST_OF_R:
+        return "R has no whole number as large as this one: give it as text."
+    if isinstance(value, str) and "\0" in value:
+        return "R's text holds no character NUL."
+    return _why_not_plain(value)
 
 
 def _shown(name: str) -> str:
