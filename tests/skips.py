@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import database_server
+from tests import database_server, image_registry
 from tests.bed import nodes, pins, programs
 from tests.images import building
 from tests.rings import get_ring
@@ -63,6 +63,11 @@ def lacks_r() -> bool:
 def lacks_postgresql() -> bool:
     """Tell whether there is no PostgreSQL server and none can be had."""
     return database_server.find_programs() is None and _lacks_debian()
+
+
+def lacks_image_registry() -> bool:
+    """Tell whether there is no registry of images and none can be had."""
+    return image_registry.lacks_program() and _lacks_debian()
 
 
 def lacks_linux() -> bool:
@@ -115,6 +120,7 @@ EXPECTED = (
     ExpectedSkip("the object store's server", lacks_bucket_server, "service"),
     ExpectedSkip("real nodes", lacks_real_nodes, "node"),
     ExpectedSkip("a builder of images", lacks_image_builder, "images"),
+    ExpectedSkip("a registry of images", lacks_image_registry, "images"),
     ExpectedSkip("Chromium", lacks_chromium, "browser"),
     ExpectedSkip("R with its kernel", lacks_r, "runner"),
     ExpectedSkip("PostgreSQL", lacks_postgresql, "service"),

@@ -66,12 +66,13 @@ install "R with its kernel" "runner ring" $(missing r-cran-irkernel Rscript)
 install "PostgreSQL" "service ring" $(missing postgresql /usr/lib/postgresql/*/bin/postgres)
 
 # Images are built with buildah upon a Debian that debootstrap makes: neither needs a registry of
-# images, and buildah no engine.
+# images, and buildah no engine. They are pushed to a registry of the tests' own.
 if [ "$(uname -s)" = Linux ]; then
     # shellcheck disable=SC2046 # each is one word or none
     install "What builds images" "images ring" \
         $(missing buildah buildah) \
-        $(missing debootstrap debootstrap)
+        $(missing debootstrap debootstrap) \
+        $(missing docker-registry docker-registry)
 fi
 
 if [ -z "$failed" ]; then

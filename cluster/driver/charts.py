@@ -18,6 +18,8 @@ Values = dict[str, Any]
 
 #: Where sessions, hub, proxy and jobs service are, and where jobs are.
 NAMESPACE, JOBS_NAMESPACE = "jupyterhub", "offline-jobs"
+#: Before others' repositories in one's own registry; as images/_tool/mirror.py has it.
+MIRROR = "mirror"
 #: Answered by the proxy itself: by one of the hub's, a hub that restarts would cut off everybody.
 HEALTH_PATH = "/_chp_healthz"
 #: A kernel may be silent for long, and its connection is to stay. The most that an ALB allows.
@@ -85,6 +87,10 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
     if settings.subdomains:
         traits["subdomain_host"] = settings.address
         values["proxy"] = {"chp": {"extraCommandLineFlags": ["--host-routing"]}}
+    if copied := settings.mirror.get("configurable-http-proxy"):
+        name = f"{settings.registry}/{MIRROR}/jupyterhub/configurable-http-proxy"
+        proxy = values.setdefault("proxy", {}).setdefault("chp", {})
+        proxy["image"] = {"name": name, "tag": copied}
     # What the platform chooses for each session replaces it; the chart shows it, so it is true.
     image = settings.catalogue.default_image
     tag = _build_tag(image.tag, image.digest)
@@ -97,12 +103,22 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
     return values
 
 
+def build_volcano_values(settings: Settings) -> Values:
+    """Of Volcano: whose registry its images are of, where they were copied.
+
+    The chart has one tag for all of them, so they go by it; in one's own registry it stays.
+    """
+    if not settings.mirror:
+        return {}
+    return {"basic": {"image_registry": f"{settings.registry}/{MIRROR}"}}
+
+
 def build_service_values(settings: Settings) -> Values:
     """Of the jobs service: address, image, storage class."""
     return {
         "publicUrl": build_service_url(settings.address) if settings.subdomains else "",
         "hub": {"publicUrl": f"{settings.address}/"},
-        "image": {"digest": settings.digests.get("jobs-service", "")},
+        "image": _build_service_image(settings.digests.get("jobs-service", "")),
         "jobs": {"namespace": JOBS_NAMESPACE},
         "storage": {"className": settings.storage_class},
         "demonstration": settings.is_demonstration,
@@ -138,5 +154,11 @@ def _build_ingress(ingress: Ingress, hosts: list[str]) -> Values:
     return values
 
 
-def _build_tag(tag: str, digest: str) -> str:
-    return f"{tag}@{digest}" if digest else tag
+def _build_service_image(pushed: str) -> Values:
+    tag, _, digest = pushed.rpartition("@")
+    return {"digest": digest, **({"tag": tag} if tag else {})}
+
+
+def _build_tag(tag: str, pushed: str) -> str:
+    """A tag with what was pushed behind it, which may have its own."""
+    return f"{tag}@{pushed}" if pushed and "@" not in pushed else pushed or tag

@@ -23,6 +23,7 @@ from cluster.driver.charts import (
     build_hub_values,
     build_platform_values,
     build_service_values,
+    build_volcano_values,
 )
 from cluster.driver.queues import ROOT, build_queues, build_root_queue
 from cluster.driver.renderer import DEFINITION
@@ -219,7 +220,9 @@ class Deployment:
         """Files of a release's values, later ones winning; what is computed is written here."""
         shipped = FOLDER / f"{release}.yaml"
         own: dict[str, Any] = {}
-        if release == "platform":
+        if release == "volcano":
+            own = build_volcano_values(self.settings)
+        elif release == "platform":
             own = build_platform_values(self.settings)
         elif release == "jupyterhub":
             own = build_hub_values(self.settings, _read(shipped))

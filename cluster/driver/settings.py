@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from cluster.driver.aws_settings import Aws, read_aws
+from cluster.driver.versions import read_mirror_tags
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.entry import Entry, Report
@@ -29,8 +28,9 @@ PLATFORM_IMAGES = ("hub", "jobs-service")
 RELEASES = ("volcano", "platform", "jupyterhub", "offline-jobs")
 #: Charts that are not in this project.
 FOREIGN_CHARTS = ("volcano", "jupyterhub")
+_MIRRORED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}@sha256:[0-9a-f]{64}")
 LOOPBACK = ("127.0.0.1", "localhost")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}@)?sha256:[0-9a-f]{64}")
 #: Kinds of volumes that several machines can mount, and a folder of one machine.
 SOURCES = ("csi", "nfs", "cephfs", "hostPath")
 #: Values of the platform's chart that nobody else may say.
@@ -44,7 +44,7 @@ _SAY_INGRESS = (
 )
 #: The hub's own keys for a login of another kind.
 _OTHER_LOGINS = ("custom.login", "hub.config.JupyterHub.authenticator_class")
-_SAY_DIGEST = "a digest is sha256: and 64 hexadecimal digits"
+_SAY_DIGEST = "TAG@DIGEST, as make push writes it; a digest is sha256: and 64 hexadecimal digits"
 #: What a claim asks for where nobody says: file systems such as EFS do not heed it.
 _SIZE = 1 << 40
 
@@ -89,12 +89,15 @@ class Settings:
         catalogue_file: the catalogue's file, which charts get as it is.
         catalogue: what is in it.
         registry: what it puts before the images' repositories.
-        digests: of :data:`PLATFORM_IMAGES`, by name; empty in a demonstration.
+        digests: of :data:`PLATFORM_IMAGES`, by name, each perhaps with its tag before it and ``@``;
+            empty in a demonstration.
         ingress: ``None`` where something else leads to the proxy.
         storage_class: of the claims of hub and jobs service; empty for the cluster's default.
         volumes: by the name of the claim.
         values: over the other values of a chart, by release.
         charts: where a chart is that is not to come from its repository, by release.
+        mirror: images of others in the registry, by the names of ``helm-values/mirror.yaml``, each
+            with tag and digest; empty where the charts' own are meant.
         login: who may sign in, as it is written; empty where the values of the hub say so.
         aws: the cluster on AWS; ``None`` where it is there already, or elsewhere.
     """
@@ -110,6 +113,7 @@ class Settings:
     volumes: Mapping[str, Volume]
     values: Mapping[str, Mapping[str, Any]]
     charts: Mapping[str, str]
+    mirror: Mapping[str, str] = field(default_factory=dict)
     login: Mapping[str, Any] = field(default_factory=dict)
     aws: Aws | None = None
 
@@ -166,6 +170,7 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     storage = top.entry("storage")
     values = top.entry("values", required=False)
     charts = top.entry("charts", required=False)
+    mirror = top.entry("mirror", required=False)
     login = top.entry("login", required=False)
     aws = top.entry("aws", required=False)
     top.close()
@@ -187,30 +192,31 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     read_ingress = _read_ingress(ingress) if ingress else None
     storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
     cluster = _read_cluster(aws, catalogue, ingress, read_ingress)
-    registry = _read_registry(catalogue_file) if catalogue else ""
+    content = _read_content(catalogue_file) if catalogue else None
     if is_demonstration and subdomains:
         top.add("subdomains", "are not for a demonstration, which is one person's; take it out")
     if is_demonstration and ingress:
         top.add("ingress", "is not used: a demonstration is reached from one machine; take it out")
-    if not is_demonstration:
-        if not ingress:
-            top.add("ingress", f"is missing: {_SAY_INGRESS}")
-        if catalogue and are_pushed:
-            _check_pushed(top, catalogue, registry, found)
-    if catalogue is None:
+    if not is_demonstration and not ingress:
+        top.add("ingress", f"is missing: {_SAY_INGRESS}")
+    # Not even a demonstration's come to machines of AWS by themselves.
+    if content and are_pushed and (aws or not is_demonstration):
+        _check_pushed(top, content, catalogue_file, found)
+    if catalogue is None or content is None:
         return None
     return Settings(
         address,
         not is_demonstration if subdomains is None else subdomains,
         catalogue_file,
         catalogue,
-        registry,
+        content.text("registry", "").rstrip("/"),
         found,
         read_ingress,
         storage_class,
         volumes,
         overlays,
         sources,
+        _read_mirror(mirror) if mirror else {},
         top.plain("login") if login and login.sound else {},
         cluster,
     )
@@ -342,26 +348,51 @@ def _say_missing(claim: str, catalogue: Catalogue) -> str:
     return f"is missing: say where {whose} are, with a source"
 
 
-def _read_registry(catalogue_file: Path) -> str:
-    values = yaml.safe_load(catalogue_file.read_text(encoding="utf-8"))
-    return str(values["custom"]["catalogue"].get("registry") or "").rstrip("/")
+def _read_mirror(entry: Entry) -> dict[str, str]:
+    """What of others was copied: all that this version needs, or nothing."""
+    tags = read_mirror_tags()
+    found = {
+        slug: entry.text(slug, "", _MIRRORED, "TAG@sha256:..., as make mirror writes it")
+        for slug in tags
+    }
+    entry.close()
+    if not any(found.values()):
+        return {}
+    lacking = [f"{each} {tag}" for each, tag in tags.items() if tag not in found[each].split("@")]
+    if lacking:
+        entry.report.add(entry.place, f"lacks copies of {', '.join(lacking)}: make mirror")
+    return found
 
 
-def _check_pushed(
-    top: Entry, catalogue: Catalogue, registry: str, digests: Mapping[str, str]
-) -> None:
+def _read_content(catalogue_file: Path) -> Entry | None:
+    """The catalogue as it is written, with its lines."""
+    tree, mistakes = read_text(catalogue_file.read_text(encoding="utf-8"))
+    custom = Entry("", tree, Report(mistakes)).entry("custom")
+    return custom.entry("catalogue", place="") if custom else None
+
+
+def _check_pushed(top: Entry, content: Entry, file: Path, digests: Mapping[str, str]) -> None:
     """Note images that anybody could put in the place of ours."""
-    if not registry:
+    if not content.text("registry", ""):
         top.add(
             "catalogue",
-            "its registry is empty: images would be pulled from a public registry, where anybody"
-            " may own their names",
+            f"{file}:{content.report.line_of('registry')}: the registry is empty: images would be"
+            " pulled from a public registry, where anybody may own their names; write yours",
         )
-    unpushed = [each.slug for each in catalogue.images.values() if "@sha256:" not in each.reference]
-    if "@sha256:" not in catalogue.folders_image.reference:
-        unpushed.append("folders_image")
-    if unpushed:
-        top.add("catalogue", f"these images have no digest: {', '.join(unpushed)}; push them first")
+    entries = {each.slug: each for each in content.entries("images", slugs=True)}
+    if folders := content.entry("folders_image"):
+        entries["folders"] = folders
+    for name, entry in entries.items():
+        if not entry.text("digest", ""):
+            line = content.report.line_of(entry.key("digest"))
+            top.add(
+                "catalogue",
+                f"{file}:{line}: image {name} has no digest: make push IMAGE={name}, or take it"
+                " out",
+            )
     for each in PLATFORM_IMAGES:
         if not digests.get(each):
-            top.add(f"digests.{each}", "is missing: an image goes by what was pushed")
+            top.add(
+                f"digests.{each}",
+                f"is missing: an image goes by what was pushed: make push IMAGE={each}",
+            )

@@ -28,6 +28,12 @@ def read_compatibility() -> dict[str, dict[str, Any]]:
     return table
 
 
+def read_mirror_tags() -> dict[str, str]:
+    """Tags of ``helm-values/mirror.yaml``, the images of others, by slug."""
+    listed = yaml.safe_load((FOLDER / "mirror.yaml").read_text(encoding="utf-8"))["images"]
+    return {each["slug"]: each["tag"] for each in listed}
+
+
 def find_misfits(
     kubernetes: str, versions: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hub_config.platform.quantities import (
     format_seconds,
 )
 from hub_config.platform.waiting import Waiting
-from offline_jobs.contract.facts import Hindrance
+from offline_jobs.contract.facts import Hindrance, PullFailure
 from offline_jobs.contract.states import Reason
 
 _FEW_SECONDS, _MANY_SECONDS = 10, 120
@@ -21,6 +21,19 @@ _HINDRANCES = {
     Hindrance.VOLUME: "The volume cannot be mounted at the moment, still trying",
     Hindrance.END: "The start has failed",
     Hindrance.SILENT: "The notebook's runner has not reported yet, still waiting",
+}
+#: Each with a place for the image.
+_PULLS = {
+    PullFailure.MISSING: (
+        "The registry does not have {image}, still trying: tell an administrator, who can push it"
+    ),
+    PullFailure.REFUSED: (
+        "The registry does not give {image} to the machine, still trying: tell an administrator"
+    ),
+    PullFailure.AWAY: (
+        "The registry of {image} does not answer at the moment, still trying: it goes on when that"
+        " is back"
+    ),
 }
 
 
@@ -32,6 +45,9 @@ def describe_start(waiting: Waiting) -> str:
     hindrance = waiting.facts.get("hindrance")
     if isinstance(hindrance, str) and hindrance in _HINDRANCES:
         return _HINDRANCES[hindrance] + _said(waiting)
+    pull = waiting.facts.get("pull")
+    if isinstance(pull, str) and pull in _PULLS:
+        return _PULLS[pull].format(image=f"the image{_image(waiting)}")
     sentence = _describe_stage(waiting)
     if waiting.facts.get("failing") is True:
         return f"{sentence} fails at the moment, still trying{_said(waiting)}"

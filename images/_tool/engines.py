@@ -1,7 +1,8 @@
 """Programs that build images: docker, podman, buildah.
 
 Place in the path: `build` takes the first whose engine answers and builds, runs and saves images
-with it; a client without an engine is as good as none. Standard library only. Imported by `build`.
+with it, `push` pushes with it what it built; a client without an engine is as good as none.
+Standard library only. Imported by `build` and `push`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from images._tool.registry import is_loopback
 from images._tool.steps import StepFailed
 from images._tool.tools import run_program
 
@@ -71,7 +73,7 @@ class Engine:
             # Their own default, OCI's format, drops some of a Dockerfile's lines (HEALTHCHECK).
             # Without --layers buildah begins anew each time.
             words += ["--format", "docker", "--layers"]
-        _stream([*words, str(build.context)], show)
+        _stream([*words, str(build.context)], show, "build the image")
 
     def verify(self, reference: str, folder: Path, script: str) -> str:
         """Run a Python script of a folder in the built image, as its user; return what it says.
@@ -106,6 +108,47 @@ class Engine:
             form = ["--format", "docker-archive"] if self.name == "podman" else []
             _run([self.name, "save", *form, "--output", str(fresh), reference])
         fresh.replace(path)
+
+    def identify(self, reference: str) -> str:
+        """The id by which the engine knows an image, `sha256:...`; empty when it has none."""
+        words = ["image", "inspect", "--format", "{{.Id}}", reference]
+        if self.name == "buildah":
+            words = ["inspect", "--type", "image", "--format", "{{.FromImageID}}", reference]
+        try:
+            said = _run([self.name, *words]).strip()
+        except StepFailed:
+            return ""
+        return said if said.startswith("sha256:") else f"sha256:{said}"
+
+    def push(
+        self, reference: str, target: str, logins: Path | None, show: Callable[[str], None]
+    ) -> None:
+        """Push an image; what an earlier push has brought already is not sent again.
+
+        Args:
+            reference: the image here.
+            target: registry, repository and tag that it gets.
+            logins: file with the login, called `config.json`; None for the engine's own.
+            show: told each line that the builder prints.
+
+        Raises:
+            StepFailed: with the end of what it printed.
+        """
+        environ = dict(os.environ)
+        if self.name == "docker":
+            _run([self.name, "tag", reference, target])
+            words = [self.name, "push", target]
+            if logins:
+                # Another folder has no contexts, so the engine that is meant goes along.
+                meant = [self.name, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
+                environ |= {"DOCKER_HOST": _run(meant).strip(), "DOCKER_CONFIG": str(logins.parent)}
+        else:
+            words = [self.name, "push", reference, f"docker://{target}"]
+            if logins:
+                words[2:2] = ["--authfile", str(logins)]
+            if is_loopback(target.partition("/")[0]):
+                words[2:2] = ["--tls-verify=false"]
+        _stream(words, show, f"push {target}", environ)
 
 
 def find_engine(wanted: str = "") -> Engine:
@@ -168,11 +211,17 @@ def _run(words: Sequence[str]) -> str:
     return run_program(list(words), Path.cwd(), os.environ)
 
 
-def _stream(words: Sequence[str], show: Callable[[str], None]) -> None:
+def _stream(
+    words: Sequence[str],
+    show: Callable[[str], None],
+    purpose: str,
+    environ: Mapping[str, str] | None = None,
+) -> None:
     """Run a program and show each line that it prints, as it comes."""
     tail: list[str] = []
     with subprocess.Popen(
         words,
+        env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -188,4 +237,4 @@ def _stream(words: Sequence[str], show: Callable[[str], None]) -> None:
         text = "\n".join(tail)
         if NO_ROOM in text:
             raise StepFailed(f"there is no room left on the disk for {words[0]}: free some first")
-        raise StepFailed(f"{words[0]} could not build the image ({process.returncode}):\n{text}")
+        raise StepFailed(f"{words[0]} could not {purpose} ({process.returncode}):\n{text}")

@@ -19,6 +19,8 @@ from typing import Any
 #: Where a node's own files are, as it sees them.
 NODE_FOLDER = "/var/lib/node"
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+#: Where containerd looks, at each pull, how a registry is reached: a folder for each, by its host.
+REGISTRIES = "registries"
 PAUSE_IMAGE = "localhost/pause:bed"
 CLUSTER_DOMAIN = "cluster.local"
 #: Node N has the address BASE.0.(10 + N) and the pods' range BASE.N.0/24.
@@ -117,6 +119,8 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{machine.plugin_folder}"
     conf_dir = "{NODE_FOLDER}/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{NODE_FOLDER}/{REGISTRIES}"
 """
 
 

@@ -26,6 +26,7 @@ from tests.bed.node_files import (
     CONTAINERD_SOCKET,
     NODE_FOLDER,
     PAUSE_IMAGE,
+    REGISTRIES,
     Machine,
     NodeFacts,
     build_containerd,
@@ -183,6 +184,23 @@ def keep_images(bed: Bed, archives: Sequence[Path]) -> None:
     """Let nodes that are made from now on begin with images."""
     if _choose_snapshotter(bed.folder) == LAYERED:
         ImageStore(find_places(os.environ)).keep(archives)
+
+
+def lead_to_registry(bed: Bed, name: str, host: str, url: str) -> None:
+    """Let a node pull images of a registry from another address, also without TLS.
+
+    Args:
+        bed: of the node.
+        name: of the node.
+        host: of the registry, as images name it.
+        url: where it is, for the node.
+
+    Source: https://github.com/containerd/containerd/blob/v1.6.20/docs/hosts.md
+    """
+    lines = [f'server = "{url}"', f'[host."{url}"]', 'capabilities = ["pull", "resolve"]']
+    folder = get_folder(bed, name) / "lib" / "node" / REGISTRIES / host
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "hosts.toml", "\n".join(lines) + "\n")
 
 
 def name_by_digest(bed: Bed, name: str, image: str) -> str:

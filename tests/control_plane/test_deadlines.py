@@ -85,8 +85,9 @@ def test_a_job_whose_image_cannot_be_pulled_is_given_up(
 
     assert (job.cause, job.attempt) == (Cause.IMAGE_PULL, 1)
     assert told[-2:] == [
-        "Pulling the image notebook fails at the moment, still trying",
-        "The image notebook could not be pulled",
+        "The registry does not have the image notebook, still trying: tell an administrator, who"
+        " can push it",
+        "The image notebook could not be pulled: the registry does not have it",
     ]
     wait_until_nothing_is_left(client, namespace)
 

@@ -7,12 +7,15 @@ project and not part of it.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
 import yaml
 
+from cluster.driver.versions import read_versions
+from images._tool.mirror import load_list
+from tests.bed import volcano_chart
 from tests.bed.bed import ROOT, Bed
 from tests.bed.client import Object
 from tests.bed.installation import HUB_CHART
@@ -47,6 +50,16 @@ ALLOWED = {
 @pytest.fixture(scope="module")
 def made(bed: Bed) -> dict[str, Object]:
     return by_name(run_helm(bed, "hub", HUB_CHART, [HUB_VALUES, CATALOGUE], {}))
+
+
+def list_images(objects: Iterable[Object]) -> set[str]:
+    """Images of the pods that objects make."""
+    found = set()
+    for each in objects:
+        spec = each.get("spec", {}).get("template", {}).get("spec", {})
+        for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
+            found.add(container["image"])
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -173,3 +186,15 @@ def test_a_secret_of_the_administrators_is_mounted_and_has_the_proxys_token(bed:
         (container,) = objects[name]["spec"]["template"]["spec"]["containers"]
         (token,) = [each for each in container["env"] if each["name"] == "CONFIGPROXY_AUTH_TOKEN"]
         assert token["valueFrom"]["secretKeyRef"]["name"] == "ours"
+
+
+def test_what_is_copied_is_what_the_charts_name(bed: Bed, real: dict[str, Object]) -> None:
+    volcano = list_images(volcano_chart.render(bed.programs))
+    hub = {each for each in list_images(real.values()) if not each.startswith("notebook-hpc/")}
+    listed = {f"{each.host}/{each.repository}:{each.tag}" for each in load_list(ROOT)}
+
+    assert listed == volcano | hub
+    # In one's own registry Volcano's keep their names, for only its registry is a value.
+    assert {each.rpartition(":")[2] for each in volcano} == {
+        f"v{read_versions()['VOLCANO_VERSION']}"
+    }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.image_registry import Trials
 from tests.images.building import get_archive, why_not
 from tests.images.saved import SavedImage
 
@@ -35,3 +38,20 @@ def environment(request: pytest.FixtureRequest) -> SavedImage:
 def service() -> SavedImage:
     """The image of the jobs service."""
     return SavedImage(get_archive("jobs-service"))
+
+
+@pytest.fixture(scope="session")
+def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trials]:
+    """Where small images are built."""
+    made = Trials(tmp_path_factory.mktemp("trials"))
+    yield made
+    made.clear()
+
+
+@pytest.fixture
+def store(trials: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `make push` find these images, and no login of this machine's."""
+    for name, value in trials.environment.items():
+        monkeypatch.setenv(name, value)
+    for name in ("REGISTRY_AUTH_FILE", "DOCKER_CONFIG"):
+        monkeypatch.delenv(name, raising=False)

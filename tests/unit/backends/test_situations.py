@@ -92,14 +92,16 @@ WAITING: dict[str, tuple[State, Reason, dict[str, object], str]] = {
     "image-missing": (
         State.STARTING,
         Reason.IMAGE_PULL,
-        {**STANDARD, **POD, "failing": True, **SINCE},
-        "Pulling the image notebook fails at the moment, still trying",
+        {**STANDARD, **POD, "failing": True, "pull": "missing", **SINCE},
+        "The registry does not have the image notebook, still trying: tell an administrator, who"
+        " can push it",
     ),
     "real-image-missing": (
         State.STARTING,
         Reason.IMAGE_PULL,
-        {**SMALL, **POD, "failing": True, **SINCE},
-        "Pulling the image notebook fails at the moment, still trying",
+        {**SMALL, **POD, "failing": True, "pull": "away", **SINCE},
+        "The registry of the image notebook does not answer at the moment, still trying: it goes on"
+        " when that is back",
     ),
     "real-making-folders": (
         State.STARTING,

@@ -11,13 +11,20 @@ from typing import Any
 
 import pytest
 
-from cluster.driver.charts import build_hub_values, build_platform_values, build_service_values
+from cluster.driver.charts import (
+    build_hub_values,
+    build_platform_values,
+    build_service_values,
+    build_volcano_values,
+)
 from cluster.driver.deployment import Deployment
 from cluster.driver.queues import build_queues
 from cluster.driver.renderer import leave_out
 from cluster.driver.settings import Ingress, Settings, Volume
 from cluster.driver.tools import Tools
+from cluster.driver.versions import read_mirror_tags
 from hub_config.platform.catalogue import GIB
+from images._tool.mirror import PREFIX
 from tests.factories import make_catalogue, make_group, make_image
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
@@ -93,6 +100,32 @@ def test_images_go_by_registry_and_digest(settings: Settings) -> None:
         "tag": f"7@{DIGEST}",
     }
     assert service["image"] == {"digest": DIGEST}
+
+
+def test_what_was_pushed_may_have_a_tag_of_its_own(settings: Settings) -> None:
+    pushed = {"hub": f"0.1.1@{DIGEST}", "jobs-service": f"0.1.2@{DIGEST}"}
+    other = replace(settings, digests=pushed)
+
+    assert build_hub_values(other, SHIPPED)["hub"]["image"]["tag"] == f"0.1.1@{DIGEST}"
+    assert build_service_values(other)["image"] == {"tag": "0.1.2", "digest": DIGEST}
+
+
+def test_others_images_are_of_ones_own_registry_where_they_were_copied(settings: Settings) -> None:
+    assert build_volcano_values(settings) == {}
+    assert "image" not in build_hub_values(settings, SHIPPED)["proxy"]["chp"]
+    mirror = {slug: f"{tag}@{DIGEST}" for slug, tag in read_mirror_tags().items()}
+    other = replace(settings, mirror=mirror)
+
+    own = f"registry.example/lab/{PREFIX}"
+    assert build_volcano_values(other) == {"basic": {"image_registry": own}}
+    proxy = build_hub_values(other, SHIPPED)["proxy"]["chp"]
+    assert proxy == {
+        "extraCommandLineFlags": ["--host-routing"],
+        "image": {
+            "name": f"{own}/jupyterhub/configurable-http-proxy",
+            "tag": mirror["configurable-http-proxy"],
+        },
+    }
 
 
 def test_a_demonstration_has_the_images_of_this_machine(settings: Settings) -> None:

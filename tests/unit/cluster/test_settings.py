@@ -11,6 +11,7 @@ import yaml
 
 from cluster.driver.__main__ import main
 from cluster.driver.settings import Ingress, Settings, Volume, list_claims, load_settings
+from cluster.driver.versions import read_mirror_tags
 from hub_config.platform.errors import CatalogueError
 from tests.bed.overlay import CATALOGUE
 
@@ -149,11 +150,16 @@ def test_a_demonstration_needs_neither_registry_nor_digests_nor_ingress(
 ) -> None:
     shipped = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["custom"]["catalogue"]
     written["address"] = "http://127.0.0.1:8000"
+    section = written.pop("aws")
     del written["digests"], written["ingress"], written["subdomains"]
 
     settings = load(tmp_path, written, shipped)
     assert settings.is_demonstration
     assert not settings.subdomains
+
+    # Machines of AWS have no image but what was pushed.
+    with pytest.raises(CatalogueError, match="image notebook has no digest: make push"):
+        load(tmp_path, {**written, "aws": section}, shipped)
 
     written["subdomains"] = True
     with pytest.raises(CatalogueError, match="subdomains: are not for a demonstration"):
@@ -213,6 +219,13 @@ def test_hosts_of_their_own_can_be_done_without(
             "a Secret with the certificate",
         ),
         (lambda s, c: s["digests"].update(hub="0.1.0"), "digests.hub", "sha256:"),
+        (lambda s, c: s["digests"].update(hub="a b@" + DIGEST), "digests.hub", "TAG@DIGEST"),
+        (
+            lambda s, c: s.update(mirror={"vc-scheduler": f"v0.1@{DIGEST}"}),
+            "mirror",
+            f"lacks copies of {', '.join(f'{s} {t}' for s, t in read_mirror_tags().items())}:",
+        ),
+        (lambda s, c: s.update(mirror={"nginx": "1"}), "mirror.nginx", "unknown key"),
         (lambda s, c: s["digests"].pop("hub"), "digests.hub", "is missing"),
         (lambda s, c: s.pop("digests"), "digests.jobs-service", "is missing"),
         (lambda s, c: s["digests"].update(proxy=DIGEST), "digests.proxy", "unknown key"),
@@ -249,11 +262,15 @@ def test_hosts_of_their_own_can_be_done_without(
         (lambda s, c: s.update(login="github"), "login", "must be keys with values"),
         (lambda s, c: s["values"].pop("jupyterhub"), "login", "existingSecret"),
         (lambda s, c: c.update(registry=""), "catalogue", "public registry"),
-        (lambda s, c: c["images"][1].update(digest=""), "catalogue", "no digest: stomics"),
+        (
+            lambda s, c: c["images"][1].update(digest=""),
+            "catalogue",
+            "image stomics has no digest: make push IMAGE=stomics",
+        ),
         (
             lambda s, c: c["folders_image"].update(digest=""),
             "catalogue",
-            "no digest: folders_image",
+            "image folders has no digest: make push IMAGE=folders",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from hub_config.platform.catalogue import NodePool
 from hub_config.platform.pod_starts import explain_pod, has_ended
 from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting, quote
-from offline_jobs.contract.facts import Facts
+from offline_jobs.contract.facts import Facts, PullFailure
 from offline_jobs.contract.states import Reason
 from tests.bed.overlay import load_catalogue
 from tests.bed.record import load
@@ -29,8 +29,14 @@ SENTENCES = {
     "waiting-for-machine": "Starting a machine of class gpu",
     "pulling": "Pulling the image notebook",
     "real-pulling": "Pulling the image notebook",
-    "image-missing": "Pulling the image notebook fails at the moment, still trying",
-    "real-image-missing": "Pulling the image notebook fails at the moment, still trying",
+    "image-missing": (
+        "The registry does not have the image notebook, still trying: tell an administrator, who"
+        " can push it"
+    ),
+    "real-image-missing": (
+        "The registry of the image notebook does not answer at the moment, still trying: it goes on"
+        " when that is back"
+    ),
     "real-making-folders": "Preparing the machine",
     "running": "Starting JupyterLab",
     "refused": (
@@ -328,3 +334,45 @@ def test_a_session_whose_pool_is_at_its_limit_waits_for_others() -> None:
     # Its place is the pool's own, whatever there is beside.
     other = replace(pool, slug="sessions-general")
     assert ask("pool-full", pool=other).reason is Reason.NO_NODE
+
+
+_RESOLVE = 'failed to pull and unpack image "R/x@D": failed to resolve reference "R/x@D": '
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        # What containerd said on real nodes (tests/node/test_pulls.py).
+        (f"{_RESOLVE}R/x@D: not found", PullFailure.MISSING),
+        (
+            f'{_RESOLVE}failed to do request: Head "http://R/v2/x/manifests/D": dial tcp'
+            " 10.205.0.1:5: connect: connection refused",
+            PullFailure.AWAY,
+        ),
+        (
+            f"{_RESOLVE}pulling from host R failed with status code [manifests D]: 401"
+            " Unauthorized",
+            PullFailure.REFUSED,
+        ),
+        # A registry that tells strangers nothing: it may be there.
+        (
+            f"{_RESOLVE}pull access denied, repository does not exist or may require authorization",
+            PullFailure.REFUSED,
+        ),
+        (f"{_RESOLVE}unexpected status from HEAD request to https://R: 503", PullFailure.AWAY),
+        ("failed to extract layer: no space left on device", None),
+        ("", None),
+    ],
+)
+def test_why_an_image_cannot_be_pulled_is_read_from_containerds_words(
+    said: str, why: PullFailure | None
+) -> None:
+    waiting = {"reason": "ImagePullBackOff", "message": said}
+    pod = {
+        "metadata": {"name": "ada"},
+        "spec": {"nodeName": "node"},
+        "status": {"containerStatuses": [{"name": "notebook", "state": {"waiting": waiting}}]},
+    }
+    found = explain_pod(pod, [], None, facts={}, started=Reason.JUPYTER_START, pool=None)
+    assert found.facts.get("failing") is True
+    assert found.facts.get("pull") is why

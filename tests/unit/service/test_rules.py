@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from offline_jobs.contract.exits import Exit
-from offline_jobs.contract.facts import Facts, Hindrance
+from offline_jobs.contract.facts import Facts, Hindrance, PullFailure
 from offline_jobs.contract.run import Termination
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Ending, Evidence, Job, Observation, Standing
@@ -534,7 +534,7 @@ def test_what_waits_in_the_line_is_queued_and_what_waits_for_a_machine_is_starti
 
 NO_MACHINE = Observation("waiting", Reason.NO_NODE, {"class": "gpu"})
 MACHINE_COMES = Observation("waiting", Reason.NODE_STARTING, {"class": "gpu"})
-NO_IMAGE = Observation("waiting", Reason.IMAGE_PULL, {"failing": True})
+NO_IMAGE = Observation("waiting", Reason.IMAGE_PULL, {"failing": True, "pull": PullFailure.MISSING})
 PULLING = Observation("waiting", Reason.IMAGE_PULL)
 NO_VOLUME = Observation(
     "waiting",
@@ -591,10 +591,12 @@ GIVEN_UP: dict[str, tuple[list[tuple[int, Observation]], int, Cause, int]] = {
     ),
 }
 
-#: What is told of a job that was given up for no cause of its own.
+#: What is told of a job that was given up, besides cause and time.
 OBSTACLES: dict[str, Facts] = {
     "a volume cannot be mounted": {"hindrance": Hindrance.VOLUME, "message": "timed out"},
     "the container cannot be started": {"hindrance": Hindrance.END},
+    "the image cannot be pulled": {"pull": PullFailure.MISSING},
+    "the image can be pulled again": {"pull": PullFailure.MISSING},
 }
 
 NOT_GIVEN_UP: dict[str, list[tuple[int, Observation]]] = {
@@ -667,8 +669,7 @@ def test_what_cannot_start_is_given_up_in_time(name: str) -> None:
     for last in (ended(removed=True), ended(exit_code=13), ended(), ABSENT):
         step = decide(View(job, attempt, last), after(10**6), PATIENCE)
         facts: Facts = {"waited_seconds": waited}
-        if cause is Cause.INTERNAL:
-            facts |= OBSTACLES[name]
+        facts |= OBSTACLES.get(name, {})
         assert step == Finish(Ending(State.FAILED, cause, facts))
 
 

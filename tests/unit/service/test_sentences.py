@@ -133,6 +133,18 @@ CAUSES: list[tuple[Cause, dict[str, Any], str, str]] = [
         "Tell an administrator; the notebook is not at fault.",
     ),
     (
+        Cause.IMAGE_PULL,
+        {"pull": "missing"},
+        "The image notebook could not be pulled: the registry does not have it",
+        "Tell an administrator; the notebook is not at fault.",
+    ),
+    (
+        Cause.IMAGE_PULL,
+        {"pull": "away"},
+        "The image notebook could not be pulled: its registry did not answer",
+        "Tell an administrator; the notebook is not at fault.",
+    ),
+    (
         Cause.REFUSED,
         {"message": "There is no kernel 'r' in your home"},
         "Refused: There is no kernel 'r' in your home",

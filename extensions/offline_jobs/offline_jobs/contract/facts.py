@@ -19,6 +19,17 @@ class Hindrance(StrEnum):
     SILENT = "silent"
 
 
+class PullFailure(StrEnum):
+    """Why an image cannot be pulled; the cluster goes on trying."""
+
+    #: The registry answers, and does not have it.
+    MISSING = "missing"
+    #: The registry does not let the machine have it.
+    REFUSED = "refused"
+    #: The registry does not answer, or cannot.
+    AWAY = "away"
+
+
 Facts = TypedDict(
     "Facts",
     {
@@ -42,6 +53,8 @@ Facts = TypedDict(
         # The image cannot be pulled, or what is started does not start: `image-pull`,
         # `kernel-start`, `jupyter-start`.
         "failing": bool,
+        # Why the image cannot be pulled, where that is known: `image-pull`, as reason and as cause.
+        "pull": PullFailure,
         # What in the cluster tells so, such as `nodeclaim/NAME`.
         "object": str,
         # One line of the cluster's own words.

@@ -67,7 +67,7 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     elif given_up and outcome in (Cause.INTERRUPTED, Cause.REMOVED, _CANCELLED):
         state, cause = State.FAILED, given_up
         facts["waited_seconds"] = job.facts["waited_seconds"]
-        if given_up is Cause.NO_CAPACITY:
+        if given_up in (Cause.NO_CAPACITY, Cause.IMAGE_PULL):
             facts |= _find_want(job.facts)
         if given_up is Cause.INTERNAL:
             # Of what was said last, how we ended it would be no reason.
@@ -152,7 +152,9 @@ def _was_nearly_full(attempt: Attempt, evidence: Evidence) -> bool:
 
 
 def _find_want(facts: Facts) -> Facts:
-    """Why no machine could be had, where that is known: by its pool's limit, or nobody said."""
+    """Why a machine or an image could not be had, where that is known."""
+    if "pull" in facts:
+        return {"pull": facts["pull"]}
     want: Facts = {}
     if facts.get("beyond_limit") is True:
         want["beyond_limit"] = True

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hub_config.platform.catalogue import InstanceClass
 from hub_config.platform.sentences import describe_start
 from hub_config.platform.waiting import Waiting, quote
-from offline_jobs.contract.facts import Facts, Hindrance
+from offline_jobs.contract.facts import Facts, Hindrance, PullFailure
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules import amounts
@@ -174,8 +174,9 @@ def _no_capacity(job: Job) -> Words:
 
 
 def _image_pull(job: Job) -> Words:
+    because = _PULLS.get(job.facts.get("pull", ""), "")
     return Words(
-        f"The image {job.request.image} could not be pulled",
+        f"The image {job.request.image} could not be pulled{because}",
         "Tell an administrator; the notebook is not at fault.",
     )
 
@@ -229,6 +230,11 @@ _CAUSES: Mapping[Cause, Callable[[Job], Words]] = {
     Cause.REMOVED: _removed,
     Cause.OUTPUT_LOST: _output_lost,
     Cause.INTERNAL: _internal,
+}
+_PULLS: Mapping[str, str] = {
+    PullFailure.MISSING: ": the registry does not have it",
+    PullFailure.REFUSED: ": the registry does not give it to the machine",
+    PullFailure.AWAY: ": its registry did not answer",
 }
 _HINDERED: Mapping[str, str] = {
     Hindrance.FOLDERS: "the folders of the home could not be prepared",
