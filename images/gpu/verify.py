@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from images._inside.checks import Wrong, import_all, run_checks
 from images._inside.session_checks import OF_A_SESSION
 
-LIBRARIES = ("torch", "cupy", "scanpy", "rapids_singlecell")
+LIBRARIES = ("torch", "cupy", "cudf", "cuml", "cuvs", "pylibraft", "scanpy")
 #: With one of these in the image, NVIDIA's runtime hands a pod GPUs that it did not ask for.
 #: Source: https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html
 OF_THE_RUNTIME = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_REQUIRE_CUDA", "CUDA_VISIBLE_DEVICES")

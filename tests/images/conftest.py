@@ -11,8 +11,15 @@ from tests.images.building import get_archive, why_not
 from tests.images.saved import SavedImage
 
 #: Those that have an environment of a lock, with our own code in it.
-ENVIRONMENTS = ("hub", "jobs-service", "notebook", "stomics")
+ENVIRONMENTS = ("hub", "jobs-service", "notebook", "r", "stomics")
 IMAGES = ("folders", *ENVIRONMENTS)
+#: Too large for each run: built by `make test-long` only.
+LARGE = ("gpu",)
+
+
+def name_params(images: tuple[str, ...]) -> list[object]:
+    """Images as parameters of a fixture, the large ones only in the long run."""
+    return [*images, *(pytest.param(each, marks=pytest.mark.long) for each in LARGE)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -22,13 +29,13 @@ def needs_a_builder() -> None:
         pytest.skip(f"needs a builder of images: {reason}")
 
 
-@pytest.fixture(scope="session", params=IMAGES)
+@pytest.fixture(scope="session", params=name_params(IMAGES))
 def saved(request: pytest.FixtureRequest) -> SavedImage:
     """Each of our images in turn."""
     return SavedImage(get_archive(request.param))
 
 
-@pytest.fixture(scope="session", params=ENVIRONMENTS)
+@pytest.fixture(scope="session", params=name_params(ENVIRONMENTS))
 def environment(request: pytest.FixtureRequest) -> SavedImage:
     """Each that has an environment."""
     return SavedImage(get_archive(request.param))

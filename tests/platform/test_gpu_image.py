@@ -37,7 +37,7 @@ def test_an_image_that_would_take_all_gpus_is_refused() -> None:
 
 def test_its_lock_has_pytorch_and_rapids_for_one_cuda() -> None:
     pins = read_pins(LOCK)
-    assert {"torch", "cupy-cuda13x", "cuml-cu13", "cudf-cu13", "rapids-singlecell"} <= pins.keys()
+    assert {"torch", "cupy-cuda13x", "cuml-cu13", "cudf-cu13", "cuvs-cu13"} <= pins.keys()
     assert pins.keys() >= read_pins(ROOT / "images" / "notebook" / "requirements.txt").keys()
     others = re.compile(r"-cu1[^3]|cuda1[^3]")
     assert not [name for name in pins if others.search(name)]
@@ -45,6 +45,6 @@ def test_its_lock_has_pytorch_and_rapids_for_one_cuda() -> None:
 
 def test_it_installs_on_other_systems_without_what_is_for_linux_only() -> None:
     text = LOCK.read_text(encoding="utf-8")
-    for name in ("torch", "nvidia-cublas", "cuml-cu13", "rapids-singlecell"):
+    for name in ("torch", "nvidia-cublas", "cuml-cu13", "cupy-cuda13x"):
         (line,) = re.findall(rf"^{name}==.*$", text, re.M)
         assert "sys_platform == 'linux'" in line, line
