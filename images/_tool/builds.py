@@ -250,7 +250,7 @@ class Builds:
 
     def build_own_wheels(self, image: str, target: Path) -> list[Path]:
         """Build the wheels of an image's own distributions, each into a folder of `target`."""
-        wheels = []
+        wheels: list[Path] = []
         for source in self.list_own(image):
             self.build_wheel(source, target / source.name, "standard")
             wheels += (target / source.name).glob("*.whl")

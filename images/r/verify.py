@@ -74,7 +74,7 @@ def check_version() -> str:
 
 def check_kernel_of_r() -> str:
     """Papermill runs a notebook of R: a value given, a library of one's own, a figure."""
-    cells = [
+    cells: list[dict[str, object]] = [
         {
             "cell_type": "code",
             "id": f"cell-{number}",

@@ -11,10 +11,10 @@ from tests.images.building import get_archive, why_not
 from tests.images.saved import SavedImage
 
 #: Those that have an environment of a lock, with our own code in it.
-ENVIRONMENTS = ("hub", "jobs-service", "notebook", "r", "stomics")
+ENVIRONMENTS = ("hub", "jobs-service", "notebook", "r")
 IMAGES = ("folders", *ENVIRONMENTS)
 #: Too large for each run: built by `make test-long` only.
-LARGE = ("gpu",)
+LARGE = ("stomics", "gpu")
 
 
 def name_params(images: tuple[str, ...]) -> list[object]:

@@ -42,10 +42,13 @@ class Installation:
 
 
 def write_installation(folder: Path, registry: str) -> Installation:
-    """The files that are shipped, with a registry."""
+    """The files that are shipped, with a registry, and an image that others build, not we."""
     made = Installation(folder)
     shipped = (ROOT / "helm-values" / "catalogue.yaml").read_text()
     text = shipped.replace('registry: ""', f'registry: "{registry}"')
+    text = text.replace(
+        "slug: gpu\n        name: GPU notebook", "slug: theirs\n        name: Theirs"
+    )
     made.catalogue.write_text(text)
     settings = (ROOT / "cluster" / "settings.yaml").read_text()
     made.settings.write_text(settings.replace("../helm-values/", ""))

@@ -11,9 +11,9 @@ import re
 import stat
 import subprocess
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
+from packageurl import PackageURL
 
 from images._inside.checks import normalize
 from images._tool.build import name_image
@@ -129,25 +129,19 @@ def test_it_says_what_it_is(saved: SavedImage) -> None:
 def test_its_bill_of_materials_names_all_that_is_in_it(saved: SavedImage) -> None:
     bill = json.loads(saved.path.with_suffix(".cdx.json").read_text(encoding="utf-8"))
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
-    urls = {each["purl"] for each in bill["components"]}
-    status = saved.read("/var/lib/dpkg/status")
-    packages = {
-        (match[1], match[2])
-        for match in re.finditer(r"^Package: (\S+)$(?:\n.+)*?^Version: (\S+)$", status, re.M)
-    }
-    named = {
-        tuple(url.partition("pkg:deb/debian/")[2].partition("?")[0].split("@"))
-        for url in urls
-        if url.startswith("pkg:deb/")
-    }
+    records = saved.read("/var/lib/dpkg/status").strip().split("\n\n")
+    fields = [dict(re.findall(r"^(\S+): (.+)$", each, re.M)) for each in records]
+    packages = {(each["Package"], each["Version"]) for each in fields}
+    found = [PackageURL.from_string(each["purl"]) for each in bill["components"]]
+    named = {(each.name, each.version) for each in found if each.type == "deb"}
     assert len(packages) > 50
-    assert named == {(name, quote(version, safe="")) for name, version in packages}
-    found = (
-        re.search(r"-packages/([^/]+)-([^-/]+)\.dist-info/METADATA$", path) for path in saved.files
+    assert named == packages
+    inside = re.compile(r"-packages/([^/]+)-([^-/]+)\.dist-info/METADATA$")
+    matches = filter(None, map(inside.search, saved.files))
+    distributions = {(normalize(match[1]), match[2]) for match in matches}
+    assert {(normalize(each.name), each.version) for each in found if each.type == "pypi"} == (
+        distributions
     )
-    inside = {(normalize(match[1]), match[2]) for match in found if match}
-    python = (each for each in bill["components"] if each["purl"].startswith("pkg:pypi/"))
-    assert {(normalize(each["name"]), each["version"]) for each in python} == inside
 
 
 def test_no_step_is_kept_when_a_script_that_it_mounts_has_changed(saved: SavedImage) -> None:

@@ -22,7 +22,7 @@ from tests.platform.checkout import ROOT
 from tests.site import wait_until
 from tests.skips import require
 
-OURS = ("folders", "notebook", "stomics", "hub", "jobs-service")
+OURS = ("folders", "notebook", "stomics", "r", "hub", "jobs-service")
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -43,14 +43,14 @@ def test_what_is_pushed_is_written_where_it_is_read(
     installation.catalogue.chmod(0o640)
     with caplog.at_level("INFO"):
         installation.push()
-    assert "Not from here, so not pushed: gpu" in caplog.text
+    assert "Not from here, so not pushed: theirs" in caplog.text
     found = installation.read()
     for image in OURS:
         tag, digest = found[image]
         manifest = registry.find(f"whole/notebook-hpc/{image}", tag)
         assert manifest is not None
         assert (tag, digest) == ("0.1.0", manifest.digest), image
-    assert found["gpu"] == ("0.1.0", "")
+    assert found["theirs"] == ("0.1.0", "")
     # Comments, order and all else are the administrator's.
     after = installation.catalogue.read_text(), installation.settings.read_text()
     for old, new in zip(before, after, strict=True):
@@ -166,7 +166,7 @@ def test_what_cannot_be_pushed_is_said_in_a_line(
 
     refuse("has no image notebook, hub: make images IMAGE=notebook", "folders", "notebook", "hub")
     refuse("the catalogue has no image 'notes'; it has folders, notebook", "notes")
-    refuse("image gpu has no folder images/gpu", "gpu")
+    refuse("image theirs has no folder images/theirs", "theirs")
     refuse("'0 1' is no tag", "folders", tag="0 1")
     text = installation.catalogue.read_text()
     wrong = {

@@ -71,7 +71,7 @@ def test_a_failed_build_shows_the_end_of_what_was_said(programs: Path, tmp_path:
 def test_a_full_disk_is_told_in_one_line(programs: Path, tmp_path: Path) -> None:
     said = "Error: committing layer: write /layer.tar: no space left on device"
     write_program(programs, "buildah", f'test "$1" = info || {{ echo "{said}" >&2; exit 125; }}')
-    build = Build("localhost/x:1", tmp_path, {}, {})
+    build = Build("localhost/x:1", tmp_path, {}, {}, {})
     with pytest.raises(StepFailed, match=r"^there is no room left on the disk for buildah: free"):
         find_engine().build(build, lambda line: None)
 

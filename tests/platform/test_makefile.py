@@ -95,10 +95,10 @@ def test_an_optimized_python_is_taken_before_others(tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_not_built_yet_is_refused_in_one_line() -> None:
-    done = make("environment", "IMAGE=gpu")
+    done = make("environment", "IMAGE=nonesuch")
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert lines == [
-        "image 'gpu' is not built yet: there is no images/gpu/requirements.txt;"
-        " images that can be made: notebook, stomics"
+        "image 'nonesuch' is not built yet: there is no images/nonesuch/requirements.txt;"
+        " images that can be made: gpu, notebook, r, stomics"
     ]

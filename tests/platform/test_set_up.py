@@ -96,7 +96,7 @@ def test_the_command_line_names_steps_that_there_are() -> None:
         assert set(chosen) <= names
         assert select_steps(steps, chosen)
     with pytest.raises(
-        StepFailed, match=r"'nonesuch' is not built yet: .* that can be made: notebook"
+        StepFailed, match=r"'nonesuch' is not built yet: .* that can be made: gpu, notebook"
     ):
         choose_steps(["nonesuch"], steps)
 
@@ -183,8 +183,9 @@ def test_an_image_brings_packages_of_its_own_as_wheels(places: Places) -> None:
     shutil.copytree(ROOT / own, places.root / own)
     (places.extension / "offline_jobs").mkdir(parents=True)
     builds = Builds(places)
-    assert builds.build_own_wheels("notebook") == []
-    (wheel,) = builds.build_own_wheels("stomics")
+    target = places.root / "wheels"
+    assert builds.build_own_wheels("notebook", target) == []
+    (wheel,) = builds.build_own_wheels("stomics", target)
     assert wheel.name == "stereo_seq_readers-0.1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as content:
         assert {"stereo_seq/__init__.py", "stereo_seq/gef.py"} <= set(content.namelist())

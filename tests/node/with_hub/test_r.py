@@ -6,7 +6,10 @@ The image is loaded into the nodes by this file alone, for it is large.
 from __future__ import annotations
 
 import base64
+import os
 import re
+import shutil
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,20 +22,26 @@ from tests.bed.bed import Bed
 from tests.browser.people import Visitor
 from tests.images.building import get_archive
 from tests.node.with_hub.site import PodSite
+from tests.platform.checkout import ROOT
 
 pytestmark = [pytest.mark.usefixtures("real"), pytest.mark.long, pytest.mark.timeout(1800)]
 CHOICE = {"group": "spatial-lab", "image": "r", "class": "standard"}
-EXAMPLE = "examples/4-cell-types-r.ipynb"
+EXAMPLE = "4-cell-types-r.ipynb"
+SHIPPED = ROOT / "images" / "r" / "examples" / EXAMPLE
 
 
 @pytest.fixture(scope="module")
 def researcher(site: PodSite, bed: Bed) -> Iterator[Visitor]:
     """Somebody whose session runs in the image."""
     for node in (nodes.SESSIONS, nodes.JOBS):
-        nodes.load_image(bed, node, get_archive("r"))
+        nodes.load_kept_image(bed, node, get_archive("r"))
     admin = Visitor(site, "admin", CHOICE["group"], CHOICE["class"])
     admin.user.stop_session()
     admin.user.start_session(CHOICE)
+    # A home that was there before gets no examples.
+    own = site.homes / "admin" / EXAMPLE
+    shutil.copy(SHIPPED, own)
+    os.chown(own, 1000, 100)
     yield admin
     admin.user.stop_session()
 
@@ -41,9 +50,8 @@ def ask_session(visitor: Visitor, address: str, **body: Any) -> httpx.Response:
     """Ask a session's server as JupyterLab does."""
     user = visitor.user
     token = user.client.cookies.get("_xsrf", path=f"/user/{user.name}/") or ""
-    return user.client.post(
-        f"/user/{user.name}/offline-jobs/{address}", headers={"X-XSRFToken": token}, json=body
-    )
+    headers = {"X-XSRFToken": token, "Idempotency-Key": uuid.uuid4().hex}
+    return user.client.post(f"/user/{user.name}/offline-jobs/{address}", headers=headers, json=body)
 
 
 def test_the_session_has_the_kernel_of_r(researcher: Visitor) -> None:

@@ -64,7 +64,7 @@ def loaded(site: PodSite) -> str:
     """The image's name in pods; it is on both nodes."""
     archive = get_archive("stomics")
     for node in (nodes.SESSIONS, nodes.JOBS):
-        nodes.load_image(site.hub.bed, node, archive)
+        nodes.load_kept_image(site.hub.bed, node, archive)
     return name_of("stomics")
 
 

@@ -27,7 +27,7 @@ def test_nothing_but_the_values_changes() -> None:
         each["slug"]: each["digest"]
         for each in yaml.safe_load(changed)["custom"]["catalogue"]["images"]
     }
-    assert images == {"notebook": "", "stomics": "sha256:ab", "gpu": ""}
+    assert images == {"notebook": "", "stomics": "sha256:ab", "r": "", "gpu": ""}
 
 
 @pytest.mark.parametrize(
