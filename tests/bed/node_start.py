@@ -45,6 +45,8 @@ PLUGIN_FOLDERS = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 PLUGINS = ("host-local", "loopback", "ptp")
 #: Seconds that a part of a node may take to start, on a machine that has much else to do.
 PATIENCE = 60.0
+#: The last that containerd says before it serves a kubelet.
+READY = "Start streaming server"
 #: Containerd's way to let layers lie over each other.
 LAYERED = "overlayfs"
 
@@ -111,13 +113,17 @@ def start(bed: Bed, nodes: Sequence[NodeFacts]) -> None:
         cgroups.make(name_cgroup(bed.tag, node.name))
         get_network(bed).add_address(node.address)
         _start_machine(bed, node)
+    told: dict[str, int] = {}
     for node in nodes:
         first = bed.daemons.get(f"node-{node.name}").pid
         wait(bed, node.name, "process 1", partial(_is_called, first, "pause"))
+        log = bed.daemons.log(f"containerd-{node.name}")
+        told[node.name] = log.stat().st_size if log.exists() else 0
         _run_inside(bed, node, "containerd", f"--config={NODE_FOLDER}/containerd.toml")
     for node in nodes:
-        path = _get_socket(bed, node.name)
-        wait(bed, node.name, "containerd", partial(image_store.answers, path))
+        # It listens before it has looked through its images, and a kubelet that asks before ends.
+        log = bed.daemons.log(f"containerd-{node.name}")
+        wait(bed, node.name, "containerd", partial(_says, log, told[node.name], READY))
         _run_inside(
             bed,
             node,
@@ -314,6 +320,13 @@ def _get_socket(bed: Bed, name: str) -> Path:
     """Containerd's socket, through the node's view of the file system."""
     first = bed.daemons.get(f"node-{name}").pid
     return Path(f"/proc/{first}/root{CONTAINERD_SOCKET}")
+
+
+def _says(log: Path, since: int, text: str) -> bool:
+    """Whether a log has a text behind its first bytes."""
+    with log.open("rb") as file:
+        file.seek(since)
+        return text.encode() in file.read()
 
 
 def _is_called(pid: int, name: str) -> bool:
