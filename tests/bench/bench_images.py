@@ -195,10 +195,10 @@ def measure(
             "B9",
             f"{name}, {side.name}",
             median(seconds[OURS.name]) / median(seconds[side.name]),
-            GOAL,
+            goal,
             {OURS.name: seconds[OURS.name], side.name: seconds[side.name]},
         )
-        for side in (THEIRS, MENDED)
+        for side, goal in ((THEIRS, GOAL), (MENDED, None))
     ]
 
 

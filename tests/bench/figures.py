@@ -19,24 +19,30 @@ FOLDER = Path(__file__).resolve().parents[2] / "build" / "bench"
 
 @dataclass(frozen=True)
 class Figure:
-    """A ratio, lower is better, with its goal and the seconds that it was made from."""
+    """A ratio, lower is better, and the seconds that it was made from.
+
+    Attributes:
+        goal: None where the figure only tells what another one consists of.
+    """
 
     part: str
     name: str
     value: float
-    goal: float
+    goal: float | None
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
-        """Whether the goal is met."""
-        return self.value <= self.goal
+        """Whether the goal is met, if there is one."""
+        return self.goal is None or self.value <= self.goal
 
     @property
     def line(self) -> str:
         """The figure in one line."""
-        word = "holds" if self.holds else "short"
-        return f"{self.part} {self.name} ratio {self.value:.2f} goal {self.goal:.2f} {word}"
+        line = f"{self.part} {self.name} ratio {self.value:.2f}"
+        if self.goal is None:
+            return line
+        return f"{line} goal {self.goal:.2f} {'holds' if self.holds else 'short'}"
 
 
 def median(values: Sequence[float]) -> float:
