@@ -44,7 +44,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
-	bench bench-images class push mirror deploy deploy-status undeploy cluster-plan \
+	bench bench-images bench-pulls class push mirror deploy deploy-status undeploy cluster-plan \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -81,8 +81,8 @@ new-image: python ## begin an image of your own in images/NAME, NAME= FROM=noteb
 	@build/environments/platform/bin/python -m images._tool.new_image \
 	--name="$(if $(filter command environment,$(origin NAME)),$(NAME))" --base="$(FROM)" --file="$(FROM_FILE)"
 
-push: setup ## push our images to the registry of SETTINGS= and write their digests there and in its catalogue: all, or IMAGE=notebook; TAG= ENGINE=
-	@$(VENV)/python -m images._tool.push --settings "$(SETTINGS)" --tag "$(TAG)" --engine "$(ENGINE)" $(if $(filter command environment,$(origin IMAGE)),$(IMAGE))
+push: setup ## push our images to the registry of SETTINGS= and write their digests there and in its catalogue: all, or IMAGE=notebook; TAG= ENGINE= COMPRESSION=
+	@$(VENV)/python -m images._tool.push --settings "$(SETTINGS)" --tag "$(TAG)" --engine "$(ENGINE)" --compression "$(COMPRESSION)" $(if $(filter command environment,$(origin IMAGE)),$(IMAGE))
 
 mirror: setup ## copy the images of others that make deploy installs into the registry of SETTINGS=, by digest
 	@$(VENV)/python -m images._tool.mirror --settings "$(SETTINGS)"
@@ -157,6 +157,9 @@ bench: setup ## measure the figures that the documents quote, into build/bench
 
 bench-images: setup system-packages ## measure how fast containers of our images start, against a stock image
 	@$(VENV)/python -m tests.bench.bench_images
+
+bench-pulls: setup system-packages ## measure how fast image `notebook` is pulled and unpacked, its layers in zstd against gzip
+	@$(VENV)/python -m tests.bench.bench_pulls
 
 lint: setup ## check format, style, import walls, shell, YAML and TypeScript
 	@$(VENV)/ruff format --check .

@@ -21,6 +21,10 @@ from images._tool.tools import run_program
 log = logging.getLogger("notebook-hpc")
 
 NAMES = ("docker", "podman", "buildah")
+#: Those that push in OCI's form.
+OCI_ENGINES = ("podman", "buildah")
+#: Ways to compress layers; `docker push` knows the last alone.
+COMPRESSIONS = ("zstd", "gzip")
 TAIL_LINES = 40
 #: As the system says it (ENOSPC), whichever builder passes it on.
 NO_ROOM = "no space left on device"
@@ -120,14 +124,44 @@ class Engine:
             return ""
         return said if said.startswith("sha256:") else f"sha256:{said}"
 
+    def identify_pushed(self, reference: str) -> str:
+        """The id that an image has in a registry to which this engine pushed it.
+
+        OCI's form has another configuration than that of images here, so it is written once, beside
+        the image: that sends nothing and copies no layer.
+
+        Raises:
+            StepFailed: it cannot be written so.
+        """
+        if self.name not in OCI_ENGINES:
+            return self.identify(reference)
+        trial = f"{reference}-oci"
+        words = ["push", "--quiet", "--format=oci", reference, f"containers-storage:{trial}"]
+        _run([self.name, *words])
+        try:
+            return self.identify(trial)
+        finally:
+            _run([self.name, "rmi", trial])
+
+    @property
+    def compressions(self) -> Sequence[str]:
+        """How it can compress the layers that it pushes; the first serves machines best."""
+        return COMPRESSIONS if self.name in OCI_ENGINES else COMPRESSIONS[-1:]
+
     def push(
-        self, reference: str, target: str, logins: Path | None, show: Callable[[str], None]
+        self,
+        reference: str,
+        target: str,
+        compression: str,
+        logins: Path | None,
+        show: Callable[[str], None],
     ) -> None:
         """Push an image; what an earlier push has brought already is not sent again.
 
         Args:
             reference: the image here.
             target: registry, repository and tag that it gets.
+            compression: of its layers, one of `compressions`.
             logins: file with the login, called `config.json`; None for the engine's own.
             show: told each line that the builder prints.
 
@@ -143,7 +177,9 @@ class Engine:
                 meant = [self.name, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]
                 environ |= {"DOCKER_HOST": _run(meant).strip(), "DOCKER_CONFIG": str(logins.parent)}
         else:
-            words = [self.name, "push", reference, f"docker://{target}"]
+            # Of all forms only OCI's has layers in zstd, and machines take either.
+            form = ("--format=oci", f"--compression-format={compression}")
+            words = [self.name, "push", *form, reference, f"docker://{target}"]
             if logins:
                 words[2:2] = ["--authfile", str(logins)]
             if is_loopback(target.partition("/")[0]):

@@ -16,7 +16,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +24,10 @@ from hub_config.platform.errors import CatalogueError
 from images._tool.build import name_image
 from images._tool.context import list_images
 from images._tool.ecr import Ecr, find_ecr
-from images._tool.engines import Engine, find_engine
+from images._tool.engines import COMPRESSIONS, OCI_ENGINES, Engine, find_engine
 from images._tool.logins import find_login, write_login
 from images._tool.offer import Offer, Target, load_offer
-from images._tool.registry import Login, Registry
+from images._tool.registry import Login, Manifest, Registry
 from images._tool.steps import StepFailed, log
 from images._tool.tools import find_places
 
@@ -48,6 +48,38 @@ class Access:
     registry: Registry
     ecr: Ecr | None = None
     login: Login | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that a builder has.
+
+    Attributes:
+        name: by which the builder has it.
+        identities: ids by which it can be known in a registry, as it is here and as it is pushed.
+    """
+
+    name: str
+    identities: Collection[str]
+
+    def is_in(self, manifest: Manifest) -> bool:
+        """Whether a manifest of a registry is of this image, however its layers are compressed."""
+        return any(map(manifest.is_image, self.identities))
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How somebody wants images pushed; what is empty is chosen.
+
+    Attributes:
+        tag: that all get; else those that are written.
+        engine: the builder.
+        compression: of layers.
+    """
+
+    tag: str = ""
+    engine: str = ""
+    compression: str = ""
 
 
 def open_registry(host: str) -> Access:
@@ -82,24 +114,44 @@ def choose_targets(offer: Offer, images: Sequence[str], root: Path) -> list[Targ
     return [offer.targets[name] for name in images or ours]
 
 
-def identify_images(engine: Engine, root: Path, targets: Sequence[Target]) -> dict[str, str]:
-    """The ids of images, by name.
+def choose_compression(engine: Engine, wanted: str) -> str:
+    """Choose how layers are compressed: as is wanted, or as serves machines best.
+
+    Raises:
+        StepFailed: nobody, or not this engine, can do that.
+    """
+    if wanted and wanted not in COMPRESSIONS:
+        raise StepFailed(f"COMPRESSION={wanted}: one of {', '.join(COMPRESSIONS)}")
+    if wanted and wanted not in engine.compressions:
+        raise StepFailed(
+            f"{engine.name} pushes no layers in {wanted}: ENGINE={OCI_ENGINES[-1]} does, or take"
+            f" COMPRESSION={engine.compressions[0]}"
+        )
+    return wanted or engine.compressions[0]
+
+
+def find_sources(engine: Engine, root: Path, targets: Sequence[Target]) -> dict[str, Source]:
+    """The images as the engine has them, by name.
 
     Raises:
         StepFailed: some are not built; all of them are named.
     """
-    found = {each.image: engine.identify(name_image(root, each.image)) for each in targets}
+    names = {each.image: name_image(root, each.image) for each in targets}
+    found = {image: engine.identify(name) for image, name in names.items()}
     if missing := [name for name, identity in found.items() if not identity]:
         raise StepFailed(
             f"{engine.name} has no image {', '.join(missing)}: make images IMAGE={missing[0]}"
         )
-    return found
+    return {
+        image: Source(names[image], {identity, engine.identify_pushed(names[image])})
+        for image, identity in found.items()
+    }
 
 
 def push_image(
-    engine: Engine, access: Access, source: str, identity: str, target: Target
-) -> tuple[str, bool]:
-    """Push one image, unless it is there; return its digest, and whether it was pushed.
+    engine: Engine, access: Access, source: Source, target: Target, compression: str
+) -> tuple[Manifest, bool]:
+    """Push one image, unless it is there; return what is there then, and whether it was pushed.
 
     Raises:
         StepFailed: the tag stands for another image, the push failed, or what the registry then
@@ -107,7 +159,7 @@ def push_image(
     """
     registry, place = access.registry, (target.repository, target.tag)
     there = registry.find_manifest(*place)
-    if there is not None and not there.is_image(identity):
+    if there is not None and not source.is_in(there):
         raise StepFailed(
             f"{target.reference} is there and is another image: what a tag stands for stays. Push"
             " this one under a new tag: make push"
@@ -118,11 +170,11 @@ def push_image(
         with tempfile.TemporaryDirectory(prefix="notebook-hpc-") as folder:
             logins = write_login(Path(folder), target.host, access.login) if access.login else None
             try:
-                engine.push(source, target.reference, logins, _show)
+                engine.push(source.name, target.reference, compression, logins, _show)
             except StepFailed as error:
                 raise StepFailed(explain_failure(str(error))) from error
         there = registry.find_manifest(*place)
-    if there is None or not there.is_image(identity):
+    if there is None or not source.is_in(there):
         what = "does not have it" if there is None else f"has {there.digest}, another image"
         raise StepFailed(
             f"{target.reference} was pushed, and the registry {what}: nothing was written"
@@ -130,7 +182,16 @@ def push_image(
     # As machines will ask for it.
     if registry.find_manifest(target.repository, there.digest) is None:
         raise StepFailed(f"{target.reference}: the registry does not give {there.digest}")
-    return there.digest, is_new
+    return there, is_new
+
+
+def note_compression(manifest: Manifest, wanted: str) -> str:
+    """What to say where layers are not compressed as is wanted, as when they were there before."""
+    others = [each for each in manifest.compressions if each != wanted]
+    if not others:
+        return ""
+    count = "1 layer" if len(others) == 1 else f"{len(others)} layers"
+    return f"{count} in {', '.join(sorted(set(others)))}: the registry had them so"
 
 
 def raise_tag(tag: str) -> str:
@@ -153,34 +214,35 @@ def _show(line: str) -> None:
         log.info("  %s", " ".join(line.split())[:100])
 
 
-def push_images(
-    root: Path, settings: Path, images: Sequence[str], tag: str = "", engine_name: str = ""
-) -> None:
+def push_images(root: Path, settings: Path, images: Sequence[str], wish: Wish) -> None:
     """Push images, one after another, and write down each as soon as it is confirmed.
 
     Raises:
         StepFailed: what was pushed before is written down.
         CatalogueError: the catalogue has mistakes.
     """
-    if tag and not TAG.fullmatch(tag):
-        raise StepFailed(f"{tag!r} is no tag: letters, digits, _ . and -, at most 128")
-    offer = load_offer(root, settings, tag)
+    if wish.tag and not TAG.fullmatch(wish.tag):
+        raise StepFailed(f"{wish.tag!r} is no tag: letters, digits, _ . and -, at most 128")
+    offer = load_offer(root, settings, wish.tag)
     targets = choose_targets(offer, images, root)
     for target in targets:
         target.file.check()
-    engine = find_engine(engine_name)
-    identities = identify_images(engine, root, targets)
+    engine = find_engine(wish.engine)
+    compression = choose_compression(engine, wish.compression)
+    sources = find_sources(engine, root, targets)
     accesses = {host: open_registry(host) for host in sorted({each.host for each in targets})}
     for target in targets:
         access, started = accesses[target.host], time.monotonic()
         if access.ecr and (news := access.ecr.have_repository(target.repository, offer.account)):
             log.info("Repository %s: %s", target.repository, news)
         log.info("Pushing image %s to %s ...", target.image, target.reference)
-        source, identity = name_image(root, target.image), identities[target.image]
-        digest, is_new = push_image(engine, access, source, identity, target)
+        source = sources[target.image]
+        manifest, is_new = push_image(engine, access, source, target, compression)
         word = "pushed" if is_new else "was there"
-        log.info("  %-28s %s, %.1f s", word, digest, time.monotonic() - started)
-        if target.write(digest):
+        log.info("  %-28s %s, %.1f s", word, manifest.digest, time.monotonic() - started)
+        if note := note_compression(manifest, compression):
+            log.info("  %s", note)
+        if target.write(manifest.digest):
             log.info("  %-28s %s", "written to", target.file.path)
 
 
@@ -193,10 +255,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--settings", type=Path, required=True, help="of the installation")
     parser.add_argument("--tag", default="", help="that the images get")
     parser.add_argument("--engine", default="", help="docker, podman or buildah")
+    parser.add_argument("--compression", default="", help="of layers, zstd or gzip")
     options = parser.parse_args(arguments)
     root = find_places(os.environ).root
     try:
-        push_images(root, options.settings, options.images, options.tag, options.engine)
+        wish = Wish(options.tag, options.engine, options.compression)
+        push_images(root, options.settings, options.images, wish)
     except (StepFailed, CatalogueError) as error:
         log.error("%s", error)
         return 1

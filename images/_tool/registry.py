@@ -79,6 +79,12 @@ class Manifest:
         found: Mapping[str, Any] = json.loads(self.content)
         return found
 
+    @property
+    def compressions(self) -> list[str]:
+        """How each layer of an image is compressed, by its kind: `gzip`, `zstd`, `tar` if not."""
+        kinds = [str(each["mediaType"]) for each in self.parts.get("layers", ())]
+        return [re.split(r"[.+]", kind)[-1] for kind in kinds]
+
     def is_image(self, identity: str) -> bool:
         """Whether it is the image that a builder knows by that id.
 

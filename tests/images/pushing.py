@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from images._tool.push import push_images
+from images._tool.push import Wish, push_images
 from tests.image_registry import Trials
 from tests.platform.checkout import ROOT
 
@@ -26,8 +26,8 @@ class Installation:
     def catalogue(self) -> Path:
         return self.folder / "catalogue.yaml"
 
-    def push(self, *images: str, tag: str = "") -> None:
-        push_images(ROOT, self.settings, images, tag, "buildah")
+    def push(self, *images: str, tag: str = "", compression: str = "") -> None:
+        push_images(ROOT, self.settings, images, Wish(tag, "buildah", compression))
 
     def read(self) -> dict[str, tuple[str, str]]:
         """Tag and digest of each image, as they are written."""

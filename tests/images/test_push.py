@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,8 +14,15 @@ from pathlib import Path
 import pytest
 
 from hub_config.platform.errors import CatalogueError
+from images._tool.engines import Engine
 from images._tool.offer import KeptFile
-from images._tool.push import explain_failure, raise_tag
+from images._tool.push import (
+    choose_compression,
+    explain_failure,
+    note_compression,
+    raise_tag,
+)
+from images._tool.registry import Manifest
 from images._tool.steps import StepFailed
 from tests.image_registry import ImageRegistry, Trials, running_registry
 from tests.images.pushing import build, write_installation
@@ -22,6 +30,7 @@ from tests.platform.checkout import ROOT
 from tests.site import wait_until
 from tests.skips import require
 
+OCI = "application/vnd.oci.image.manifest.v1+json"
 OURS = ("folders", "notebook", "stomics", "r", "hub", "jobs-service")
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -50,6 +59,7 @@ def test_what_is_pushed_is_written_where_it_is_read(
         manifest = registry.find(f"whole/notebook-hpc/{image}", tag)
         assert manifest is not None
         assert (tag, digest) == ("0.1.0", manifest.digest), image
+        assert (manifest.kind, set(manifest.compressions)) == (OCI, {"zstd"})
     assert found["theirs"] == ("0.1.0", "")
     # Comments, order and all else are the administrator's.
     after = installation.catalogue.read_text(), installation.settings.read_text()
@@ -64,6 +74,62 @@ def test_what_is_pushed_is_written_where_it_is_read(
     assert "was there" in caplog.text
     assert "Copying" not in caplog.text
     assert installation.catalogue.stat().st_mtime_ns == written
+
+
+def test_layers_are_compressed_as_is_wanted_and_that_makes_no_other_image(
+    registry: ImageRegistry, trials: Trials, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(trials, tmp_path / "files", b"in gzip", "notebook")
+    installation = write_installation(tmp_path, f"{registry.host}/either")
+    with caplog.at_level("INFO"):
+        installation.push("notebook", compression="gzip")
+    manifest = registry.find("either/notebook-hpc/notebook", "0.1.0")
+    assert manifest is not None
+    assert (manifest.kind, set(manifest.compressions)) == (OCI, {"gzip"})
+    assert "had" not in caplog.text
+    # The same tag is the same image; how it is compressed stays, and that is told.
+    with caplog.at_level("INFO"):
+        installation.push("notebook", compression="zstd")
+    assert "was there" in caplog.text
+    assert "1 layer in gzip: the registry had them so" in caplog.text
+    assert installation.read()["notebook"] == ("0.1.0", manifest.digest)
+    assert "-oci" not in trials.run("images")
+
+
+def test_layers_that_are_otherwise_compressed_are_counted() -> None:
+    start = "application/vnd.oci.image.layer.v1.tar"
+    kinds = [start, f"{start}+gzip", f"{start}+zstd", "x.docker.image.rootfs.diff.tar.gzip"]
+    content = json.dumps({"layers": [{"mediaType": kind} for kind in kinds]})
+    manifest = Manifest(OCI, content.encode())
+    assert note_compression(manifest, "zstd") == "3 layers in gzip, tar: the registry had them so"
+    assert note_compression(Manifest(OCI, b"{}"), "zstd") == ""
+
+
+def test_what_was_pushed_in_the_older_form_is_the_same_image(
+    registry: ImageRegistry, trials: Trials, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(trials, tmp_path / "files", b"older", "notebook")
+    installation = write_installation(tmp_path, f"{registry.host}/older")
+    target = f"{registry.host}/older/notebook-hpc/notebook:0.1.0"
+    form = ("push", "--quiet", "--tls-verify=false", "--format=v2s2")
+    trials.run(*form, "localhost/notebook-hpc/notebook:0.1.0", f"docker://{target}")
+    with caplog.at_level("INFO"):
+        installation.push("notebook")
+    manifest = registry.find("older/notebook-hpc/notebook", "0.1.0")
+    assert manifest is not None
+    assert manifest.kind == "application/vnd.docker.distribution.manifest.v2+json"
+    assert "was there" in caplog.text
+    assert installation.read()["notebook"] == ("0.1.0", manifest.digest)
+
+
+def test_a_builder_compresses_as_it_can_or_says_who_can() -> None:
+    docker, buildah = Engine("docker"), Engine("buildah")
+    assert [choose_compression(docker, wanted) for wanted in ("", "gzip")] == ["gzip", "gzip"]
+    assert [choose_compression(buildah, wanted) for wanted in ("", "gzip")] == ["zstd", "gzip"]
+    with pytest.raises(StepFailed, match="docker pushes no layers in zstd: ENGINE=buildah does"):
+        choose_compression(docker, "zstd")
+    with pytest.raises(StepFailed, match="COMPRESSION=lz4: one of zstd, gzip"):
+        choose_compression(buildah, "lz4")
 
 
 def test_a_tag_that_stands_for_another_image_stays(

@@ -80,7 +80,7 @@ def _push(bed: Bed, trials: Trials, host: str, folder: Path, number: int) -> str
     program = bed.programs.path("probe")
     trials.make(f"localhost/probe:{number}", program, mark, entrypoint="/probe")
     target = f"{host}/{REPOSITORY}:{number}"
-    Engine("buildah").push(f"localhost/probe:{number}", target, None, lambda line: None)
+    Engine("buildah").push(f"localhost/probe:{number}", target, "zstd", None, lambda line: None)
     manifest = Registry(host).find_manifest(REPOSITORY, str(number))
     assert manifest is not None
     return manifest.digest
