@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.aws.eksctl import CORE_DISK_GIB
+from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
 from cluster.driver.instance_types import InstanceType
 from cluster.driver.node_pools import may_buy
@@ -68,10 +69,12 @@ def reckon_idle(
     return found
 
 
-def reckon_full(catalogue: Catalogue, machines: Machines, prices: Mapping[str, Any]) -> list[Cost]:
+def reckon_full(
+    aws: Aws, catalogue: Catalogue, machines: Machines, prices: Mapping[str, Any]
+) -> list[Cost]:
     """All pools at their limits for a whole month, each filled in the dearest way that is known."""
     return [
-        _reckon_pool(pool, machines, prices["disk_gib_month"])
+        _reckon_pool(pool, machines, _reckon_disks(pool, aws.pulls.get(pool.slug, Pull()), prices))
         for pool in catalogue.node_pools.values()
     ]
 
@@ -102,8 +105,16 @@ def find_short_quotas(aws: Aws, catalogue: Catalogue, machines: Machines) -> Ite
                 )
 
 
-def _reckon_pool(pool: NodePool, machines: Machines, disk_gib_month: float) -> Cost:
-    disk_per_month = pool.disk_bytes / GIB * disk_gib_month
+def _reckon_disks(pool: NodePool, pull: Pull, prices: Mapping[str, Any]) -> float:
+    """A machine's disks for a month, but for the size of one from a snapshot: EC2 knows it."""
+    return float(
+        pool.disk_bytes / GIB * prices["disk_gib_month"]
+        + pull.further_throughput * prices["disk_throughput_month"]
+        + pull.further_iops * prices["disk_iops_month"]
+    )
+
+
+def _reckon_pool(pool: NodePool, machines: Machines, disk_per_month: float) -> Cost:
     best: tuple[float, InstanceType, int] | None = None
     for machine in machines.values():
         count = _count(pool, machine)

@@ -132,7 +132,7 @@ def _tell_costs(settings: Settings, aws: Aws, say: Say) -> None:
         say(f"Idle, a month, reckoned ({basis}):")
         _tell(reckon_idle(settings, aws, machines, prices), say)
         say("Beside it all pools at their limits all month, each in the dearest way known here:")
-        _tell(reckon_full(settings.catalogue, machines, prices), say)
+        _tell(reckon_full(aws, settings.catalogue, machines, prices), say)
     else:
         say(f"Of {aws.partition} no prices are known here.")
     for sentence in find_short_quotas(aws, settings.catalogue, machines):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
+from cluster.driver.aws_pulls import Pull, read_pulls
 from cluster.driver.versions import find_misfits, read_compatibility, read_versions
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.entry import Entry
@@ -95,6 +96,7 @@ class Aws:
         core: its machines.
         secrets_key: ARN of a KMS key for the cluster's Secrets; empty for EKS's own.
         local_disks: node pools whose machines use their own NVMe disks as scratch.
+        pulls: node pool -> how its machines pull images, where that is said.
         tags: of everything that costs.
         quotas: capacity type -> key of :data:`QUOTAS` -> virtual cores that the account may have.
     """
@@ -109,6 +111,7 @@ class Aws:
     core: Core
     secrets_key: str = ""
     local_disks: tuple[str, ...] = ()
+    pulls: Mapping[str, Pull] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     quotas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -153,6 +156,9 @@ def read_aws(
         _check_arns(certificate, place, _CERTIFICATES)
     pools = list(catalogue.node_pools) if catalogue else None
     local_disks = entry.texts("local_disks", (), allowed=pools)
+    below = entry.entry("pulls", required=False)
+    # Of a catalogue with mistakes nobody knows the pools.
+    pulls = read_pulls(below, pools, local_disks) if pools is not None else {}
     tags = _read_tags(entry)
     quotas = _read_quotas(entry.entry("quotas", required=False))
     entry.close()
@@ -169,6 +175,7 @@ def read_aws(
         core,
         key,
         local_disks,
+        pulls,
         tags,
         quotas,
     )

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from cluster.aws.karpenter import NODE_CLASS, build_karpenter_values, build_node_classes
+from cluster.driver.aws_pulls import Pull
 from cluster.driver.node_pools import build_node_pools
 from cluster.driver.tools import ToolFailed, Tools
 from tests.bed.bed import Bed
@@ -25,7 +26,14 @@ from tests.bed.overlay import CATALOGUE, load_catalogue
 from tests.control_plane.chart import run_helm
 from tests.unit.cluster_aws.accounts import make_aws
 
-AWS = make_aws(local_disks=("jobs-gpu",))
+AWS = make_aws(
+    local_disks=("jobs-gpu",),
+    pulls={
+        "jobs-gpu": Pull(parallel=True),
+        "jobs-general": Pull(parallel=True, throughput=1000, iops=16_000),
+        "sessions-general": Pull(snapshot="snap-0123456789abcdef0", fill=300),
+    },
+)
 SHIPPED = load_catalogue(real=False)
 
 pytestmark = pytest.mark.usefixtures("pretended")
@@ -44,6 +52,18 @@ def tools(bed: Bed, client: Client) -> Iterator[Tools]:
 
 def test_every_node_class_is_taken(tools: Tools) -> None:
     tools.apply(build_node_classes(AWS, SHIPPED), only_tries=True)
+
+
+def test_a_disk_that_is_filled_from_nothing_is_refused(tools: Tools) -> None:
+    """So what the settings refuse is what Karpenter would."""
+    classes = {each["metadata"]["name"]: each for each in build_node_classes(AWS, SHIPPED)}
+    _, images = copy.deepcopy(classes["sessions-general"]["spec"]["blockDeviceMappings"])
+    del images["ebs"]["snapshotID"]
+    images["ebs"]["volumeSize"] = "10Gi"
+    classes["sessions-general"]["spec"]["blockDeviceMappings"][1] = images
+
+    with pytest.raises(ToolFailed, match="snapshotID must be set when volumeInitializationRate"):
+        tools.apply([classes["sessions-general"]], only_tries=True)
 
 
 def test_a_node_class_with_karpenters_own_tag_is_refused(tools: Tools) -> None:
@@ -65,7 +85,7 @@ def test_every_node_pool_is_taken(tools: Tools) -> None:
 def test_the_difference_to_a_cluster_is_what_was_edited(tools: Tools, client: Client) -> None:
     there = build_node_classes(AWS, SHIPPED)
     edited = copy.deepcopy(there)
-    (mapping,) = edited[0]["spec"]["blockDeviceMappings"]
+    mapping = edited[0]["spec"]["blockDeviceMappings"][0]
     mapping["ebs"]["volumeSize"] = "641Gi"
 
     tools.apply(there)

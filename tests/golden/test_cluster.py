@@ -11,6 +11,7 @@ from typing import Any
 
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.karpenter import build_node_classes
+from cluster.driver.aws_pulls import Pull
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
 from hub_config.platform.catalogue_file import load_catalogue
@@ -41,6 +42,9 @@ def test_cluster_on_aws() -> None:
 
 
 def test_node_classes() -> None:
-    aws = make_aws(local_disks=("jobs-gpu",))
+    quick, kept = Pull(parallel=True, throughput=600), Pull(snapshot="snap-0123456789abcdef0")
+    aws = make_aws(
+        local_disks=("jobs-gpu",), pulls={"jobs-general": quick, "sessions-general": kept}
+    )
 
     assert_literal("aws-node-classes", build_node_classes(aws, CATALOGUE))

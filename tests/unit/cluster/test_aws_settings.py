@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws, Core, Network, read_aws
 from cluster.driver.settings import load_settings
 from cluster.driver.versions import find_misfits, read_compatibility, read_versions
@@ -43,7 +44,7 @@ def copy() -> dict[str, Any]:
 
 def test_what_the_example_says_is_read() -> None:
     section = copy()
-    section.update(secrets_key=KEY, local_disks=["jobs"])
+    section.update(secrets_key=KEY, local_disks=["jobs"], pulls={"jobs": {"parallel": True}})
 
     aws, report = read(section)
 
@@ -64,6 +65,7 @@ def test_what_the_example_says_is_read() -> None:
         core=Core("m6i.large", 3),
         secrets_key=KEY,
         local_disks=("jobs",),
+        pulls={"jobs": Pull(parallel=True)},
         tags={"cost-center": "4711"},
         quotas={
             "on-demand": {"standard": 512, "gpu": 192},
@@ -163,6 +165,7 @@ def test_china_is_a_partition_of_its_own() -> None:
             "is of region eu-west-1, and the cluster of eu-central-1",
         ),
         (lambda s: s.update(local_disks=["nowhere"]), "local_disks[0]", "allowed: sessions, jobs"),
+        (lambda s: s.update(pulls={"jobs": {"iops": 1}}), "pulls.jobs.iops", "from 3000 to 16000"),
         (lambda s: s.update(tags={"year": 2026}), "tags.year", "put it in quotes"),
         (lambda s: s.update(tags={"karpenter.sh/nodepool": "x"}), "tags.karpenter", "otherwise"),
         (lambda s: s["quotas"].update(reserved={}), "quotas.reserved", "on-demand, spot"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from cluster.aws.costs import HOURS, Cost, find_short_quotas, reckon_full, reckon_idle
 from cluster.aws.prices import read_prices
+from cluster.driver.aws_pulls import Pull
 from cluster.driver.instance_types import InstanceType, load_types
 from cluster.driver.settings import Ingress
 from hub_config.platform.catalogue import GIB, GPU_RESOURCE
@@ -22,6 +24,8 @@ PRICES: dict[str, Any] = {
     "public_address_hour": 0.01,
     "load_balancer_hour": 0.02,
     "disk_gib_month": 0.1,
+    "disk_throughput_month": 0.04,
+    "disk_iops_month": 0.01,
 }
 MACHINES = {
     each.name: each
@@ -36,9 +40,10 @@ MACHINES = {
 }
 
 
-def reckon_pool(**changes: Any) -> Cost:
+def reckon_pool(pulls: Mapping[str, Pull] | None = None, **changes: Any) -> Cost:
     pool = make_pool(**{"disk_bytes": 100 * GIB, **changes})
-    (found,) = reckon_full(make_catalogue(node_pools=(pool,)), MACHINES, PRICES)
+    aws = make_aws(pulls=pulls or {})
+    (found,) = reckon_full(aws, make_catalogue(node_pools=(pool,)), MACHINES, PRICES)
     return found
 
 
@@ -86,6 +91,16 @@ def test_small_machines_are_the_dearest_way_where_disks_are_large() -> None:
     found = reckon_pool(limits={"cpu": 16.0, "memory": 64.0 * GIB}, disk_bytes=10_000 * GIB)
 
     assert found.per_month == pytest.approx(8 * (0.1 * HOURS + 1000))
+
+
+def test_quicker_disks_are_paid_for_beyond_what_each_has() -> None:
+    limits = {"cpu": 16.0, "memory": 64.0 * GIB}
+
+    found = reckon_pool({"sessions": Pull(throughput=625, iops=4000)}, limits=limits)
+
+    # 100 GiB × 0.1 + 500 MiB/s × 0.04 + 1000 operations a second × 0.01
+    assert "a disk of 40 a month" in found.how
+    assert reckon_pool({"jobs": Pull(iops=4000)}, limits=limits) == reckon_pool(limits=limits)
 
 
 def test_gpus_are_a_limit_and_old_machines_are_left_out() -> None:

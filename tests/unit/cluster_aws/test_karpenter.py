@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from email import message_from_string
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,14 @@ import yaml
 
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
+from cluster.driver.aws_pulls import Pull
 from cluster.driver.settings import Settings, Volume
 from cluster.driver.versions import FOLDER, read_versions
 from hub_config.platform.catalogue import GIB, Catalogue
 from tests.factories import make_catalogue, make_class, make_placement, make_pool
 from tests.unit.cluster_aws.accounts import make_aws
+
+SNAPSHOT = "snap-0123456789abcdef0"
 
 
 def make_settings(volumes: Mapping[str, Mapping[str, Any]]) -> Settings:
@@ -111,6 +116,57 @@ def test_a_session_survives_its_kernel() -> None:
 def test_local_disks_are_scratch_where_the_settings_say_so() -> None:
     assert build_spec(local_disks=("sessions",))["instanceStorePolicy"] == "RAID0"
     assert "instanceStorePolicy" not in build_spec(local_disks=("jobs",))
+
+
+def test_layers_are_unpacked_in_parallel_where_the_settings_say_so() -> None:
+    spec = build_spec(pulls={"sessions": Pull(parallel=True, throughput=600)})
+
+    assert yaml.safe_load(spec["userData"])["spec"] == {
+        "kubelet": {"config": {"singleProcessOOMKill": True}},
+        "featureGates": {"FastImagePull": True},
+    }
+    assert "featureGates" not in build_spec(pulls={"jobs": Pull(parallel=True)})["userData"]
+
+
+def test_the_disk_that_holds_images_is_as_quick_as_the_settings_say() -> None:
+    pull, quick = Pull(throughput=1000, iops=4000), {"throughput": 1000, "iops": 4000}
+
+    (own,) = build_spec(pulls={"sessions": pull})["blockDeviceMappings"]
+    kept = replace(pull, snapshot=SNAPSHOT, fill=200)
+    root, images = build_spec(pulls={"sessions": kept})["blockDeviceMappings"]
+
+    assert quick.items() <= own["ebs"].items()
+    assert not quick.keys() & root["ebs"].keys()
+    assert root["rootVolume"] is True
+    # Of a disk from a snapshot EC2 takes no word on encryption, and Karpenter measures the other.
+    assert images == {
+        "deviceName": "/dev/xvdb",
+        "ebs": {
+            "snapshotID": SNAPSHOT,
+            "volumeType": "gp3",
+            "deleteOnTermination": True,
+            "volumeInitializationRate": 200,
+            **quick,
+        },
+    }
+
+
+def test_a_disk_with_images_is_mounted_where_containerd_has_them() -> None:
+    """In parts that Karpenter reads by the rules of MIME, and adds its own to."""
+    plain = build_spec()["userData"]
+
+    whole = message_from_string(build_spec(pulls={"sessions": Pull(snapshot=SNAPSHOT)})["userData"])
+
+    script, config = list(whole.walk())[1:]
+    assert script.get_content_type() == "text/x-shellscript"
+    assert str(script.get_payload()).splitlines() == [
+        "#!/bin/sh",
+        "echo 'LABEL=notebook-hpc /var/lib/containerd auto noatime,nofail 0 0' >> /etc/fstab",
+        "udevadm settle",
+        "mount /var/lib/containerd",
+    ]
+    assert config.get_content_type() == "application/node.eks.aws"
+    assert yaml.safe_load(str(config.get_payload())) == yaml.safe_load(plain)
 
 
 def test_bills_tell_pool_and_kind_and_a_group_that_has_the_pool_alone() -> None:
