@@ -30,7 +30,7 @@ from images._tool.engines import Build, Engine, find_engine
 from images._tool.environment import IMAGES_OF_THE_PLATFORM
 from images._tool.registry_access import write_secrets
 from images._tool.sbom import build_sbom
-from images._tool.stamps import hash_tree
+from images._tool.stamps import hash_inputs, hash_tree
 from images._tool.steps import StepFailed, log
 from images._tool.tools import Places, find_places
 
@@ -91,13 +91,30 @@ def make_wheels(places: Places, image: str, folder: Path) -> list[Path]:
         StepFailed: `make setup` did not run.
     """
     builds = Builds(places)
-    jobs = builds.find_wheel()
-    if jobs is None:
-        raise StepFailed("the wheel of offline_jobs is not built yet: run `make setup`")
+    jobs = _find_wheel(builds)
     if image not in IMAGES_OF_THE_PLATFORM:
         return [jobs, *builds.build_own_wheels(image, folder)]
     builds.build_wheel(places.root, folder, "standard")
     return [jobs, *folder.glob("*.whl")]
+
+
+def hash_wheels(places: Places, image: str) -> str:
+    """Hash what `make_wheels` would make an image's wheels of, without making any.
+
+    Raises:
+        StepFailed: `make setup` did not run.
+    """
+    builds = Builds(places)
+    is_ours = image in IMAGES_OF_THE_PLATFORM
+    own = builds.compute_platform_key() if is_ours else builds.compute_own_key(image)
+    return hash_inputs(_find_wheel(builds), own)
+
+
+def _find_wheel(builds: Builds) -> Path:
+    wheel = builds.find_wheel()
+    if wheel is None:
+        raise StepFailed("the wheel of offline_jobs is not built yet: run `make setup`")
+    return wheel
 
 
 def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], order: Order) -> str:

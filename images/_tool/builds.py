@@ -33,6 +33,7 @@ WHEEL_SOURCES = (
     "jupyter-config/**/*",
     "offline_jobs/**/*",
 )
+PLATFORM_SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hub_config/**/*")
 #: What is built of these, in the package that carries it: Lab's extension, the page's script.
 LAB_BUILT = {"lab": "labextension", "page": "service/web/built"}
 #: A checkout's build is small; several checkouts use the cache in turn.
@@ -238,6 +239,10 @@ class Builds:
         with self._extension_busy:
             (self._places.extension / "offline_jobs" / "labextension").mkdir(exist_ok=True)
             run_program(command, source, build_tool_environment(self._places))
+
+    def compute_platform_key(self) -> str:
+        """Hash what the platform's own wheel is made of."""
+        return hash_tree(self._places.root, PLATFORM_SOURCES)
 
     def list_own(self, image: str) -> list[Path]:
         """List the distributions that an image brings itself: folders with a `pyproject.toml`."""

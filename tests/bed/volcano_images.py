@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
-from images._tool.stamps import hash_inputs
 from images._tool.tools import find_places
 from tests.bed import archive, pins
 from tests.bed.programs import Programs
@@ -32,33 +30,26 @@ def get_archives(programs: Programs, version: str) -> list[Path]:
         version: the tag, such as ``v1.15.1``.
     """
     workshop = Workshop(find_places(os.environ))
-    paths = {}
+    archives = []
     for name in NAMES:
-        parts = (str(programs.path(name).resolve()), DOCKERFILE, version, workshop.name_base())
-        paths[name] = workshop.folder / f"{name}-{hash_inputs(*parts)[:16]}.tar"
-    if not all(path.exists() for path in paths.values()):
-        with workshop.hold():
-            for name, path in paths.items():
-                if not path.exists():
-                    build = _build_webhook if name == _WEBHOOK else _build_plain
-                    build(workshop, programs, name, f"{REGISTRY}/volcanosh/{name}:{version}", path)
-    return list(paths.values())
+
+        def make(folder: Path, name: str = name) -> Path:
+            image = f"{REGISTRY}/volcanosh/{name}:{version}"
+            if name == _WEBHOOK:
+                return _build_webhook(workshop, programs, image, folder)
+            target, files = folder / "image.tar", {name: programs.path(name)}
+            archive.write_image(target, image, files, entrypoint=[f"/{name}"], user="1000:1000")
+            return target
+
+        parts = (str(programs.path(name).resolve()), DOCKERFILE, version)
+        archives.append(workshop.get(name, parts, make))
+    return archives
 
 
-def _build_plain(
-    workshop: Workshop, programs: Programs, name: str, image: str, target: Path
-) -> None:
-    files = {name: programs.path(name)}
-    archive.write_image(target, image, files, entrypoint=[f"/{name}"], user="1000:1000")
-
-
-def _build_webhook(
-    workshop: Workshop, programs: Programs, name: str, image: str, target: Path
-) -> None:
-    with tempfile.TemporaryDirectory(dir=workshop.folder, prefix="new-") as folder:
-        shutil.copy(DOCKERFILE, folder)
-        shutil.copy(programs.path("kubectl"), folder)
-        shutil.copy(programs.path(name), folder)
-        script = Path(shutil.copy(programs.data / pins.SECRET_SCRIPT, folder))
-        script.chmod(0o755)
-        workshop.build_folder(Path(folder), image).replace(target)
+def _build_webhook(workshop: Workshop, programs: Programs, image: str, folder: Path) -> Path:
+    shutil.copy(DOCKERFILE, folder)
+    shutil.copy(programs.path("kubectl"), folder)
+    shutil.copy(programs.path(_WEBHOOK), folder)
+    script = Path(shutil.copy(programs.data / pins.SECRET_SCRIPT, folder))
+    script.chmod(0o755)
+    return workshop.build_folder(folder, image)

@@ -27,7 +27,6 @@ import httpx
 import nbformat
 
 from images._tool.build import name_image
-from images._tool.stamps import hash_inputs
 from images._tool.tools import find_places
 from tests.bed import nodes
 from tests.bed.image_store import NAMESPACE, load, running_containerd
@@ -205,17 +204,14 @@ def measure(
 def get_stock() -> Path:
     """The archive of the stock image, built once for each state of its lock."""
     workshop = Workshop(find_places(os.environ))
-    parts = (STOCK / "Dockerfile", STOCK / "requirements.txt", workshop.name_base())
-    archive = workshop.folder / f"stock-{hash_inputs(*parts)[:16]}.tar"
-    if not archive.exists():
-        with (
-            workshop.hold(),
-            tempfile.TemporaryDirectory(dir=workshop.folder, prefix="new-") as folder,
-        ):
-            for name in ("Dockerfile", "requirements.txt"):
-                shutil.copy(STOCK / name, folder)
-            workshop.build_folder(Path(folder), STOCK_NAME).replace(archive)
-    return archive
+    files = (STOCK / "Dockerfile", STOCK / "requirements.txt")
+
+    def make(folder: Path) -> Path:
+        for file in files:
+            shutil.copy(file, folder)
+        return workshop.build_folder(folder, STOCK_NAME)
+
+    return workshop.get("stock", files, make)
 
 
 def main(arguments: list[str]) -> int:

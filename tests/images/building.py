@@ -16,7 +16,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,13 +51,7 @@ def why_not() -> str | None:
 
 def get_archive(image: str) -> Path:
     """Return the archive of an image, built and verified; `NAME.txt` beside it tells of that."""
-    workshop = Workshop(find_places(os.environ))
-    archive = workshop.name_archive(image)
-    if not archive.exists():
-        with workshop.hold():
-            if not archive.exists():
-                workshop.build_image(image, archive)
-    return archive
+    return Workshop(find_places(os.environ)).get_image(image)
 
 
 class Workshop:
@@ -78,14 +72,31 @@ class Workshop:
                 shutil.rmtree(left, ignore_errors=True)
             yield
 
-    def name_archive(self, image: str) -> Path:
-        """Where the archive of an image is, once it is built."""
-        with tempfile.TemporaryDirectory() as folder:
-            wheels = build.make_wheels(self.places, image, Path(folder) / "wheels")
-            labels = build.build_labels(self.places.root, image, "", self.name_base())
-            parts = (self._hash_image(image, wheels), self.name_base(), json.dumps(labels))
-            key = hash_inputs(*parts)[:16]
-        return self.folder / f"{image}-{key}.tar"
+    def get(self, name: str, parts: Sequence[str | Path], make: Callable[[Path], Path]) -> Path:
+        """Return the archive of what has this name and these parts, made where there is none.
+
+        Args:
+            name: that its file begins with.
+            parts: words and files that it is made of, besides the base.
+            make: makes it in an empty folder and returns it; what is called like it but for the
+                suffix is kept beside it.
+        """
+        archive = self.folder / f"{name}-{hash_inputs(*parts, self.name_base())[:16]}.tar"
+        if not archive.exists():
+            with self.hold():
+                # Another run may have made it while this one waited.
+                if not archive.exists():
+                    self._fill(archive, make)
+                    self._clear(name)
+        return archive
+
+    def get_image(self, image: str) -> Path:
+        """Return the archive of one of our images."""
+        reference = build.name_image(self.places.root, image)
+        labels = build.build_labels(self.places.root, image, reference, self.name_base())
+        wheels = build.hash_wheels(self.places, image)
+        parts = (self._hash_image(image), wheels, reference, json.dumps(labels))
+        return self.get(image, parts, lambda folder: self._build_image(image, folder))
 
     def name_base(self) -> str:
         """Name the base image, by what it is made of."""
@@ -146,35 +157,41 @@ class Workshop:
         self.run("buildah", "rmi", "--force", name)
         return archive
 
-    def build_image(self, image: str, archive: Path) -> None:
+    def _fill(self, archive: Path, make: Callable[[Path], Path]) -> None:
+        """Make an archive and put it in its place, after what belongs to it."""
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix="new-") as folder:
+            made = make(Path(folder))
+            for beside in made.parent.glob(f"{made.stem}.*"):
+                if beside != made:
+                    beside.replace(archive.with_suffix(beside.name.removeprefix(made.stem)))
+            made.replace(archive)
+        logging.getLogger(__name__).info("built %s", archive)
+
+    def _build_image(self, image: str, folder: Path) -> Path:
         """Build, verify and save an image, by the command that `make images` runs."""
         if len(self.run("buildah", "images", "--all", "--quiet").split()) > KEPT_IMAGES:
             self.run("buildah", "rmi", "--all", "--force")
         base = self.make_base()
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix="new-") as folder:
-            environ = mark_secrets(self.make_environment(), Path(folder))
-            command = [sys.executable, "-m", "images._tool.build", image, "--engine", "buildah"]
-            command += ["--base", base, "--archives", folder]
-            said = run_program(command, self.places.root, environ)
-            archive.with_suffix(".txt").write_text(said, encoding="utf-8")
-            (Path(folder) / f"{image}.cdx.json").replace(archive.with_suffix(".cdx.json"))
-            (Path(folder) / f"{image}.tar").replace(archive)
-        self._clear(image)
-        logging.getLogger(__name__).info("built %s", archive)
+        environ = mark_secrets(self.make_environment(), folder)
+        command = [sys.executable, "-m", "images._tool.build", image, "--engine", "buildah"]
+        command += ["--base", base, "--archives", str(folder)]
+        said = run_program(command, self.places.root, environ)
+        (folder / f"{image}.txt").write_text(said, encoding="utf-8")
+        return folder / f"{image}.tar"
 
-    def _hash_image(self, image: str, wheels: list[Path]) -> str:
+    def _hash_image(self, image: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             whole, verification = Path(folder) / "context", Path(folder) / "verification"
             whole.mkdir()
             verification.mkdir()
-            context.fill_context(self.places.root, image, wheels, whole)
+            context.fill_context(self.places.root, image, [], whole)
             context.fill_verification(self.places.root, image, verification)
             return context.hash_context(Path(folder))
 
-    def _clear(self, image: str) -> None:
+    def _clear(self, name: str) -> None:
         """Keep the archives of two states, for two checkouts use this cache in turn."""
         archives = sorted(
-            self.folder.glob(f"{image}-????????????????.tar"), key=lambda path: path.stat().st_mtime
+            self.folder.glob(f"{name}-????????????????.tar"), key=lambda path: path.stat().st_mtime
         )
         for old in archives[:-KEPT_ARCHIVES]:
             old.unlink()

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from images._tool.build import name_image
 from images._tool.builds import Builds
-from images._tool.stamps import hash_inputs
 from images._tool.tools import find_places
 from tests.bed import nodes
 from tests.bed.bed import ROOT, Bed
@@ -60,17 +58,13 @@ def get_proxy_archive() -> Path:
     """The proxy's image, built once for each of its lock's states."""
     workshop = Workshop(find_places(os.environ))
     builds = Builds(find_places(os.environ))
-    parts = (DOCKERFILE, builds.proxy / "yarn.lock", str(builds.node), workshop.name_base())
-    archive = workshop.folder / f"proxy-{hash_inputs(*parts)[:16]}.tar"
-    if not archive.exists():
-        with (
-            workshop.hold(),
-            tempfile.TemporaryDirectory(dir=workshop.folder, prefix="new-") as folder,
-        ):
-            shutil.copy(DOCKERFILE, folder)
-            shutil.copy(builds.node / "node", folder)
-            shutil.copytree(builds.proxy, Path(folder) / "proxy", symlinks=True)
-            # The cache's folder is its owner's alone.
-            (Path(folder) / "proxy").chmod(0o755)
-            workshop.build_folder(Path(folder), PROXY).replace(archive)
-    return archive
+
+    def make(folder: Path) -> Path:
+        shutil.copy(DOCKERFILE, folder)
+        shutil.copy(builds.node / "node", folder)
+        shutil.copytree(builds.proxy, folder / "proxy", symlinks=True)
+        # The cache's folder is its owner's alone.
+        (folder / "proxy").chmod(0o755)
+        return workshop.build_folder(folder, PROXY)
+
+    return workshop.get("proxy", (DOCKERFILE, builds.proxy / "yarn.lock", str(builds.node)), make)
