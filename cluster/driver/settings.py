@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cluster.driver.aws_settings import Aws, read_aws
-from cluster.driver.versions import read_mirror_tags
+from cluster.driver.digests import check_pushed, read_content, read_digests, read_mirror
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.entry import Entry, Report
@@ -22,15 +22,11 @@ from hub_config.platform.located import read_text
 from hub_config.platform.login import read_login
 from hub_config.platform.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
 
-#: Our images that no user chooses and that the catalogue does not name.
-PLATFORM_IMAGES = ("hub", "jobs-service")
 #: Whose values may be laid over ours.
 RELEASES = ("volcano", "platform", "jupyterhub", "offline-jobs")
 #: Charts that are not in this project.
 FOREIGN_CHARTS = ("volcano", "jupyterhub")
-_MIRRORED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}@sha256:[0-9a-f]{64}")
 LOOPBACK = ("127.0.0.1", "localhost")
-_DIGEST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}@)?sha256:[0-9a-f]{64}")
 #: Kinds of volumes that several machines can mount, and a folder of one machine.
 SOURCES = ("csi", "nfs", "cephfs", "hostPath")
 #: Values of the platform's chart that nobody else may say.
@@ -44,7 +40,6 @@ _SAY_INGRESS = (
 )
 #: The hub's own keys for a login of another kind.
 _OTHER_LOGINS = ("custom.login", "hub.config.JupyterHub.authenticator_class")
-_SAY_DIGEST = "TAG@DIGEST, as make push writes it; a digest is sha256: and 64 hexadecimal digits"
 #: What a claim asks for where nobody says: file systems such as EFS do not heed it.
 _SIZE = 1 << 40
 
@@ -89,8 +84,8 @@ class Settings:
         catalogue_file: the catalogue's file, which charts get as it is.
         catalogue: what is in it.
         registry: what it puts before the images' repositories.
-        digests: of :data:`PLATFORM_IMAGES`, by name, each perhaps with its tag before it and ``@``;
-            empty in a demonstration.
+        digests: of :data:`.digests.PLATFORM_IMAGES`, by name, each perhaps with its tag before it
+            and ``@``; empty in a demonstration.
         ingress: ``None`` where something else leads to the proxy.
         storage_class: of the claims of hub and jobs service; empty for the cluster's default.
         volumes: by the name of the claim.
@@ -176,14 +171,10 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     top.close()
     is_demonstration = _check_address(top, address)
     catalogue = _load_catalogue(top, catalogue_file)
-    found = (
-        {each: digests.text(each, "", _DIGEST, _SAY_DIGEST) for each in PLATFORM_IMAGES}
-        if digests
-        else {}
-    )
+    found = read_digests(digests) if digests else {}
     overlays = {each: values.plain(each) for each in RELEASES} if values else {}
     sources = {each: charts.text(each, "") for each in FOREIGN_CHARTS} if charts else {}
-    for entry in (digests, values, charts):
+    for entry in (values, charts):
         if entry:
             entry.close()
     for key in sorted(_COMPUTED & overlays.get("platform", {}).keys()):
@@ -192,7 +183,7 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     read_ingress = _read_ingress(ingress) if ingress else None
     storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
     cluster = _read_cluster(aws, catalogue, ingress, read_ingress)
-    content = _read_content(catalogue_file) if catalogue else None
+    content = read_content(catalogue_file) if catalogue else None
     if is_demonstration and subdomains:
         top.add("subdomains", "are not for a demonstration, which is one person's; take it out")
     if is_demonstration and ingress:
@@ -201,7 +192,7 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
         top.add("ingress", f"is missing: {_SAY_INGRESS}")
     # Not even a demonstration's come to machines of AWS by themselves.
     if content and are_pushed and (aws or not is_demonstration):
-        _check_pushed(top, content, catalogue_file, found)
+        check_pushed(top, content, catalogue_file, found)
     if catalogue is None or content is None:
         return None
     return Settings(
@@ -216,7 +207,7 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
         volumes,
         overlays,
         sources,
-        _read_mirror(mirror) if mirror else {},
+        read_mirror(mirror) if mirror else {},
         top.plain("login") if login and login.sound else {},
         cluster,
     )
@@ -346,53 +337,3 @@ def _say_missing(claim: str, catalogue: Catalogue) -> str:
         claim, f"bucket {bucket} of group {', '.join(groups)}"
     )
     return f"is missing: say where {whose} are, with a source"
-
-
-def _read_mirror(entry: Entry) -> dict[str, str]:
-    """What of others was copied: all that this version needs, or nothing."""
-    tags = read_mirror_tags()
-    found = {
-        slug: entry.text(slug, "", _MIRRORED, "TAG@sha256:..., as make mirror writes it")
-        for slug in tags
-    }
-    entry.close()
-    if not any(found.values()):
-        return {}
-    lacking = [f"{each} {tag}" for each, tag in tags.items() if tag not in found[each].split("@")]
-    if lacking:
-        entry.report.add(entry.place, f"lacks copies of {', '.join(lacking)}: make mirror")
-    return found
-
-
-def _read_content(catalogue_file: Path) -> Entry | None:
-    """The catalogue as it is written, with its lines."""
-    tree, mistakes = read_text(catalogue_file.read_text(encoding="utf-8"))
-    custom = Entry("", tree, Report(mistakes)).entry("custom")
-    return custom.entry("catalogue", place="") if custom else None
-
-
-def _check_pushed(top: Entry, content: Entry, file: Path, digests: Mapping[str, str]) -> None:
-    """Note images that anybody could put in the place of ours."""
-    if not content.text("registry", ""):
-        top.add(
-            "catalogue",
-            f"{file}:{content.report.line_of('registry')}: the registry is empty: images would be"
-            " pulled from a public registry, where anybody may own their names; write yours",
-        )
-    entries = {each.slug: each for each in content.entries("images", slugs=True)}
-    if folders := content.entry("folders_image"):
-        entries["folders"] = folders
-    for name, entry in entries.items():
-        if not entry.text("digest", ""):
-            line = content.report.line_of(entry.key("digest"))
-            top.add(
-                "catalogue",
-                f"{file}:{line}: image {name} has no digest: make push IMAGE={name}, or take it"
-                " out",
-            )
-    for each in PLATFORM_IMAGES:
-        if not digests.get(each):
-            top.add(
-                f"digests.{each}",
-                f"is missing: an image goes by what was pushed: make push IMAGE={each}",
-            )
