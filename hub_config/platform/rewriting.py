@@ -1,7 +1,7 @@
 """Writes values into a YAML text that a person keeps: all else stays as it is, to the byte.
 
 Comments, order, quotes and line ends are the person's. `make push` writes here what it pushed, into
-the catalogue and the settings. Pure.
+the catalogue and the settings, and `make new-image` an entry of the catalogue. Pure.
 """
 
 import re
@@ -31,17 +31,73 @@ def rewrite(text: str, path: Path, values: Mapping[str, str]) -> str:
     """
     for key, value in values.items():
         changed = _rewrite(text, (*path, key), value)
-        try:
-            wanted = yaml.safe_load(text)
-            _set(wanted, (*path, key), value)
-            agrees = yaml.safe_load(changed) == wanted
-        except yaml.YAMLError:
-            agrees = False
-        if not agrees:
+        wanted = _load(text)
+        _set(wanted, (*path, key), value)
+        if not _says(changed, wanted):
             place = ".".join((*path, key))
             raise ConfigurationError(f"{place} cannot be changed alone: write {value} there")
         text = changed
     return text
+
+
+def add_item(text: str, path: Path, after: str, lines: Sequence[str]) -> str:
+    """The text with one more item in one of its lists, apart by an empty line.
+
+    Args:
+        text: YAML.
+        path: keys to the list, whose items stand below each other.
+        after: slug of the item that it comes after; where none has it, after the first.
+        lines: of the item, a mapping, without indent.
+
+    Raises:
+        ConfigurationError: the text is no YAML, or has no such list there.
+    """
+    node: yaml.Node | None = _compose(text)
+    for step in path:
+        node = _find(node, step) if node else None
+    place = ".".join(path)
+    if not isinstance(node, yaml.SequenceNode) or node.flow_style or not node.value:
+        raise ConfigurationError(f"{place} is no list of items below each other")
+    own = _find(node, after)
+    number = node.value.index(own) if own else 0
+    indent = " " * node.start_mark.column
+    # The rest of the item's last line, and comments below it that are indented as it is.
+    rest = re.compile(rf"[^\r\n]*(?:\r?\n{indent} +[^\s][^\r\n]*)*")
+    found = rest.match(text, _find_end(node.value[number]))
+    start = found.end() if found else len(text)
+    line_end = "\r\n" if text.startswith("\r\n", start) else "\n"
+    entry = [indent + ("  " if count else "- ") + line for count, line in enumerate(lines)]
+    changed = line_end.join((text[:start], "", *entry)) + text[start:]
+    wanted = _load(text)
+    items = wanted
+    for step in path:
+        items = items[step]
+    items.insert(number + 1, yaml.safe_load("\n".join(lines)))
+    if not _says(changed, wanted):
+        raise ConfigurationError(f"{place} cannot be added to")
+    return changed
+
+
+def _find_end(node: yaml.Node) -> int:
+    """Where the last words of a node end; its own mark is behind comments that follow."""
+    while isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        node = last[1] if isinstance(last, tuple) else last
+    return node.end_mark.index
+
+
+def _says(text: str, wanted: object) -> bool:
+    try:
+        return bool(_load(text) == wanted)
+    except ConfigurationError:
+        return False
+
+
+def _load(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"not valid YAML: {error}") from error
 
 
 def _rewrite(text: str, path: Path, value: str) -> str:

@@ -22,7 +22,8 @@ from pathlib import Path
 from hub_config.platform.catalogue import Image
 from hub_config.platform.catalogue_file import load_catalogue, parse_catalogue
 from hub_config.platform.catalogue_parts import SLUG, SLUG_RULE
-from hub_config.platform.errors import CatalogueError
+from hub_config.platform.errors import CatalogueError, ConfigurationError
+from hub_config.platform.rewriting import add_item
 from images._tool.context import MODEL
 from images._tool.environment import IMAGES_OF_THE_PLATFORM
 from images._tool.lock import compile_lock, list_locks, read_pins
@@ -32,6 +33,7 @@ from offline_jobs.environments.files import FileRefused, load_conda
 from offline_jobs.environments.uv import explain, find_unknown
 
 CATALOGUE = Path("helm-values", "catalogue.yaml")
+IMAGES = ("custom", "catalogue", "images")
 OLDEST_PYTHON = (3, 11)
 #: Names that the set-up's words have.
 TAKEN = ("platform", "setup", "lab", "hub6", "tools", "labconfig")
@@ -270,21 +272,12 @@ def add_entry(text: str, plan: Plan, base: Image | None) -> str:
         base: the catalogue's entry of the image that it begins from.
 
     Raises:
-        StepFailed: the text has no list of images in the usual form.
+        StepFailed: the text has no list of images, one below another.
     """
-    lines = text.splitlines(keepends=True)
-    slugs = [number for number, line in enumerate(lines) if re.match(r"      - slug: ", line)]
-    own = [number for number in slugs if base and lines[number].split()[-1] == base.slug]
-    top = [number for number, line in enumerate(lines) if line.rstrip() == "    images:"]
-    if not top or not slugs:
-        raise StepFailed(f"{CATALOGUE} has no list 'images:' as it came: add the image by hand")
-    # Without an entry of its base, after the first image.
-    start = own[0] if own else next(number for number in slugs if number > top[0])
-    end = start + 1
-    while end < len(lines) and re.match(r"        \S", lines[end]):
-        end += 1
-    entry = ["\n", *(f"{line}\n" for line in write_entry(plan, base))]
-    return "".join([*lines[:end], *entry, *lines[end:]])
+    try:
+        return add_item(text, IMAGES, plan.base, write_entry(plan, base))
+    except ConfigurationError as error:
+        raise StepFailed(f"{CATALOGUE}: {error}: add the image by hand") from error
 
 
 def write_entry(plan: Plan, base: Image | None) -> list[str]:
@@ -293,15 +286,15 @@ def write_entry(plan: Plan, base: Image | None) -> list[str]:
     more = " and more" if len(plan.requirements) > SHOWN_PACKAGES else ""
     what = f" with {', '.join(named)}{more}" if named else ""
     return [
-        f"      - slug: {plan.name}",
-        f"        name: {plan.name.replace('-', ' ').capitalize()}",
-        f"        description: All of image {base.name if base else plan.base}{what}.",
-        f"        repository: notebook-hpc/{plan.name}",
-        '        tag: "0.1.0"',
-        '        digest: ""',
-        f"        architectures: [{', '.join(base.architectures if base else ('amd64',))}]",
-        f"        kernels: [{', '.join(base.kernels if base else ('python3',))}]",
-        *(["        needs_gpu: true"] if base and base.needs_gpu else []),
+        f"slug: {plan.name}",
+        f"name: {plan.name.replace('-', ' ').capitalize()}",
+        f"description: All of image {base.name if base else plan.base}{what}.",
+        f"repository: notebook-hpc/{plan.name}",
+        'tag: "0.1.0"',
+        'digest: ""',
+        f"architectures: [{', '.join(base.architectures if base else ('amd64',))}]",
+        f"kernels: [{', '.join(base.kernels if base else ('python3',))}]",
+        *(["needs_gpu: true"] if base and base.needs_gpu else []),
     ]
 
 
@@ -323,8 +316,7 @@ def make_image(places: Places, plan: Plan) -> Plan:
         catalogue = root / CATALOGUE
         known = load_catalogue(catalogue).images
         text = add_entry(catalogue.read_text(encoding="utf-8"), plan, known.get(plan.base))
-        if parse_catalogue(text).images.keys() != known.keys() | {plan.name}:
-            raise StepFailed(f"{CATALOGUE} is not in the form that it came in: add it by hand")
+        parse_catalogue(text)  # what is written is whole
         fresh = Path(scratch, catalogue.name)
         shutil.copy(catalogue, fresh)  # as it is: its mode, too
         fresh.write_text(text, encoding="utf-8")

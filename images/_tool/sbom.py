@@ -8,7 +8,6 @@ Source: https://github.com/package-url/purl-spec (types `pypi` and `deb`)
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TypedDict
 
@@ -58,4 +57,4 @@ def build_sbom(image: str, version: str, inventory: Inventory) -> str:
             )
         )
     bom.register_dependency(bom.metadata.component, bom.components)
-    return json.dumps(json.loads(JsonV1Dot6(bom).output_as_string()), indent=1) + "\n"
+    return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"

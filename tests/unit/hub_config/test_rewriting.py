@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub_config.platform.errors import ConfigurationError
-from hub_config.platform.rewriting import rewrite
+from hub_config.platform.rewriting import add_item, rewrite
 
 ROOT = Path(__file__).parents[3]
 CATALOGUE = (ROOT / "helm-values" / "catalogue.yaml").read_text(encoding="utf-8")
@@ -63,7 +63,13 @@ def test_a_value_that_is_shared_or_many_lines_is_left(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "empty"), ("a: [", "not valid YAML"), ("a: 1", "nothing called b"), ("[]", "nothing")],
+    [
+        ("", "empty"),
+        ("a: [", "not valid YAML"),
+        ("a: {b: !other 1}", "not valid YAML"),
+        ("a: 1", "nothing called b"),
+        ("[]", "nothing"),
+    ],
 )
 def test_what_has_no_such_place_is_refused(text: str, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
@@ -73,6 +79,43 @@ def test_what_has_no_such_place_is_refused(text: str, message: str) -> None:
 def test_an_item_that_is_not_in_the_list_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="nothing called gone"):
         rewrite(CATALOGUE, (*IMAGES, "gone"), {"digest": "sha256:ab"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "a:\n  - slug: x # one\n    k: [1]\n    # of x\n\n  # of y\n  - slug: y\nb: 1\n",
+            "a:\n  - slug: x # one\n    k: [1]\n    # of x\n\n  - slug: new\n    k: 2\n"
+            "\n  # of y\n  - slug: y\nb: 1\n",
+        ),
+        ("a:\r\n- slug: x\r\nb: 1\r\n", "a:\r\n- slug: x\r\n\r\n- slug: new\r\n  k: 2\r\nb: 1\r\n"),
+        ("a:\n- slug: x\n  m:\n    n: |\n      one\n      two", None),
+        (
+            "a:\n  - slug: x\n    m:\n      - n: o",
+            "a:\n  - slug: x\n    m:\n      - n: o\n\n  - slug: new\n    k: 2",
+        ),
+        ("a: &a\n  - slug: x\nb: *a\n", None),
+        ("a: [{slug: x}]", None),
+        ("a: []", None),
+        ("a: {slug: x}", None),
+        ("b: 1", None),
+    ],
+)
+def test_an_item_comes_after_the_one_that_is_named(text: str, expected: str | None) -> None:
+    if expected is None:
+        with pytest.raises(ConfigurationError, match=r"^a (is no list|cannot be added to)"):
+            add_item(text, ("a",), "x", ("slug: new", "k: 2"))
+    else:
+        assert add_item(text, ("a",), "x", ("slug: new", "k: 2")) == expected
+
+
+def test_without_that_one_an_item_comes_after_the_first() -> None:
+    changed = add_item(CATALOGUE, IMAGES, "gone", ("slug: new",))
+    found = yaml.safe_load(changed)["custom"]["catalogue"]["images"]
+    assert [each["slug"] for each in found][:3] == ["notebook", "new", "stomics"]
+    last = add_item(CATALOGUE, IMAGES, "gpu", ("slug: new",))
+    assert yaml.safe_load(last)["custom"]["catalogue"]["images"][-1] == {"slug": "new"}
 
 
 _KEYS = st.sampled_from(["b", "c", "d"])
