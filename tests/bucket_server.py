@@ -23,13 +23,11 @@ from botocore.config import Config
 from images._tool.tools import find_places
 from tests.bed import pins
 from tests.bed.workshop import Workshop
+from tests.own_server import OwnServer
 from tests.plain import NO_TLS
-from tests.platform_fixture import find_free_port
-from tests.site import wait_until
 
 ACCESS, SECRET = "administrator", "a-secret-key-that-is-in-no-log"
 REGION = "us-east-1"
-_ENDING_SECONDS = 20
 
 
 def find_program() -> Path:
@@ -39,52 +37,31 @@ def find_program() -> Path:
 
 
 @dataclass
-class BucketServer:
-    """The server, which a test may stop and start again at the same address."""
+class BucketServer(OwnServer):
+    """The server."""
 
-    folder: Path
-    program: Path
-    address: str = "127.0.0.1"
-    port: int = field(default_factory=find_free_port)
-    _process: subprocess.Popen[bytes] | None = None
+    program: Path = field(default_factory=find_program)
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:{self.port}"
+        return f"http://{self.host}"
 
     def start(self) -> None:
         for name in ("buckets", "accounts"):
             (self.folder / name).mkdir(exist_ok=True)
-        words = ["--port", f"{self.address}:{self.port}", "--health", "/healthz", "--quiet"]
+        words = ["--port", self.host, "--health", "/healthz", "--quiet"]
         words += ["--iam-dir", str(self.folder / "accounts"), "--iam-cache-disable"]
         # What it notes of an object stands in the file's own attributes, so both change at once.
-        words.append("posix")
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.program, *words, str(self.folder / "buckets")],
-                env={"ROOT_ACCESS_KEY_ID": ACCESS, "ROOT_SECRET_ACCESS_KEY": SECRET},
-                stdout=log,
-                stderr=log,
-            )
-        wait_until(self._answers, f"the object store's server: {self.folder / 'log'}")
+        words += ["posix", str(self.folder / "buckets")]
+        environ = {"ROOT_ACCESS_KEY_ID": ACCESS, "ROOT_SECRET_ACCESS_KEY": SECRET}
+        self.launch([self.program, *words], environ)
 
-    def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text()
+    def answers(self) -> bool:
         try:
             url = f"{self.url}/healthz"
             return httpx.get(url, trust_env=False, verify=NO_TLS).is_success
         except httpx.HTTPError:
             return False
-
-    def signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(_ENDING_SECONDS)
 
     def add_user(self, access: str, secret: str) -> None:
         """Add somebody who may use no bucket."""
@@ -118,7 +95,7 @@ class BucketServer:
 def running_server(folder: Path, address: str = "127.0.0.1") -> Iterator[BucketServer]:
     """A server with its buckets in a folder, at an address of this machine."""
     folder.mkdir(parents=True, exist_ok=True)
-    server = BucketServer(folder, find_program(), address)
+    server = BucketServer(folder, address)
     server.start()
     try:
         yield server

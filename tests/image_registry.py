@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from images._tool.registry import Manifest, Registry
 from images._tool.tools import run_program
-from tests.platform_fixture import find_free_port
-from tests.site import wait_until
+from tests.own_server import OwnServer
 
 PROGRAM = "docker-registry"
-_ENDING_SECONDS = 20
 
 
 def lacks_program() -> bool:
@@ -31,27 +28,16 @@ def lacks_program() -> bool:
 
 
 @dataclass
-class ImageRegistry:
-    """The registry, which a test may stop and start again at the same address.
+class ImageRegistry(OwnServer):
+    """The registry; before a repository stands its `host`.
 
     Attributes:
-        folder: with what it keeps, and its log.
-        address: of this machine.
         keys: certificate and key, for TLS; None for none.
         accounts: file of names and bcrypt hashes (`htpasswd`), for a login; None for none.
     """
 
-    folder: Path
-    address: str = "127.0.0.1"
     keys: tuple[Path, Path] | None = None
     accounts: Path | None = None
-    port: int = field(default_factory=find_free_port)
-    _process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def host(self) -> str:
-        """As it stands before a repository."""
-        return f"{self.address}:{self.port}"
 
     @property
     def kept(self) -> Path:
@@ -73,29 +59,12 @@ class ImageRegistry:
             configuration["auth"] = {"htpasswd": {"realm": "trial", "path": str(self.accounts)}}
         path = self.folder / "registry.yaml"
         path.write_text(yaml.safe_dump(configuration))
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [PROGRAM, "serve", path], stdout=log, stderr=subprocess.STDOUT
-            )
-        wait_until(self._listens, f"the registry: {self.folder / 'log'}")
+        self.launch([PROGRAM, "serve", path])
 
-    def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text()
+    def answers(self) -> bool:
         inode = f"{self.port:04X}"
         rows = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
         return any(row.split()[1].endswith(inode) and row.split()[3] == "0A" for row in rows)
-
-    def signal(self, number: int) -> None:
-        """Send it a signal: SIGSTOP makes it slow, SIGCONT quick again."""
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def stop(self) -> None:
-        """End it at once; what it keeps stays."""
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait(_ENDING_SECONDS)
 
     def find(self, repository: str, reference: str) -> Manifest | None:
         """What a tag or digest stands for; where it has neither TLS nor login."""

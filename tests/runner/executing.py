@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import os
+import re
 import subprocess
 import sys
 import time
@@ -50,6 +51,30 @@ class Execution:
         (path,) = (self.folder / "results").glob(f"*/{name}")
         with path.open(newline="") as file:
             return list(csv.DictReader(file))
+
+
+@dataclass(frozen=True)
+class Score:
+    """The last lines of an analysis of planted truth; ``others`` are what an example has more."""
+
+    records: int
+    ari: float
+    recovered: int
+    planted: int
+    others: tuple[int, ...]
+
+
+def read_score(text: str, others: str = "") -> Score:
+    """Parse the lines that end an example's output; ``others`` is a pattern of whole numbers."""
+    found = re.search(
+        r"^Records: (\d+)\nARI: (-?\d\.\d{4})\nMarkers recovered: (\d+) of (\d+)\n"
+        rf"{others}\Z",
+        text,
+        re.M,
+    )
+    assert found, f"no score at the end of: {text[-300:]}"
+    recovered, planted, *more = map(int, found.groups()[2:])
+    return Score(int(found[1]), float(found[2]), recovered, planted, tuple(more))
 
 
 def execute(

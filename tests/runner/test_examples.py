@@ -11,14 +11,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from tests.runner.executing import Execution, execute
+from tests.runner.executing import Execution, execute, read_score
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "images" / "notebook" / "examples"
 TOUR, ANALYSIS, FAILING = (
@@ -30,16 +29,6 @@ SEEDS = (1, 2)
 MEGABYTE = 1_000_000
 
 
-@dataclass(frozen=True)
-class Score:
-    """The last lines of the analysis."""
-
-    records: int
-    ari: float
-    recovered: int
-    planted: int
-
-
 def read_example(name: str) -> Any:
     return nbformat.read(EXAMPLES / name, as_version=4)
 
@@ -49,15 +38,6 @@ def compute_rand_index(planted: list[str], found: list[str]) -> float:
     from sklearn.metrics import adjusted_rand_score  # noqa: PLC0415
 
     return float(adjusted_rand_score(planted, found))
-
-
-def read_score(text: str) -> Score:
-    """Parse the lines that end the analysis' output."""
-    found = re.search(
-        r"^Records: (\d+)\nARI: (-?\d\.\d{4})\nMarkers recovered: (\d+) of (\d+)\n\Z", text, re.M
-    )
-    assert found, f"no score at the end of: {text[-300:]}"
-    return Score(int(found[1]), float(found[2]), int(found[3]), int(found[4]))
 
 
 @pytest.fixture(scope="module")
