@@ -164,7 +164,7 @@ bench-pulls: setup system-packages ## measure how fast image `notebook` is pulle
 lint: setup ## check format, style, import walls, shell, YAML and TypeScript
 	@$(VENV)/ruff format --check .
 	@$(VENV)/ruff check .
-	@$(VENV)/lint-imports --no-cache
+	@PYTHONPATH=images/stomics/stereo_seq $(VENV)/lint-imports --no-cache
 	@$(VENV)/yamllint --strict .
 	@git ls-files -co --exclude-standard '*.sh' .ci/run | xargs $(VENV)/shellcheck
 	@$(JLPM) lint:check

@@ -17,10 +17,18 @@ from images._inside.session_checks import OF_A_SESSION
 OLDEST = (4, 2)
 LEAST_PURITY, LEAST_MARKERS = 0.95, 19
 PNG = b"\x89PNG\r\n"
-#: What a notebook of R does in a job: a value that papermill gives it, and a figure.
+#: A package of somebody's own, by its files.
+OWN = {
+    "DESCRIPTION": "Package: own\nVersion: 1.0\nTitle: Own\nDescription: Own.\nLicense: GPL-2\n"
+    "Author: A\nMaintainer: A <a@b.c>\n",
+    "NAMESPACE": "export(seven)\n",
+    "R/seven.R": "seven <- function() 7\n",
+}
+#: What a notebook of R does in a job: a value that papermill gives it, a package, and a figure.
 CELLS = (
     ("parameters", "cells <- 1"),
-    ("", "cat(cells, basename(.libPaths()[1]), dir.exists(.libPaths()[1]))"),
+    ("", "install.packages('~/own', repos = NULL, type = 'source', quiet = TRUE)"),
+    ("", "cat(cells, own::seven(), find.package('own'))"),
     ("", "library(ggplot2)\nggplot(data.frame(x = 1:9, y = 1), aes(x, y)) + geom_point()"),
 )
 TIDY = """
@@ -95,16 +103,26 @@ def check_kernel_of_r() -> str:
     with tempfile.TemporaryDirectory() as home:
         source, target = Path(home) / "in.ipynb", Path(home) / "out.ipynb"
         source.write_text(json.dumps(notebook), encoding="utf-8")
+        for name, text in OWN.items():
+            file = Path(home, "own", name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
         given = ("--engine", "offline-jobs", "-p", "cells", "100")
         run("papermill", str(source), str(target), *given, environ={"HOME": home})
         *_, printed, figure = json.loads(target.read_text(encoding="utf-8"))["cells"]
+        # Another R finds it again, in a terminal too.
+        again = run(
+            "Rscript", "-e", "cat(own::seven(), find.package('own'))", environ={"HOME": home}
+        )
     said = "".join(printed["outputs"][0]["text"]).split()
-    if said[0] != "100" or said[-1] != "TRUE":
+    if said[:2] != ["100", "7"] or not said[2].startswith(f"{home}/R/"):
         raise Wrong(f"the notebook of R printed {said}")
+    if again.split() != said[1:]:
+        raise Wrong(f"what install.packages() brought is not found again: {again}")
     picture = figure["outputs"][0]["data"].get("image/png", "")
     if not base64.b64decode(picture).startswith(PNG):
         raise Wrong(f"the figure has no PNG: {sorted(figure['outputs'][0]['data'])}")
-    return "a kernel of R runs a notebook and draws a figure"
+    return "a kernel of R runs a notebook, installs a package in the home and draws a figure"
 
 
 def check_tidyverse() -> str:
