@@ -163,7 +163,6 @@ def update_local_spawner(c: Config, catalogue: Catalogue, machine: OneMachine) -
         catalogue=catalogue,
         state=machine.state,
         environments=machine.environments,
-        examples=machine.examples,
         cores=machine.cores,
         memory_bytes=machine.memory_bytes,
         gpus=machine.gpus,

@@ -26,7 +26,6 @@ class OneMachine:
     Attributes:
         state: folder that holds everything which must outlive a process.
         environments: folder of uv environments; an image's slug is its environment's name.
-        examples: notebooks that every new home gets.
         cores: cores of this machine.
         memory_bytes: memory of this machine.
         gpus: GPUs of this machine.
@@ -34,7 +33,6 @@ class OneMachine:
 
     state: Path
     environments: Path
-    examples: Path
     cores: int
     memory_bytes: int
     gpus: int
@@ -116,7 +114,6 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         "CATALOGUE",
         "STATE",
         "ENVIRONMENTS",
-        "EXAMPLES",
         "CORES",
         "MEMORY_BYTES",
         "GPUS",
@@ -147,7 +144,6 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         sessions=OneMachine(
             state=state,
             environments=path("ENVIRONMENTS"),
-            examples=path("EXAMPLES"),
             cores=number("CORES"),
             memory_bytes=number("MEMORY_BYTES"),
             gpus=number("GPUS"),

@@ -164,7 +164,6 @@ def build_programs(
         PREFIX + "CATALOGUE": order.catalogue,
         PREFIX + "STATE": order.state,
         PREFIX + "ENVIRONMENTS": order.environments,
-        PREFIX + "EXAMPLES": order.root / "images" / "notebook" / "examples",
         PREFIX + "CORES": found.cores,
         PREFIX + "MEMORY_BYTES": found.memory_bytes,
         PREFIX + "GPUS": found.gpus,

@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,11 +31,10 @@ from hub_config.platform.workspace import Kind, build_session_variables, build_w
 from hub_config.settings import LOOPBACK
 from hub_config.shown import ShownError
 from hub_config.spawners.choosing import ChoosingSpawner
+from hub_config.spawners.examples import PLACE, give_examples
 from hub_config.spawners.logs import bound_log
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import Reason
-
-EXAMPLES = "examples"
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,6 @@ class LocalOffering:
         catalogue: what there is to choose from.
         state: folder with the homes and the logs.
         environments: folder of the images' environments.
-        examples: notebooks for new homes.
         cores: cores of this machine.
         memory_bytes: memory of this machine.
         gpus: GPUs of this machine.
@@ -56,7 +53,6 @@ class LocalOffering:
     catalogue: Catalogue
     state: Path
     environments: Path
-    examples: Path
     cores: int
     memory_bytes: int
     gpus: int
@@ -136,7 +132,7 @@ class LocalSpawner(ChoosingSpawner, LocalProcessSpawner):  # type: ignore[misc] 
             sentence = f"Your home folder cannot be made: {error.strerror}."
             raise ShownError(500, sentence) from error
         try:
-            copy_examples(self.offering.examples, process.home / EXAMPLES)
+            give_examples(process.python.parents[1] / PLACE, process.home)
         except OSError as error:
             # A full or broken home is the more reason to let its owner in.
             self.log.warning("Examples were not copied for %s: %s", self._log_name, error.strerror)
@@ -246,21 +242,6 @@ def retire(state: Path, home: str, name: str) -> None:
     with suppress(FileNotFoundError):
         (state / "homes" / home).rename(retired / name)
     shutil.rmtree(state / "scratch" / home, ignore_errors=True)
-
-
-def copy_examples(source: Path, target: Path) -> None:
-    """Copy the examples into a home that has none; whatever is there already stays as it is.
-
-    All or nothing: they are copied aside and appear in one step.
-    """
-    if os.path.lexists(target) or not source.is_dir():
-        return
-    aside = Path(tempfile.mkdtemp(prefix=".examples-", dir=target.parent))
-    try:
-        shutil.copytree(source, aside / EXAMPLES)
-        (aside / EXAMPLES).rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def choose_cores(count: int, turn: int) -> frozenset[int]:

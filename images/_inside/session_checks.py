@@ -207,7 +207,7 @@ def check_git() -> str:
 
 
 def check_start() -> str:
-    """A new home gets the examples once; what is there already stays as it is."""
+    """A home gets each example once; what is there already stays as it is."""
     with tempfile.TemporaryDirectory() as folder:
         home = {"HOME": folder}
         if run("start", "echo", "one", environ=home) != "one\n":
@@ -223,14 +223,14 @@ def check_start() -> str:
         run("start", "true", environ=home)
         if changed.read_text(encoding="utf-8") != "mine" or removed.exists():
             raise Wrong("start changes what the user changed")
-        if [path.name for path in Path(folder).iterdir()] != ["examples"]:
-            raise Wrong("start leaves something beside the examples")
+        if {path.name for path in Path(folder).iterdir()} != {"examples", ".local"}:
+            raise Wrong("start leaves something beside the examples and its note")
         Path(folder).chmod(0o500)
         said = run("start", "echo", "two", environ={"HOME": str(Path(folder) / "none")})
         Path(folder).chmod(0o700)
         if said.splitlines()[-1] != "two":
             raise Wrong(f"a broken home keeps the start from coming: {said}")
-    return f"start copies {len(copied)} examples into a new home, once"
+    return f"start copies {len(copied)} examples into a home, each once"
 
 
 def import_requirements(image: str) -> str:

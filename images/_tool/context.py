@@ -51,6 +51,12 @@ def list_chain(root: Path, image: str) -> list[str]:
     return chain
 
 
+def list_examples(root: Path, image: str) -> list[Path]:
+    """List the folders of examples that an image gets, in the order of `list_sources`."""
+    found = (source / "examples" for source in list_sources(root, image))
+    return [folder for folder in found if folder.is_dir()]
+
+
 def read_packages(context: Path) -> list[str]:
     """Read which Debian packages an image gets besides those of its Dockerfile.
 

@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from images._tool.builds import Builds, build_python_mark
-from images._tool.stamps import hash_inputs, read_stamp, write_stamp
+from images._tool.context import LEFT_OUT, list_examples
+from images._tool.stamps import hash_inputs, hash_tree, read_stamp, write_stamp
 from images._tool.steps import Step, StepFailed, log, run_steps, select_steps
 from images._tool.tools import (
     Places,
@@ -36,6 +37,8 @@ from images._tool.tools import (
 IMAGE_OF_TESTS = "notebook"
 # Users work in the other images; these are the platform's own, which the platform's environment is.
 IMAGES_OF_THE_PLATFORM = ("hub", "jobs-service")
+#: Where a session looks for the examples of its environment; in an image it is below /usr/local.
+EXAMPLES = Path("share", "notebook-hpc", "examples")
 SHIM = """#!/bin/sh
 exec '{node}/node' --require '{quiet}' \\
   '{proxy}/node_modules/configurable-http-proxy/bin/configurable-http-proxy' "$@"
@@ -113,7 +116,10 @@ class Environments:
         return Step(name, (base, "tools", "proxy"), is_done, make)
 
     def make_image_step(self, name: str, base: str, folder: Path) -> Step:
-        """Have `offline_jobs`, an image's own packages and Lab's settings in its environment."""
+        """Have in an image's environment what is not in its lock.
+
+        `offline_jobs`, the image's own packages, Lab's settings, and its examples.
+        """
         stamp = self._stamp(folder, "own")
         settings = self._places.root / "images" / "labconfig"
 
@@ -121,7 +127,9 @@ class Environments:
             lock = read_stamp(self._stamp(folder, "lock"))
             files = sorted(settings.glob("*.json"))
             wheels = (self._builds.compute_wheel_key(), self._builds.compute_own_key(folder.name))
-            return hash_inputs(lock, *wheels, *files)
+            examples = list_examples(self._places.root, folder.name)
+            hashes = (hash_tree(each, ("**/*",)) for each in examples)
+            return hash_inputs(lock, *wheels, *files, *hashes)
 
         def make() -> None:
             key = compute_key()
@@ -132,6 +140,10 @@ class Environments:
             self._pip("install", folder, *options, *map(str, wheels))
             target = folder / "etc" / "jupyter" / "labconfig"
             shutil.copytree(settings, target, dirs_exist_ok=True)
+            shutil.rmtree(folder / EXAMPLES, ignore_errors=True)
+            left_out = shutil.ignore_patterns(*LEFT_OUT)
+            for examples in list_examples(self._places.root, folder.name):
+                shutil.copytree(examples, folder / EXAMPLES, ignore=left_out, dirs_exist_ok=True)
             write_stamp(stamp, key)
 
         return Step(name, (base, "wheel"), lambda: read_stamp(stamp) == compute_key(), make)

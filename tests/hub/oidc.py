@@ -56,7 +56,6 @@ apply(
         sessions=OneMachine(
             state=folder / "state",
             environments=pathlib.Path({environments!r}),
-            examples=pathlib.Path({examples!r}),
             cores=found.cores,
             memory_bytes=found.memory_bytes,
             gpus=0,
@@ -237,7 +236,6 @@ def run_hub(folder: Path, login: Mapping[str, object]) -> Iterator[Hub]:
         text = CONFIGURATION.format(
             folder=str(folder),
             environments=str(ROOT / "build" / "environments"),
-            examples=str(ROOT / "images" / "notebook" / "examples"),
             url=url,
             own=own,
             api=api,

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from images._tool.build import name_image, parse_order
-from images._tool.context import fill_context, hash_context, list_images, read_packages
+from images._tool.context import (
+    fill_context,
+    hash_context,
+    list_examples,
+    list_images,
+    read_packages,
+)
 from images._tool.engines import Build, find_engine
 from images._tool.registry_access import (
     build_apt_configuration,
@@ -208,6 +214,9 @@ def test_an_image_without_a_dockerfile_is_notebook_with_its_own_files_laid_over(
     assert (folder / "image" / "requirements.txt").read_text() == "own==1"
     examples = {path.name for path in (folder / "image" / "examples").iterdir()}
     assert examples > {"4-own.ipynb"}
+    # As an environment of `make run`, too.
+    beside = {path.name for source in list_examples(root, "own") for path in source.iterdir()}
+    assert beside == examples
     assert (folder / "image" / "start.sh").exists()
     assert read_packages(folder) == ["r-base-core", "libgsl27", "less"]
     before = hash_context(folder)

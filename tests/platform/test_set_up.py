@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hub_config.spawners.examples import PLACE
 from images._tool.builds import Builds
 from images._tool.environment import Environments, build_steps, choose_steps
 from images._tool.stamps import hash_inputs, hash_tree, read_stamp, write_stamp
@@ -193,3 +194,28 @@ def test_an_image_brings_packages_of_its_own_as_wheels(places: Places) -> None:
     assert before != builds.compute_own_key("notebook")
     (places.root / own / "stereo_seq" / "gem.py").write_text("")
     assert builds.compute_own_key("stomics") != before
+
+
+def test_an_image_has_its_examples_and_those_that_it_begins_from(places: Places) -> None:
+    base, folder = make_small(places, "idna")
+    base.make()
+    (places.build / "wheels").mkdir(parents=True)
+    (wheel,) = (ROOT / "build" / "wheels").glob("offline_jobs-*.whl")
+    shutil.copy(wheel, places.build / "wheels")
+    (places.root / "images" / "labconfig").mkdir(parents=True)
+    sources = {name: places.root / "images" / name / "examples" for name in ("notebook", "own")}
+    for name, source in sources.items():
+        (source / ".ipynb_checkpoints").mkdir(parents=True)
+        (source / f"{name}.ipynb").write_text("{}")
+    environments = Environments(places, Builds(places))
+    # Its folder is named as the image is.
+    folder = folder.rename(folder.with_name("own"))
+    step = environments.make_image_step("image own", "small", folder)
+    step.make()
+    examples = folder / PLACE
+    assert {path.name for path in examples.iterdir()} == {"notebook.ipynb", "own.ipynb"}
+    assert step.is_done()
+    (sources["own"] / "own.ipynb").rename(sources["own"] / "new.ipynb")
+    assert not step.is_done()
+    step.make()
+    assert {path.name for path in examples.iterdir()} == {"notebook.ipynb", "new.ipynb"}

@@ -27,7 +27,6 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "CATALOGUE": str(ROOT / "helm-values" / "catalogue.yaml"),
         "STATE": str(state),
         "ENVIRONMENTS": str(ROOT / "build" / "environments"),
-        "EXAMPLES": str(ROOT / "images" / "notebook" / "examples"),
         "CORES": "2",
         "MEMORY_BYTES": "1024",
         "GPUS": "0",

@@ -6,61 +6,11 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
 from hub_config.platform.processes import is_built, measure
-from hub_config.spawners.local import choose_cores, copy_examples, is_running
+from hub_config.spawners.local import choose_cores, is_running
 from tests.factories import make_catalogue, make_image
 from tests.skips import require
-
-
-@pytest.fixture
-def examples(tmp_path: Path) -> Path:
-    folder = tmp_path / "source"
-    (folder / "data").mkdir(parents=True)
-    (folder / "tour.ipynb").write_text("tour")
-    (folder / "data" / "table.csv").write_text("1,2")
-    return folder
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-def test_examples_are_copied_into_a_new_home(examples: Path, home: Path) -> None:
-    copy_examples(examples, home / "examples")
-
-    assert (home / "examples" / "tour.ipynb").read_text() == "tour"
-    assert (home / "examples" / "data" / "table.csv").read_text() == "1,2"
-    assert os.listdir(home) == ["examples"]
-
-
-def test_what_is_there_is_never_overwritten(examples: Path, home: Path) -> None:
-    (home / "examples").mkdir()
-    (home / "examples" / "tour.ipynb").write_text("mine")
-
-    copy_examples(examples, home / "examples")
-
-    assert (home / "examples" / "tour.ipynb").read_text() == "mine"
-    assert os.listdir(home / "examples") == ["tour.ipynb"]
-
-
-def test_a_link_in_the_way_is_not_followed(examples: Path, home: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    (home / "examples").symlink_to(elsewhere)
-
-    copy_examples(examples, home / "examples")
-
-    assert not elsewhere.exists()
-
-
-def test_no_examples_are_no_mistake(home: Path, tmp_path: Path) -> None:
-    copy_examples(tmp_path / "nothing", home / "examples")
-
-    assert os.listdir(home) == []
 
 
 def test_cores_are_shared_out_in_turn() -> None:
