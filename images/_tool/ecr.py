@@ -88,6 +88,8 @@ class Ecr:
     def have_repository(self, name: str, reader: str = "") -> str:
         """Have a repository; return what is worth telling of it, or nothing.
 
+        Immutable tags and the scan come with it, in one call; the rule and the reader after it.
+
         Args:
             name: of the repository.
             reader: an account whose clusters pull from one that is made; empty for its own only.
@@ -95,10 +97,12 @@ class Ecr:
         Raises:
             StepFailed: it is not there and cannot be made.
         """
+        where = {"registryId": self.account, "repositoryName": name}
         found = self._find(name)
         if found is not None:
-            is_fixed = str(found.get("imageTagMutability", "")).startswith("IMMUTABLE")
-            return "" if is_fixed else "its tags can be moved to other images; digests hold anyway"
+            if not str(found.get("imageTagMutability", "")).startswith("IMMUTABLE"):
+                return "its tags can be moved to other images; digests hold anyway"
+            return self._mend(where, reader)
         try:
             self._call(
                 "create_repository",
@@ -116,14 +120,59 @@ class Ecr:
                 f" one: get the right ecr:CreateRepository in account {self.account}, or have it"
                 " made there, with immutable tags"
             ) from error
-        # Each may be missing after an interruption; neither is needed for a push.
-        where = {"registryId": self.account, "repositoryName": name}
-        self._try("put_lifecycle_policy", **where, lifecyclePolicyText=json.dumps(LIFECYCLE))
+        # The rest comes after it, and is mended by the next run if this one ends here.
+        self._set_rule(where)
         if reader and reader != self.account:
-            text = json.dumps(build_policy(self.partition, reader))
-            self._try("set_repository_policy", **where, policyText=text)
+            self._admit(where, reader)
             return f"made, for account {reader} to pull from"
         return "made: immutable tags, scanned on push"
+
+    def _mend(self, where: dict[str, str], reader: str) -> str:
+        """Give a repository what it lacks because the run that made it was cut off.
+
+        It is told by being empty: images come after all this. In one that has images somebody may
+        have left out the rule on purpose, and it would remove some of them.
+        """
+        done = []
+        lacks_rule = self._lacks("get_lifecycle_policy", "LifecyclePolicyNotFoundException", where)
+        lacks_reader = reader not in ("", self.account) and self._lacks(
+            "get_repository_policy", "RepositoryPolicyNotFoundException", where
+        )
+        if not (lacks_rule or lacks_reader) or not self._is_empty(where):
+            return ""
+        if lacks_rule:
+            self._set_rule(where)
+            done.append("what has no tag goes")
+        if lacks_reader:
+            self._admit(where, reader)
+            done.append(f"account {reader} may pull from it")
+        return f"was made by a run that was cut off; now {' and '.join(done)}"
+
+    def _set_rule(self, where: dict[str, str]) -> None:
+        self._try("put_lifecycle_policy", **where, lifecyclePolicyText=json.dumps(LIFECYCLE))
+
+    def _admit(self, where: dict[str, str], reader: str) -> None:
+        text = json.dumps(build_policy(self.partition, reader))
+        self._try("set_repository_policy", **where, policyText=text)
+
+    def _lacks(self, action: str, code: str, where: dict[str, str]) -> bool:
+        """Whether AWS says that a repository has no such thing; who may not ask leaves it."""
+        try:
+            self._call(action, **where)
+        except ClientError as error:
+            if _get_code(error) == code:
+                return True
+            if not _is_denied(error):
+                raise StepFailed(self._tell(error)) from error
+        return False
+
+    def _is_empty(self, where: dict[str, str]) -> bool:
+        try:
+            return not self._call("list_images", **where, maxResults=1)["imageIds"]
+        except ClientError as error:
+            if _is_denied(error):
+                return False
+            raise StepFailed(self._tell(error)) from error
 
     def _find(self, name: str) -> dict[str, Any] | None:
         try:

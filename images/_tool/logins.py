@@ -1,8 +1,8 @@
 """Logins at registries: those that docker, podman and buildah keep on this machine, read only.
 
 Place in the path: `push` and `mirror` read a registry by the login with which the builder pushes; a
-login that they fetched themselves the builder gets in a file that is gone afterwards. Standard
-library only.
+login that they fetched themselves the builder gets in a file that is gone afterwards, at the latest
+when one of them runs again. Standard library only.
 
 Source: https://docs.docker.com/reference/cli/docker/login/ and
 https://github.com/containers/image/blob/v5.23.1/docs/containers-auth.json.5.md
@@ -13,13 +13,19 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from images._tool.registry import Login
 from images._tool.steps import StepFailed
+
+#: How folders of lent logins are called, before the number of the process that lends.
+LENT = "notebook-hpc-login-"
 
 
 def find_login(host: str, environ: Mapping[str, str]) -> Login | None:
@@ -53,12 +59,36 @@ def list_files(environ: Mapping[str, str]) -> Iterator[Path]:
     yield Path(environ.get("DOCKER_CONFIG") or home / ".docker") / "config.json"
 
 
-def write_login(folder: Path, host: str, login: Login) -> Path:
-    """Write a file of one login, for us alone, as builders read it; return it."""
-    path = folder / "config.json"
-    path.touch(mode=0o600)
-    path.write_text(json.dumps({"auths": {host: {"auth": login.encoded}}}), encoding="utf-8")
-    return path
+@contextmanager
+def lend_login(host: str, login: Login) -> Iterator[Path]:
+    """Give a file of one login, for us alone, as builders read it; it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"{LENT}{os.getpid()}-") as folder:
+        path = Path(folder, "config.json")
+        path.touch(mode=0o600)
+        path.write_text(json.dumps({"auths": {host: {"auth": login.encoded}}}), encoding="utf-8")
+        yield path
+
+
+def clear_lent() -> None:
+    """Remove the logins of runs that were killed: their folders are named by their process."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{LENT}*-*"):
+        process = folder.name.removeprefix(LENT).partition("-")[0]
+        try:
+            is_ours = folder.lstat().st_uid == os.getuid()
+        except FileNotFoundError:
+            continue
+        if is_ours and not _is_running(process):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _find(found: Any, host: str) -> Login | None:

@@ -14,9 +14,9 @@ import logging
 import os
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from images._tool.build import name_image
 from images._tool.context import list_images
 from images._tool.ecr import Ecr, find_ecr
 from images._tool.engines import COMPRESSIONS, OCI_ENGINES, Engine, find_engine
-from images._tool.logins import find_login, write_login
+from images._tool.logins import clear_lent, find_login, lend_login
 from images._tool.offer import Offer, Target, load_offer
 from images._tool.registry import Login, Manifest, Registry
 from images._tool.steps import StepFailed, log
@@ -88,6 +88,7 @@ def open_registry(host: str) -> Access:
     Raises:
         StepFailed: there are no credentials for it, or they do not do.
     """
+    clear_lent()
     ecr = find_ecr(host)
     if ecr is None:
         return Access(Registry(host, find_login(host, os.environ)))
@@ -167,8 +168,9 @@ def push_image(
         )
     is_new = there is None
     if is_new:
-        with tempfile.TemporaryDirectory(prefix="notebook-hpc-") as folder:
-            logins = write_login(Path(folder), target.host, access.login) if access.login else None
+        with ExitStack() as stack:
+            login = access.login
+            logins = stack.enter_context(lend_login(target.host, login)) if login else None
             try:
                 engine.push(source.name, target.reference, compression, logins, _show)
             except StepFailed as error:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from images._tool.ecr import LIFECYCLE, find_ecr
+from images._tool.ecr import LIFECYCLE, UNTAGGED_DAYS, build_policy, find_ecr
+from images._tool.logins import LENT
 from images._tool.registry import Registry
 from images._tool.steps import StepFailed
 from tests.image_registry import Trials
@@ -43,6 +46,10 @@ def test_a_repository_is_made_and_filled(
 ) -> None:
     build(trials, tmp_path / "files", b"one", "notebook")
     installation = write_installation(tmp_path, f"{HOST}/lab")
+    with subprocess.Popen(["true"]) as killed:
+        left = tmp_path / "temporary" / f"{LENT}{killed.pid}-left"
+    left.mkdir()
+    (left / "config.json").write_text(PASSWORD)
     with caplog.at_level(logging.DEBUG):
         installation.push("notebook")
     name = "lab/notebook-hpc/notebook"
@@ -70,6 +77,71 @@ def test_a_repository_is_made_and_filled(
         installation.push("notebook")
     assert "was there" in caplog.text
     assert "Repository" not in caplog.text
+
+
+def use_rights(cloud: Cloud, patch: pytest.MonkeyPatch, *actions: str) -> ExitStack:
+    """Be somebody who may do these actions on a registry, and look, for a while."""
+    stack = ExitStack()
+    keys = stack.enter_context(cloud.guarded({"Action": [f"ecr:{each}" for each in actions]}))
+    context = stack.enter_context(patch.context())
+    context.setenv("AWS_ACCESS_KEY_ID", keys[0])
+    context.setenv("AWS_SECRET_ACCESS_KEY", keys[1])
+    return stack
+
+
+@pytest.mark.parametrize(
+    ("done", "news"),
+    [
+        ((), f"now what has no tag goes and account {CLUSTER} may pull from it"),
+        (("PutLifecyclePolicy",), f"now account {CLUSTER} may pull from it"),
+    ],
+)
+def test_a_repository_that_was_left_half_made_is_mended(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, done: tuple[str, ...], news: str
+) -> None:
+    ecr = find_ecr(HOST)
+    assert ecr is not None
+    name = f"half/{len(done)}"
+    with (
+        use_rights(cloud, monkeypatch, "Describe*", "CreateRepository", *done),
+        pytest.raises(StepFailed, match=r"AWS refuses (PutLifecycle|SetRepository)Policy"),
+    ):
+        find_ecr(HOST).have_repository(name, CLUSTER)  # type: ignore[union-attr]
+    client = cloud.client("ecr")
+    assert ecr.have_repository(name, CLUSTER) == f"was made by a run that was cut off; {news}"
+    rule = client.get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]
+    assert json.loads(rule) == LIFECYCLE
+    policy = client.get_repository_policy(repositoryName=name)["policyText"]
+    assert json.loads(policy) == build_policy("aws", CLUSTER)
+    (made,) = client.describe_repositories(repositoryNames=[name])["repositories"]
+    assert made["imageTagMutability"] == "IMMUTABLE"
+    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert ecr.have_repository(name, CLUSTER) == ""
+
+
+def test_a_repository_with_images_keeps_the_rules_that_somebody_gave_it(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ecr, client = find_ecr(HOST), cloud.client("ecr")
+    assert ecr is not None
+    for name in ("own/full", "own/empty", "own/bare"):
+        client.create_repository(repositoryName=name, imageTagMutability="IMMUTABLE")
+    # An expiring rule would remove this image one day: it has no tag.
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": kind, "layers": [], "config": {}}
+    client.put_image(repositoryName="own/full", imageManifest=json.dumps(manifest))
+    theirs = json.dumps(LIFECYCLE).replace(str(UNTAGGED_DAYS), "900")
+    client.put_lifecycle_policy(repositoryName="own/empty", lifecyclePolicyText=theirs)
+    # Whoever may not look at the rules leaves them.
+    for right in ("ListImages", "GetLifecyclePolicy"):
+        with use_rights(cloud, monkeypatch, "Describe*", right):
+            assert find_ecr(HOST).have_repository("own/bare") == ""  # type: ignore[union-attr]
+    assert ecr.have_repository("own/full") == ""
+    with pytest.raises(client.exceptions.LifecyclePolicyNotFoundException):
+        client.get_lifecycle_policy(repositoryName="own/full")
+    assert ecr.have_repository("own/empty", ACCOUNT) == ""
+    kept = client.get_lifecycle_policy(repositoryName="own/empty")["lifecyclePolicyText"]
+    assert kept == theirs
 
 
 def test_a_repository_whose_tags_can_move_is_told(
