@@ -102,14 +102,26 @@ def check_nothing_of_the_build() -> str:
 def check_packages() -> str:
     """What is installed is what the lock names, and our own."""
     lock = LOCK.read_text(encoding="utf-8")
-    pins = dict(re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", lock, re.MULTILINE))
     installed = importlib.metadata.distributions()
     found = {normalize(each.metadata["Name"]): each.version for each in installed}
-    wrong = {name: version for name, version in found.items() if pins.get(name) != version}
-    own = {name for name in wrong if name in OWN}
-    if wrong.keys() - own:
-        raise Wrong(f"not as the lock says: {sorted(wrong.keys() - own)}")
+    own = {name for name in found if name in OWN}
+    if wrong := compare_packages(lock, {name: found[name] for name in found.keys() - own}):
+        raise Wrong(f"not as the lock says: {', '.join(wrong)}")
     return f"{len(found)} packages as locked, own: {', '.join(sorted(own))}"
+
+
+def compare_packages(lock: str, found: Mapping[str, str]) -> list[str]:
+    """List the packages that are there and not locked, of another version, or missing.
+
+    Args:
+        lock: its text; what it names for some systems only may be missing.
+        found: version of each package that is installed.
+    """
+    lines = re.findall(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+) *(;?)", lock, re.MULTILINE)
+    pins = {name: version for name, version, _ in lines}
+    wrong = {name for name, version in found.items() if pins.get(name) != version}
+    missing = {name for name, _, marker in lines if not marker and name not in found}
+    return sorted(wrong | missing)
 
 
 def check_compiled() -> str:
@@ -176,17 +188,20 @@ def run(*command: str, environ: Mapping[str, str] | None = None) -> str:
     """Run a program of the image and return what it printed.
 
     Raises:
-        Wrong: it failed.
+        Wrong: it failed, or is not there.
     """
-    done = subprocess.run(
-        command,
-        env={**os.environ, **(environ or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **(environ or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise Wrong(f"{command[0]} cannot be started: {error.strerror}") from error
     if done.returncode:
         raise Wrong(f"{' '.join(command)} ended with {done.returncode}: {done.stdout[-2000:]}")
     return done.stdout

@@ -38,6 +38,7 @@ SLIDER = "import ipywidgets; ipywidgets.IntSlider(7)"
 DRAW = "import matplotlib.pyplot as p; f = p.figure(); p.plot([1, 3, 2])"
 MOVABLE_FIGURE = f"%matplotlib widget\n{DRAW}; p.show()"
 FIGURE = f"%matplotlib inline\n{DRAW}; p.show()"
+EMPTY = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
 CELL = "import numpy; print(numpy.arange(4).sum())"
 
 
@@ -67,13 +68,19 @@ def check_kernel() -> str:
     """A kernel runs a notebook through papermill and our engine's entry point is known."""
     with tempfile.TemporaryDirectory() as home:
         (cell,) = run_notebook(Path(home), CELL)["cells"]
-        left = [path.name for path in Path(home).rglob("*.sqlite")]
+        # As in a session: papermill's kernels keep no history anywhere.
+        run("ipython", "-c", "1", environ={"HOME": home})
+        check_no_databases(Path(home))
     if cell["outputs"][0]["text"] != ["6\n"]:
         raise Wrong(f"the cell printed {cell['outputs']}")
-    if left:
-        raise Wrong(f"the kernel keeps databases in the home: {left}")
     run("python", "-c", FIND_ENGINE)
     return "a kernel runs a notebook"
+
+
+def check_no_databases(home: Path) -> None:
+    """See that no database lies in a home, which is on a network file system."""
+    if left := [path.name for kind in ("*.sqlite", "*.db") for path in home.rglob(kind)]:
+        raise Wrong(f"a database is kept in the home: {', '.join(left)}")
 
 
 def check_figures() -> str:
@@ -130,6 +137,10 @@ def check_notebook_app() -> str:
         )
         try:
             page = fetch(f"http://127.0.0.1:{port}/tree", server)
+            (Path(home) / "own.ipynb").write_text(EMPTY, encoding="utf-8")
+            # It looks whether the notebook is one that its user trusts.
+            fetch(f"http://127.0.0.1:{port}/api/contents/own.ipynb", server)
+            check_no_databases(Path(home))
         except OSError as error:
             log.seek(0)
             raise Wrong(f"Notebook does not answer: {error}; {log.read()}") from error
@@ -214,7 +225,7 @@ def check_start() -> str:
             raise Wrong("start does not become the command")
         if run("start", "sh", "-c", "cat /proc/$PPID/comm", environ=home) != "tini\n":
             raise Wrong("start puts no init process above the command")
-        copied = sorted(path.name for path in (Path(folder) / "examples").iterdir())
+        copied = sorted(path.name for path in (Path(folder) / "examples").glob("*"))
         if copied != sorted(path.name for path in EXAMPLES.iterdir()) or not copied:
             raise Wrong(f"copied {copied}")
         changed, removed = (Path(folder) / "examples" / name for name in copied[:2])

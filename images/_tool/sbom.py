@@ -41,7 +41,7 @@ def build_sbom(image: str, version: str, inventory: Inventory) -> str:
     bom.metadata.component = Component(
         name=image, version=version, type=ComponentType.CONTAINER, bom_ref="image"
     )
-    urls = [PackageURL("pypi", None, name.lower(), each) for name, each in inventory["python"]]
+    urls = [PackageURL("pypi", None, name, each) for name, each in inventory["python"]]
     urls += [
         PackageURL("deb", "debian", name, each, {"arch": architecture})
         for name, each, architecture in inventory["debian"]
