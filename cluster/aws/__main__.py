@@ -9,10 +9,14 @@ from pathlib import Path
 from cluster.aws.karpenter import build_node_classes, build_pools
 from cluster.aws.plan import PlanFailed, make_plan
 from cluster.aws.stack import ADDRESS, StackChanged
+from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_settings import Aws
 from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import ToolFailed, Tools, is_missing
 from hub_config.platform.errors import CatalogueError
+
+#: What a cluster knows once Karpenter's charts are there.
+_DEFINITIONS = ("ec2nodeclasses.karpenter.k8s.aws", "nodepools.karpenter.sh")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,7 +40,10 @@ def main(arguments: Sequence[str]) -> int:
         _say(str(error))
         return 2
     if settings.aws is None:
-        _say(f"{options.settings} has no section aws: no cluster is to be made (docs/deploy.md)")
+        _say(
+            f"{options.settings} has no section aws, so no cluster is to be made: put that of"
+            " cluster/aws/settings.yaml at its end, and say what is yours (docs/deploy.md)"
+        )
         return 2
     try:
         make_plan(settings, settings.aws, options.into, _say, options.stack)
@@ -51,13 +58,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell_difference(settings: Settings, aws: Aws, kubeconfig: str) -> None:
-    """Show what applying the machines' objects would change in a cluster."""
+    """Show what applying the objects of machines and disks would change in a cluster."""
     tools = Tools(kubeconfig, kubectl=os.environ.get("KUBECTL", "kubectl"))
-    found = tools.diff([*build_node_classes(aws, settings.catalogue), *build_pools(settings)])
-    if found:
-        _say(f"Node classes and node pools, against those of the cluster:\n{found.rstrip()}")
+    objects = [build_storage_class()]
+    lacking = [
+        each for each in _DEFINITIONS if tools.find("customresourcedefinition", each) is None
+    ]
+    if lacking:
+        _say(
+            f"The cluster of {kubeconfig} has no Karpenter for AWS yet (no {', '.join(lacking)}),"
+            " so no node classes and node pools to compare: step 20-karpenter brings it."
+        )
     else:
-        _say("Node classes and node pools are as in the cluster.")
+        objects += [*build_node_classes(aws, settings.catalogue), *build_pools(settings)]
+    what = "Storage class" if lacking else "Storage class, node classes and node pools"
+    if found := tools.diff(objects):
+        _say(f"{what}, against the cluster:\n{found.rstrip()}")
+    else:
+        _say(f"{what}: as in the cluster.")
 
 
 def _say(line: str) -> None:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cluster.aws.eksctl import CORE_DISK_GIB
+from cluster.aws.karpenter import get_disk_gib
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
 from cluster.driver.instance_types import InstanceType
 from cluster.driver.node_pools import may_buy
 from cluster.driver.settings import Settings
-from hub_config.platform.catalogue import GIB, Catalogue, NodePool
+from hub_config.platform.catalogue import Catalogue, NodePool
 
 #: As AWS reckons a month.
 HOURS = 730
@@ -74,7 +75,7 @@ def reckon_full(
 ) -> list[Cost]:
     """All pools at their limits for a whole month, each filled in the dearest way that is known."""
     return [
-        _reckon_pool(pool, machines, _reckon_disks(pool, aws.pulls.get(pool.slug, Pull()), prices))
+        _reckon_pool(pool, machines, _reckon_disks(aws, pool, prices))
         for pool in catalogue.node_pools.values()
     ]
 
@@ -105,10 +106,11 @@ def find_short_quotas(aws: Aws, catalogue: Catalogue, machines: Machines) -> Ite
                 )
 
 
-def _reckon_disks(pool: NodePool, pull: Pull, prices: Mapping[str, Any]) -> float:
+def _reckon_disks(aws: Aws, pool: NodePool, prices: Mapping[str, Any]) -> float:
     """A machine's disks for a month, but for the size of one from a snapshot: EC2 knows it."""
+    pull = aws.pulls.get(pool.slug, Pull())
     return float(
-        pool.disk_bytes / GIB * prices["disk_gib_month"]
+        get_disk_gib(aws, pool) * prices["disk_gib_month"]
         + pull.further_throughput * prices["disk_throughput_month"]
         + pull.further_iops * prices["disk_iops_month"]
     )

@@ -98,15 +98,17 @@ def _build_access(aws: Aws) -> Manifest:
 
 
 def _build_associations(aws: Aws) -> list[Manifest]:
-    """Which accounts of Kubernetes have which rights in AWS (Pod Identity)."""
+    """Which accounts of Kubernetes have which rights in AWS (Pod Identity), and why."""
     policies = [f"policy/{each}-{aws.cluster}" for each in CONTROLLER_POLICIES]
     return [
+        # Starts and ends machines: its makers' policies, bound to the tags of this cluster.
         {
             "namespace": NAMESPACE,
             "serviceAccountName": KARPENTER_ACCOUNT,
             "roleName": f"{aws.cluster}-karpenter",
             "permissionPolicyARNs": [aws.build_arn("iam", each) for each in policies],
         },
+        # Makes the balancer before the hub: eksctl's policy for it, which is wider than this.
         {
             "namespace": NAMESPACE,
             "serviceAccountName": LOAD_BALANCER_ACCOUNT,
@@ -125,11 +127,8 @@ def _build_addons() -> list[Manifest]:
         _build_addon("coredns"),
         _build_addon("metrics-server"),
         _build_addon("eks-pod-identity-agent"),
-        # EKS has no default class of storage: this one is for the disks of hub and jobs service.
-        {
-            **_build_addon("aws-ebs-csi-driver", {"defaultStorageClass": {"enabled": True}}),
-            "useDefaultPodIdentityAssociations": True,
-        },
+        # Its class of storage is our own, for that of the add-on is not encrypted (storage.py).
+        {**_build_addon("aws-ebs-csi-driver"), "useDefaultPodIdentityAssociations": True},
         {**_build_addon("aws-efs-csi-driver"), "useDefaultPodIdentityAssociations": True},
     ]
 

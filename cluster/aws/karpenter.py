@@ -49,6 +49,18 @@ mount /var/lib/containerd
 """
 
 
+#: GiB of the disk of a machine that has its own ones for all that pods write: the system alone.
+#: Source: https://karpenter.sh/docs/concepts/nodeclasses/#specblockdevicemappings (v1.14), what it
+#: takes by itself for AL2023
+_SYSTEM_DISK_GIB = 20
+_LOCAL_DISK = "karpenter.k8s.aws/instance-local-nvme"
+
+
+def get_disk_gib(aws: Aws, pool: NodePool) -> int:
+    """GiB of the disk that each machine of a pool gets, besides its own ones."""
+    return _SYSTEM_DISK_GIB if pool.slug in aws.local_disks else -(-pool.disk_bytes // GIB)
+
+
 def build_node_classes(aws: Aws, catalogue: Catalogue) -> list[Manifest]:
     """An ``EC2NodeClass`` for every pool of the catalogue, called as the pool is.
 
@@ -62,11 +74,19 @@ def build_node_classes(aws: Aws, catalogue: Catalogue) -> list[Manifest]:
 
 
 def build_pools(settings: Settings) -> list[Manifest]:
-    """The catalogue's pools, each with its own node class."""
+    """The catalogue's pools, each with its own node class.
+
+    Where machines are to use their own disks, others have no room for what pods write.
+    """
     taints = [
         f"{driver}/agent-not-ready" for driver in _TAINTED if driver in _list_drivers(settings)
     ]
-    return build_node_pools(settings.catalogue, NODE_CLASS, taints)
+    pools = build_node_pools(settings.catalogue, NODE_CLASS, taints)
+    for each in pools:
+        if settings.aws and each["metadata"]["name"] in settings.aws.local_disks:
+            requirements = each["spec"]["template"]["spec"]["requirements"]
+            requirements.append({"key": _LOCAL_DISK, "operator": "Exists"})
+    return pools
 
 
 def build_karpenter_values(aws: Aws) -> Manifest:
@@ -108,7 +128,7 @@ def _build_node_class(aws: Aws, pool: NodePool, image: str, groups: Collection[s
             "httpPutResponseHopLimit": 1,
             "httpTokens": "required",
         },
-        "blockDeviceMappings": _build_disks(pool, pull),
+        "blockDeviceMappings": _build_disks(aws, pool, pull),
         "userData": _build_user_data(pull),
         "tags": tags,
     }
@@ -122,13 +142,13 @@ def _build_node_class(aws: Aws, pool: NodePool, image: str, groups: Collection[s
     }
 
 
-def _build_disks(pool: NodePool, pull: Pull) -> list[Manifest]:
+def _build_disks(aws: Aws, pool: NodePool, pull: Pull) -> list[Manifest]:
     """The machine's own disk, and one with images where that comes from a snapshot."""
     disk: Manifest = {"volumeType": "gp3", "encrypted": True, "deleteOnTermination": True}
     # What is not written is as every gp3 has it.
     speed = {"throughput": pull.throughput} if pull.further_throughput else {}
     speed |= {"iops": pull.iops} if pull.further_iops else {}
-    own: Manifest = {"volumeSize": f"{-(-pool.disk_bytes // GIB)}Gi", **disk}
+    own: Manifest = {"volumeSize": f"{get_disk_gib(aws, pool)}Gi", **disk}
     root = {"deviceName": "/dev/xvda", "rootVolume": True, "ebs": own}
     if not pull.snapshot:
         own |= speed

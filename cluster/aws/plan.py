@@ -6,8 +6,7 @@ it returns, with Karpenter's file and the values of the platform's charts.
 
 import json
 import shlex
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +17,7 @@ from cluster.aws.eksctl import NAMESPACE, build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.prices import read_prices
 from cluster.aws.stack import StackAway, fetch_stack
+from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_settings import Aws
 from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.instance_types import load_types
@@ -36,12 +36,18 @@ _PLACES = {
     "ours": "20-karpenter/values/2-karpenter.ours.yaml",
     "classes": "20-karpenter/node-classes.yaml",
     "pools": "20-karpenter/node-pools.yaml",
+    "storage": "40-storage/storage-class.yaml",
     "root": "50-platform/root-queue.yaml",
 }
 #: Steps for which there is nothing yet.
-MISSING = (
-    *("00-tools", "05-images", "30-load-balancer", "40-storage", "60-observe", "90-verify"),
-    "99-remove",
+MISSING = ("00-tools", "05-images", "30-load-balancer", "60-observe", "90-verify", "99-remove")
+#: Names the files of a plan, a line each, so that the next one takes away these and no others.
+_LIST = ".plan"
+#: Makes the role of spot machines, which an account has once, where it is not there yet.
+#: Source: https://karpenter.sh/docs/troubleshooting/#missing-service-linked-role (v1.14)
+_SPOT_ROLE = (
+    "aws iam get-role --role-name AWSServiceRoleForEC2Spot >/dev/null 2>&1"
+    " || aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
 )
 
 
@@ -57,6 +63,7 @@ def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
         _PLACES["ours"]: _dump([build_karpenter_values(aws)]),
         _PLACES["classes"]: _dump(build_node_classes(aws, settings.catalogue)),
         _PLACES["pools"]: _dump(build_pools(settings)),
+        _PLACES["storage"]: _dump([build_storage_class()]),
         _PLACES["root"]: _dump([build_root_queue(settings.catalogue)]),
     }
 
@@ -73,11 +80,10 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
 
     Raises:
         StackChanged: Karpenter's file is not the pinned one; nothing was written.
-        PlanFailed: something else is where it should be written.
+        PlanFailed: something else is where it should be written; nothing was written.
     """
     target = folder / aws.cluster
-    if target.exists() and not (target / _PLACES["cluster"]).exists():
-        raise PlanFailed(f"{target} is there and is no earlier plan: name another folder")
+    earlier = _read_list(target)
     versions = read_versions()
     files = build_files(settings, aws)
     away = ""
@@ -88,7 +94,8 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
         away = str(error)
     with TemporaryDirectory(prefix="notebook-hpc-") as scratch:
         files |= _read_values(settings, Path(scratch))
-    _write(files, target)
+    _check_free(files, target, earlier)
+    _write(files, target, earlier)
     say(
         f"Cluster {aws.cluster} in {aws.region}, account {aws.account}, Kubernetes {aws.kubernetes}"
     )
@@ -109,19 +116,17 @@ def _list_commands(settings: Settings, aws: Aws, target: Path) -> list[str]:
     registry = "oci://public.ecr.aws/karpenter"
     place = {name: shlex.quote(str(target / path)) for name, path in _PLACES.items()}
     pools = settings.catalogue.node_pools.values()
-    spot = "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
     return [
         f"aws cloudformation deploy --region {aws.region} --stack-name Karpenter-{aws.cluster}"
         f" --template-file {place['stack']} --capabilities CAPABILITY_NAMED_IAM"
         f" --parameter-overrides ClusterName={aws.cluster}",
-        # Once in an account; where it is there already, this says so.
-        *([spot] if any("spot" in pool.capacity_types for pool in pools) else []),
+        *([_SPOT_ROLE] if any("spot" in pool.capacity_types for pool in pools) else []),
         f"eksctl create cluster --config-file {place['cluster']}",
         f"helm upgrade --install karpenter-crd {registry}/karpenter-crd {karpenter}",
         f"helm upgrade --install karpenter {registry}/karpenter {karpenter}"
         f" --values {place['shipped']} --values {place['ours']}",
         f"kubectl apply --server-side --field-manager={MANAGER} --force-conflicts"
-        f" -f {place['classes']} -f {place['pools']}",
+        f" -f {place['classes']} -f {place['pools']} -f {place['storage']}",
     ]
 
 
@@ -157,15 +162,61 @@ def _read_values(settings: Settings, scratch: Path) -> dict[str, str]:
     }
 
 
-def _write(files: dict[str, str], target: Path) -> None:
-    if target.exists():
-        shutil.rmtree(target)
-    for place, text in files.items():
+def _read_list(target: Path) -> list[str]:
+    """Places of an earlier plan's files; none where there was no plan."""
+    try:
+        places = (target / _LIST).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise PlanFailed(
+                f"{target} is there and is no earlier plan: name another folder"
+            ) from error
+        return []
+    # Nobody but a plan writes this list; what is elsewhere is not touched whatever it says.
+    return [
+        each for each in places if ".." not in Path(each).parts and not Path(each).is_absolute()
+    ]
+
+
+def _check_free(files: Mapping[str, str], target: Path, earlier: Sequence[str]) -> None:
+    """See that no file of an administrator's own would be written over.
+
+    Karpenter's file may have been laid there by hand: then it is the same.
+    """
+    for place in files.keys() - {*earlier}:
         path = target / place
-        # An administrator may have laid secrets over a chart's values.
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
+        if path.is_dir() or (path.exists() and path.read_bytes() != files[place].encode()):
+            raise PlanFailed(
+                f"{path} is not of an earlier plan, and would be written over: take it away"
+            )
+
+
+def _write(files: Mapping[str, str], target: Path, earlier: Sequence[str]) -> None:
+    """Write the files, the list of them first, and take away those of an earlier plan."""
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Whoever is interrupted in between has listed what is there.
+    _write_list({*files, *earlier}, target)
+    for place in {*earlier} - files.keys():
+        path = target / place
+        path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == target or not folder.is_dir() or any(folder.iterdir()):
+                break
+            folder.rmdir()
+    for place, text in files.items():
+        (target / place).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _write_file(target / place, text)
+    _write_list(files, target)
+
+
+def _write_list(places: Collection[str], target: Path) -> None:
+    _write_file(target / _LIST, "".join(f"{each}\n" for each in sorted(places)))
+
+
+def _write_file(path: Path, text: str) -> None:
+    # An administrator may have laid secrets over a chart's values.
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def _dump(documents: Sequence[object]) -> str:

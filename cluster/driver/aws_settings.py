@@ -32,7 +32,12 @@ _PREFIXES, _SERVICE_PREFIXES = (16, 24), (12, 24)
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+){1,3}-[0-9]{1,2}")
 #: EKS takes 100 characters, but a role's name has 64 at most, and one is KarpenterNodeRole-NAME.
-_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,38}[a-z0-9])?")
+_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,44}[a-z0-9])?")
+#: Kubelets of older versions do not know singleProcessOOMKill, which our machines are told.
+#: Source: k8s.io/kubelet, config/v1beta1/types.go, which has it in v0.32.0 and not in v0.31.14.
+_OLDEST = 32
+#: The one storage class that such a cluster gets (cluster/aws/storage.py).
+STORAGE_CLASS = "gp3"
 #: Tags that AWS, Kubernetes, Karpenter or this give to what they make.
 _FOREIGN_TAGS = (
     *("aws:", "eks:", "kubernetes.io/", "karpenter.sh/", "karpenter.k8s.aws/"),
@@ -133,12 +138,7 @@ def read_aws(
     account = entry.text("account", None, _ACCOUNT, "the account's number has twelve digits")
     region = entry.text("region", None, _REGION, "a region is called like eu-central-1")
     partition = _read_partition(entry, region)
-    cluster = entry.text(
-        "cluster",
-        "notebook-hpc",
-        _NAME,
-        "at most 40 small letters, digits and dashes, a letter first",
-    )
+    cluster = _read_name(entry, region)
     kubernetes = _read_kubernetes(entry)
     zones = _read_zones(entry, region)
     network = _read_network(entry.entry("network"))
@@ -219,6 +219,27 @@ def _read_partition(entry: Entry, region: str) -> str:
     return belongs
 
 
+def _read_name(entry: Entry, region: str) -> str:
+    """The cluster's name, which ends with its region.
+
+    Roles and policies are called after it and count in the whole account, so that a second cluster
+    of that name, in another region, could not be made.
+    """
+    name = entry.text(
+        "cluster",
+        f"notebook-hpc-{region}",
+        _NAME,
+        "at most 46 small letters, digits and dashes, a letter first",
+    )
+    if _NAME.fullmatch(name) and _REGION.fullmatch(region) and not name.endswith(f"-{region}"):
+        entry.add(
+            "cluster",
+            "must end with the region, for roles and policies that are called after it are the"
+            f" whole account's: write {name}-{region}, or leave it out",
+        )
+    return name
+
+
 def _read_kubernetes(entry: Entry) -> str:
     versions = read_versions()
     pinned = versions["KUBERNETES_VERSION"]
@@ -226,6 +247,12 @@ def _read_kubernetes(entry: Entry) -> str:
     misfits = find_misfits(said, versions, read_compatibility()) if _MINOR.fullmatch(said) else ()
     if found := "; ".join(misfits):
         entry.add("kubernetes", f"{said} does not go with what is installed: {found}")
+    elif _MINOR.fullmatch(said) and int(said.partition(".")[2]) < _OLDEST:
+        entry.add(
+            "kubernetes",
+            f"{said} is too old: where memory runs out its kubelet ends a whole session and not"
+            f' just the process; write "1.{_OLDEST}" or newer, or leave it out for {pinned}',
+        )
     return said
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cluster.driver.aws_settings import Aws, read_aws
+from cluster.driver.aws_settings import STORAGE_CLASS, Aws, read_aws
 from cluster.driver.digests import check_pushed, read_content, read_digests, read_mirror
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
@@ -183,6 +183,12 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     read_ingress = _read_ingress(ingress) if ingress else None
     storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
     cluster = _read_cluster(aws, catalogue, ingress, read_ingress)
+    if aws and storage_class not in ("", STORAGE_CLASS):
+        top.add(
+            "storage.class",
+            f"no step makes {storage_class}, and disks would wait for it: a cluster of section aws"
+            f" has {STORAGE_CLASS}; write that, or leave it out",
+        )
     content = read_content(catalogue_file) if catalogue else None
     if is_demonstration and subdomains:
         top.add("subdomains", "are not for a demonstration, which is one person's; take it out")

@@ -20,8 +20,13 @@ from hub_config.platform.located import read_text
 from tests.bed.overlay import CATALOGUE
 from tests.factories import make_catalogue
 
-EXAMPLE = CATALOGUE.parents[1] / "cluster" / "settings.yaml"
-SECTION: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["aws"]
+CLUSTER = CATALOGUE.parents[1] / "cluster"
+#: Both examples, as an administrator puts them together.
+EXAMPLE = "".join(
+    path.read_text(encoding="utf-8")
+    for path in (CLUSTER / "settings.yaml", CLUSTER / "aws" / "settings.yaml")
+)
+SECTION: dict[str, Any] = yaml.safe_load(EXAMPLE)["aws"]
 POOLS = make_catalogue()
 KEY = "arn:aws:kms:eu-central-1:111122223333:key/1"
 CERTIFICATE = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
@@ -53,7 +58,7 @@ def test_what_the_example_says_is_read() -> None:
         account="111122223333",
         region="eu-central-1",
         partition="aws",
-        cluster="notebook-hpc",
+        cluster="notebook-hpc-eu-central-1",
         kubernetes=read_versions()["KUBERNETES_VERSION"],
         zones=("eu-central-1a", "eu-central-1b", "eu-central-1c"),
         network=Network(
@@ -86,7 +91,7 @@ def test_most_of_it_may_be_left_out() -> None:
 
     assert report.mistakes == []
     assert aws is not None
-    assert aws.cluster == "notebook-hpc"
+    assert aws.cluster == "notebook-hpc-eu-central-1"
     assert aws.network.nat == "single"
     assert aws.network.api_access == ()
     assert aws.core.count == 3
@@ -94,6 +99,7 @@ def test_most_of_it_may_be_left_out() -> None:
 
 def test_china_is_a_partition_of_its_own() -> None:
     section = copy()
+    del section["cluster"]
     section.update(region="cn-north-1", zones=["cn-north-1a", "cn-north-1b"])
 
     aws, report = read(section)
@@ -101,6 +107,7 @@ def test_china_is_a_partition_of_its_own() -> None:
     assert report.mistakes == []
     assert aws is not None
     assert aws.partition == "aws-cn"
+    assert aws.cluster == "notebook-hpc-cn-north-1"
     assert aws.build_arn("iam", "role/x") == "arn:aws-cn:iam::111122223333:role/x"
 
 
@@ -112,11 +119,19 @@ def test_china_is_a_partition_of_its_own() -> None:
         (lambda s: s.update(account=111122223333), "account", 'for example "111122223333"'),
         (lambda s: s.update(partition="aws-cn"), "partition", "of eu-central-1 is aws"),
         (lambda s: s.update(partition="azure"), "partition", "allowed: aws, aws-cn"),
-        (lambda s: s.update(cluster="Lab"), "cluster", "at most 40 small letters"),
-        (lambda s: s.update(cluster="a" * 41), "cluster", "at most 40 small letters"),
+        (lambda s: s.update(cluster="Lab"), "cluster", "at most 46 small letters"),
+        (
+            lambda s: s.update(cluster=f"{'a' * 34}-eu-central-1"),
+            "cluster",
+            "at most 46 small letters",
+        ),
+        # Roles of two clusters of one name, in two regions, would be called alike.
+        (lambda s: s.update(cluster="lab"), "cluster", "write lab-eu-central-1"),
+        (lambda s: s.update(cluster="lab-eu-west-1"), "cluster", "must end with the region"),
         (lambda s: s.update(kubernetes=1.35), "kubernetes", "put it in quotes"),
         (lambda s: s.update(kubernetes="1.35.4"), "kubernetes", "a minor version"),
         (lambda s: s.update(kubernetes="1.29"), "kubernetes", "for Kubernetes 1.30 to 1.36"),
+        (lambda s: s.update(kubernetes="1.31"), "kubernetes", 'write "1.32" or newer'),
         (
             lambda s: s.update(zones=["eu-central-1a", "eu-west-1b"]),
             "zones[1]",
@@ -190,6 +205,61 @@ def test_a_mistake_is_named_with_its_mend(change: Change, key: str, said: str) -
     assert aws is None
 
 
+def test_the_oldest_kubelet_that_knows_what_machines_are_told() -> None:
+    section = copy()
+    section["kubernetes"] = "1.32"
+
+    assert read(section)[1].mistakes == []
+
+
+def test_the_longest_name_fits_a_role() -> None:
+    section = copy()
+    section["cluster"] = f"{'a' * 33}-eu-central-1"
+
+    aws, report = read(section)
+
+    assert report.mistakes == []
+    assert aws is not None
+    assert len(f"KarpenterNodeRole-{aws.cluster}") == 64
+
+
+@pytest.mark.parametrize("name", ["", "gp3"])
+def test_disks_may_have_the_class_that_the_plan_makes(tmp_path: Path, name: str) -> None:
+    settings = write_with_class(tmp_path, name)
+
+    assert load_settings(settings, are_pushed=False).storage_class == name
+
+
+def test_a_class_of_disks_that_nothing_makes_is_refused(tmp_path: Path) -> None:
+    settings = write_with_class(tmp_path, "gp2")
+
+    with pytest.raises(CatalogueError) as refused:
+        load_settings(settings, are_pushed=False)
+
+    (mistake,) = refused.value.mistakes
+    assert mistake.key == "storage.class"
+    assert "no step makes gp2" in mistake.message
+    assert "has gp3; write that, or leave it out" in mistake.message
+
+
+def test_a_cluster_that_is_there_may_have_any_class_of_disks(tmp_path: Path) -> None:
+    settings = write_with_class(tmp_path, "gp2")
+    written = yaml.safe_load(settings.read_text())
+    del written["aws"]
+    settings.write_text(yaml.safe_dump(written))
+
+    assert load_settings(settings, are_pushed=False).storage_class == "gp2"
+
+
+def write_with_class(folder: Path, name: str) -> Path:
+    settings = yaml.safe_load(EXAMPLE)
+    settings["catalogue"] = str(CATALOGUE)
+    settings["storage"]["class"] = name
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
 def test_peers_may_overlap_one_another() -> None:
     section = copy()
     section["network"]["peers"] = ["10.0.0.0/16", "10.0.1.0/24"]
@@ -200,6 +270,7 @@ def test_peers_may_overlap_one_another() -> None:
 @pytest.mark.parametrize("region", ["us-gov-west-1", "us-iso-east-1"])
 def test_other_partitions_are_refused(region: str) -> None:
     section = copy()
+    del section["cluster"]
     section.update(region=region, zones=[f"{region}a", f"{region}b"])
 
     (mistake,) = read(section)[1].mistakes
@@ -237,7 +308,7 @@ def test_a_certificate_is_of_the_clusters_account(certificate: str, said: str | 
 
 def test_the_certificate_of_the_settings_is_held_against_the_account(tmp_path: Path) -> None:
     """With all other mistakes of the file."""
-    settings = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    settings = yaml.safe_load(EXAMPLE)
     settings["catalogue"] = str(CATALOGUE)
     settings["aws"]["account"] = "999922223333"
     settings["aws"]["zones"] = ["eu-central-1a"]

@@ -83,6 +83,7 @@ def test_what_is_written_is_read(
     pushed["groups"][0].update(buckets=["raw"], service_account="spatial-lab")
     source = {"csi": {"driver": "s3.csi.aws.com", "volumeAttributes": {"bucketName": "raw"}}}
     written["address"] += "/"
+    written["storage"]["class"] = "fast"
     written["storage"]["volumes"]["data-raw"] = {
         "source": source,
         "size": "2 GiB",
@@ -97,7 +98,8 @@ def test_what_is_written_is_read(
     assert settings.subdomains
     assert settings.registry == "registry.example/lab"
     assert settings.digests == {"hub": DIGEST, "jobs-service": DIGEST}
-    assert settings.storage_class == "gp3"
+    assert settings.storage_class == "fast"
+    assert settings.aws is None
     assert settings.volumes["data-raw"] == Volume(source, 2 << 30, ("read-only",))
     assert settings.volumes["homes"].source == written["storage"]["volumes"]["homes"]["source"]
     assert (
@@ -150,7 +152,7 @@ def test_a_demonstration_needs_neither_registry_nor_digests_nor_ingress(
 ) -> None:
     shipped = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))["custom"]["catalogue"]
     written["address"] = "http://127.0.0.1:8000"
-    section = written.pop("aws")
+    section = yaml.safe_load((EXAMPLE.parent / "aws" / "settings.yaml").read_text())["aws"]
     del written["digests"], written["ingress"], written["subdomains"]
 
     settings = load(tmp_path, written, shipped)

@@ -28,3 +28,6 @@ def make_aws(**changes: Any) -> Aws:
         tags={"cost-center": "4711"},
     )
     return replace(aws, **changes)
+
+
+CHINA = make_aws(region="cn-north-1", partition="aws-cn", zones=("cn-north-1a", "cn-north-1b"))

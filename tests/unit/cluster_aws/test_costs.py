@@ -40,9 +40,11 @@ MACHINES = {
 }
 
 
-def reckon_pool(pulls: Mapping[str, Pull] | None = None, **changes: Any) -> Cost:
+def reckon_pool(
+    pulls: Mapping[str, Pull] | None = None, local_disks: tuple[str, ...] = (), **changes: Any
+) -> Cost:
     pool = make_pool(**{"disk_bytes": 100 * GIB, **changes})
-    aws = make_aws(pulls=pulls or {})
+    aws = make_aws(pulls=pulls or {}, local_disks=local_disks)
     (found,) = reckon_full(aws, make_catalogue(node_pools=(pool,)), MACHINES, PRICES)
     return found
 
@@ -101,6 +103,12 @@ def test_quicker_disks_are_paid_for_beyond_what_each_has() -> None:
     # 100 GiB × 0.1 + 500 MiB/s × 0.04 + 1000 operations a second × 0.01
     assert "a disk of 40 a month" in found.how
     assert reckon_pool({"jobs": Pull(iops=4000)}, limits=limits) == reckon_pool(limits=limits)
+
+
+def test_where_machines_have_disks_of_their_own_a_small_one_is_paid_for() -> None:
+    found = reckon_pool(local_disks=("sessions",), limits={"cpu": 16.0, "memory": 64.0 * GIB})
+
+    assert found.how.endswith("a disk of 2 a month each")
 
 
 def test_gpus_are_a_limit_and_old_machines_are_left_out() -> None:

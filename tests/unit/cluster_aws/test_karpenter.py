@@ -23,7 +23,7 @@ from tests.unit.cluster_aws.accounts import make_aws
 SNAPSHOT = "snap-0123456789abcdef0"
 
 
-def make_settings(volumes: Mapping[str, Mapping[str, Any]]) -> Settings:
+def make_settings(volumes: Mapping[str, Mapping[str, Any]], **changes: Any) -> Settings:
     found = {name: Volume(source, 1) for name, source in volumes.items()}
     return Settings(
         "https://hub.example.org",
@@ -37,7 +37,7 @@ def make_settings(volumes: Mapping[str, Mapping[str, Any]]) -> Settings:
         found,
         {},
         {},
-        aws=make_aws(),
+        aws=make_aws(**changes),
     )
 
 
@@ -114,7 +114,11 @@ def test_a_session_survives_its_kernel() -> None:
 
 
 def test_local_disks_are_scratch_where_the_settings_say_so() -> None:
-    assert build_spec(local_disks=("sessions",))["instanceStorePolicy"] == "RAID0"
+    spec = build_spec(local_disks=("sessions",))
+
+    assert spec["instanceStorePolicy"] == "RAID0"
+    # What is paid for beside them has the system alone.
+    assert spec["blockDeviceMappings"][0]["ebs"]["volumeSize"] == "20Gi"
     assert "instanceStorePolicy" not in build_spec(local_disks=("jobs",))
 
 
@@ -167,6 +171,15 @@ def test_a_disk_with_images_is_mounted_where_containerd_has_them() -> None:
     ]
     assert config.get_content_type() == "application/node.eks.aws"
     assert yaml.safe_load(str(config.get_payload())) == yaml.safe_load(plain)
+
+
+def test_machines_without_a_disk_of_their_own_are_not_bought_for_local_disks() -> None:
+    """They would have no room for images and scratch."""
+    first, second = build_pools(make_settings({}, local_disks=("jobs",)))
+
+    wanted = {"key": "karpenter.k8s.aws/instance-local-nvme", "operator": "Exists"}
+    assert wanted not in first["spec"]["template"]["spec"]["requirements"]
+    assert wanted in second["spec"]["template"]["spec"]["requirements"]
 
 
 def test_bills_tell_pool_and_kind_and_a_group_that_has_the_pool_alone() -> None:
