@@ -96,8 +96,7 @@ class Family:
 
     def list_sources(self) -> list[Path]:
         """List the files that it is built from, in order."""
-        pattern = "go.*" if self.main else "**/*"
-        return sorted(path for path in self.folder.glob(pattern) if path.is_file())
+        return sorted(path for path in self.folder.glob("**/*") if path.is_file())
 
 
 # Volcano 1.15.1 needs this one constant beyond the newest tag of its types that can be had; its
@@ -107,6 +106,10 @@ _GATE = 'package v1beta1\n\nconst QueueAllocationGateKey = GroupName + "/queue-a
 APIS = Family("volcano-apis", "volcano.sh/apis")
 #: The object store that speaks S3; tests of the service have it without a bed.
 OBJECTS = Family("versitygw", "github.com/versity/versitygw")
+#: A program of ours that asks eksctl's own code about a cluster's file. It compiles for minutes
+#: (AWS' libraries), so only the long run has it.
+EKSCTL = "github.com/weaveworks/eksctl"
+CHECK_CLUSTER = Family("eksctl-check", EKSCTL)
 KUBERNETES_FAMILY = Family("kubernetes", KUBERNETES, stamps=_KUBERNETES_VERSION)
 FAMILIES = (
     Family("etcd", "go.etcd.io/etcd/server/v3"),
@@ -142,6 +145,11 @@ FAMILIES = (
             "data/karpenter-aws/crds": "pkg/apis/crds",
             "data/karpenter-aws/chart": "charts/karpenter",
         },
+    ),
+    Family(
+        "eksctl",
+        EKSCTL,
+        copies={"data/eksctl.schema.json": "pkg/apis/eksctl.io/v1alpha5/assets/schema.json"},
     ),
     Family("kwok", "sigs.k8s.io/kwok", copies={"crds/kwok": "kustomize/crd/bases"}),
     Family("coredns", "github.com/coredns/coredns"),

@@ -53,9 +53,9 @@ class Programs:
 
     @property
     def data(self) -> Path:
-        """Charts (`volcano`, `karpenter-aws` with its custom resources), and a table of AWS prices.
+        """Charts (`volcano`, `karpenter-aws` with its custom resources), eksctl's schema, prices.
 
-        The table is Karpenter's, as Go source.
+        The table of AWS' prices is Karpenter's, as Go source.
         """
         return self.folder / "data"
 
@@ -87,7 +87,7 @@ def find(families: Sequence[pins.Family] = pins.FAMILIES) -> Programs | None:
 def tidy(places: Places, say: Say) -> None:
     """Let Go complete every go.mod and go.sum after a pin was changed by hand."""
     go = find_go(places, pins.get_least_go(), say)
-    for family in (pins.APIS, *pins.FAMILIES):
+    for family in (pins.APIS, pins.CHECK_CLUSTER, *pins.FAMILIES):
         say(f"  {family.name} ...")
         with tempfile.TemporaryDirectory() as folder:
             module = copy_module(family, go, Path(folder) / "module")

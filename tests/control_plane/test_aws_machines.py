@@ -1,30 +1,44 @@
-"""What a cluster on AWS gets for its machines, as a real API server judges it.
+"""What a cluster on AWS gets, as a real API server, eksctl's schema and its own code judge it.
 
-Its custom resource comes from Karpenter's provider for AWS, with rules that only a server applies.
-No program here knows what to do with such a node class.
+The custom resource of machines comes from Karpenter's provider for AWS, with rules that only a
+server applies. No program here knows what to do with such a node class.
 """
 
 from __future__ import annotations
 
 import copy
+import json
+import os
 import re
 import socket
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
-from cluster.aws.karpenter import NODE_CLASS, build_karpenter_values, build_node_classes
+from cluster.aws.__main__ import main
+from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
+from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_pulls import Pull
-from cluster.driver.node_pools import build_node_pools
+from cluster.driver.aws_settings import Aws
 from cluster.driver.tools import ToolFailed, Tools
+from images._tool.tools import find_places
+from tests.bed import pins
 from tests.bed.bed import Bed
 from tests.bed.client import CRD, Client, Object
 from tests.bed.overlay import CATALOGUE, load_catalogue
+from tests.bed.workshop import Workshop
 from tests.control_plane.chart import run_helm
-from tests.unit.cluster_aws.accounts import make_aws
+from tests.unit.cluster.test_aws_settings import SECTION, read
+from tests.unit.cluster_aws.accounts import CHINA, make_aws
+from tests.unit.cluster_aws.test_karpenter import make_settings
+from tests.unit.cluster_aws.test_plan import AWAY, NAME, write_example
 
 AWS = make_aws(
     local_disks=("jobs-gpu",),
@@ -35,8 +49,35 @@ AWS = make_aws(
     },
 )
 SHIPPED = load_catalogue(real=False)
+HOMES = {"homes": {"csi": {"driver": "efs.csi.aws.com"}}}
+#: Clusters as settings may have them.
+CLUSTERS: dict[str, Aws | None] = {
+    "shipped": read(SECTION)[0],
+    "local-disks": AWS,
+    "china": CHINA,
+    "key": make_aws(secrets_key="arn:aws:kms:eu-central-1:111122223333:key/1"),
+    "open": replace(AWS, network=replace(AWS.network, nat="each-zone", api_access=())),
+}
+
+Config = dict[str, Any]
 
 pytestmark = pytest.mark.usefixtures("pretended")
+
+
+def test_a_cluster_without_karpenter_is_told_as_that(
+    bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before `tools` makes the bed know EC2NodeClass; the plan is written all the same."""
+    monkeypatch.setenv("KUBECTL", str(bed.programs.path("kubectl")))
+    words = ["plan", "--settings", str(write_example(tmp_path)), "--into", str(tmp_path / "plan")]
+
+    assert main([*words, "--stack", AWAY, "--kubeconfig", str(bed.kubeconfig)]) == 0
+
+    said = capsys.readouterr().out
+    assert "has no Karpenter for AWS yet (no ec2nodeclasses.karpenter.k8s.aws)" in said
+    # What such a cluster can have is compared.
+    assert re.search(r"^\+ +encrypted: \"true\"", said, re.MULTILINE)
+    assert (tmp_path / "plan" / NAME / "10-eksctl" / "cluster.yaml").exists()
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +117,16 @@ def test_a_node_class_with_karpenters_own_tag_is_refused(tools: Tools) -> None:
 
 
 def test_every_node_pool_is_taken(tools: Tools) -> None:
-    pools = build_node_pools(SHIPPED, NODE_CLASS, ["efs.csi.aws.com/agent-not-ready"])
+    settings = replace(make_settings(HOMES, local_disks=("jobs-gpu",)), catalogue=SHIPPED)
+    pools = build_pools(settings)
+    assert "instance-local-nvme" in json.dumps(pools)
 
     # Those of the bed have the same names, and a pool's kind of node class never changes.
     tools.apply([_rename(each) for each in pools], only_tries=True)
+
+
+def test_the_class_of_disks_is_taken(tools: Tools) -> None:
+    tools.apply([build_storage_class()], only_tries=True)
 
 
 def test_the_difference_to_a_cluster_is_what_was_edited(tools: Tools, client: Client) -> None:
@@ -135,3 +182,103 @@ def test_karpenters_chart_gets_region_and_queue(bed: Bed) -> None:
 def _rename(pool: Object) -> Object:
     name = f"aws-{pool['metadata']['name']}"
     return {**pool, "metadata": {**pool["metadata"], "name": name}}
+
+
+@pytest.fixture(scope="module")
+def validator(bed: Bed) -> jsonschema.Draft7Validator:
+    """Of the schema that eksctl brings. Its references are not as the draft wants them."""
+    text = (bed.programs.data / "eksctl.schema.json").read_text(encoding="utf-8")
+    return jsonschema.Draft7Validator(json.loads(text))
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_eksctls_schema_takes_every_cluster(
+    validator: jsonschema.Draft7Validator, name: str
+) -> None:
+    validator.validate(build_config(name))
+
+
+def build_config(name: str) -> Config:
+    aws = CLUSTERS[name]
+    assert aws, "the shipped example has a mistake"
+    return build_cluster_config(aws)
+
+
+def _get_core(config: Config) -> Config:
+    core: Config = config["managedNodeGroups"][0]
+    return core
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: _get_core(c).update(privateNetwork=True), "privateNetwork"),
+        (lambda c: _get_core(c).update(volumeType="gp9"), "gp9"),
+        (lambda c: _get_core(c).update(instanceType=["m6i.large"]), "is not of type 'string'"),
+        (lambda c: c["vpc"].update(nat={"gateway": "Double"}), "Double"),
+    ],
+)
+def test_eksctls_schema_refuses_what_it_does_not_know(
+    validator: jsonschema.Draft7Validator, change: Callable[[Config], object], said: str
+) -> None:
+    config = build_cluster_config(AWS)
+    change(config)
+
+    with pytest.raises(jsonschema.ValidationError, match=said):
+        validator.validate(config)
+
+
+@pytest.fixture(scope="module")
+def eksctl() -> Path:
+    """A program of eksctl's own code; minutes of compilation where it is not there yet."""
+    workshop = Workshop(find_places(os.environ), print, (pins.CHECK_CLUSTER,))
+    return workshop.prepare() / "bin" / "check-cluster"
+
+
+def ask(eksctl: Path, folder: Path, config: Config) -> str:
+    """What eksctl has against a cluster; nothing where it would make it."""
+    path = folder / "cluster.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    done = subprocess.run([eksctl, path], capture_output=True, text=True, check=False)
+    assert done.returncode == (1 if done.stdout else 0)
+    return done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_eksctl_itself_takes_every_cluster(eksctl: Path, tmp_path: Path, name: str) -> None:
+    assert ask(eksctl, tmp_path, build_config(name)) == ""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: _get_core(c).update(privateNetwork=True), 'unknown field "privateNetwork"'),
+        (lambda c: _get_core(c).update(instanceType=["m6i.large"]), "instanceType of type string"),
+        (lambda c: _get_core(c).update(instanceTypes=["m6i.large"]), "only one of instanceType or"),
+        (lambda c: _get_core(c).update(amiFamily="Debian"), "AMI Family Debian is not supported"),
+        (lambda c: _get_core(c).update(minSize=9), "nodes-min=9"),
+        (
+            # So pods would have no other rights than the machine's, which they are kept from.
+            lambda c: _get_core(c).update(iam={"withAddonPolicies": {"ebs": True}}),
+            "cannot be set at the same time",
+        ),
+        (lambda c: c["metadata"].update(region="eu-central-9"), "is not one that eksctl knows"),
+        (lambda c: c.update(availabilityZones=["eu-central-1a"]), "2 are required"),
+        (lambda c: c["vpc"].update(publicAccessCIDRs=["me"]), "invalid CIDR address"),
+        (lambda c: c["vpc"].update(clusterEndpoints={"publicAccess": False}), "public or private"),
+        (
+            lambda c: c["cloudWatch"]["clusterLogging"].update(logRetentionInDays=31),
+            "logRetentionInDays",
+        ),
+        (lambda c: c["addons"][0].update(configurationValues="{"), "configurationValues"),
+    ],
+)
+def test_eksctl_itself_refuses_what_it_cannot_make(
+    eksctl: Path, tmp_path: Path, change: Callable[[Config], object], said: str
+) -> None:
+    config = build_cluster_config(AWS)
+    change(config)
+
+    assert said in ask(eksctl, tmp_path, config)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cluster.driver.versions import read_versions
 from tests.bed import pins
-from tests.bed.pins import APIS, FAMILIES, Family, parse_go_mod
+from tests.bed.pins import APIS, CHECK_CLUSTER, FAMILIES, Family, parse_go_mod
 
 GO_MOD = """\
 // A comment.
@@ -40,7 +41,7 @@ replace (
 #: They need libraries of another Kubernetes than the one that the bed runs, which they can.
 OTHER_KUBERNETES = ("kwok", "helm")
 BY_NAME = {family.name: family for family in FAMILIES}
-PINNED = [family for family in (*FAMILIES, APIS) if family.main]
+PINNED = [family for family in (*FAMILIES, APIS, CHECK_CLUSTER) if family.main]
 
 
 def test_a_go_mod_is_read_with_blocks_and_without() -> None:
@@ -124,7 +125,15 @@ def test_the_patched_module_is_not_committed() -> None:
     assert {path.name for path in BY_NAME["volcano"].folder.iterdir()} == {"go.mod", "go.sum"}
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_what_asks_eksctl_has_the_schemas_version_and_is_not_built_for_a_bed() -> None:
+    assert CHECK_CLUSTER not in FAMILIES
+    assert pins.get_version(CHECK_CLUSTER) == pins.get_version(BY_NAME["eksctl"])
+    assert pins.get_version(CHECK_CLUSTER) == read_versions()["EKSCTL_VERSION"]
+    sources = [path.name for path in CHECK_CLUSTER.list_sources()]
+    assert sources == ["main.go", "go.mod", "go.sum"]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, CHECK_CLUSTER], ids=lambda family: family.name)
 def test_go_1_26_is_enough(family: Family) -> None:
     assert pins.parse_version(pins.read_go_mod(family).go) < (1, 27)
 
