@@ -70,7 +70,7 @@ QUERIES = [
 PLACES = [
     *(("POST", "jobs"), ("POST", "jobs"), ("POST", "jobs/check"), ("POST", "jobs/check")),
     *(("GET", "catalogue"), ("GET", "jobs"), ("GET", "jobs/JOB"), ("GET", "jobs/JOB/log")),
-    *(("GET", "jobs/JOB/notebook"), ("GET", "jobs/JOB/result"), ("GET", "jobs/JOB/record")),
+    *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "record")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
     *(
         ("GET", "openapi.json"),

@@ -55,6 +55,8 @@ export function showJob(id: string): void {
   let record: IRunRecord['record'] | null | undefined;
   /** Of which state the history was asked for last. */
   let historyOf = '';
+  /** Of which attempt, running or ended, the result is shown. */
+  let resultOf = '';
 
   function changed(job: IJob): void {
     if (job.id !== id) {
@@ -77,6 +79,7 @@ export function showJob(id: string): void {
     setText(byId('sentence'), job.sentence);
     setText(byId('next-step'), job.next_step ?? '');
     fillButtons(job);
+    fillResult(job);
     fillCells(job);
     fillFacts(job);
     if (!isActive(job) && record === undefined) {
@@ -206,6 +209,35 @@ export function showJob(id: string): void {
     return parts;
   }
 
+  /** The executed notebook, once there is something of it; it is loaded anew only at the end. */
+  function fillResult(job: IJob): void {
+    byId('result-part').hidden = !job.has_result;
+    if (!job.has_result) {
+      return;
+    }
+    const isOver = !isActive(job);
+    setText(byId('result-title'), isOver ? 'Result' : 'So far');
+    byId('result-again').hidden = isOver;
+    const kind = `${job.attempt} ${isOver}`;
+    if (resultOf !== kind) {
+      resultOf = kind;
+      loadResult(job);
+    }
+  }
+
+  function loadResult(job: IJob): void {
+    const at = job.state === 'failed' ? '#error' : '';
+    const href = `${API}jobs/${id}/view${at}`;
+    const frame = byId<HTMLIFrameElement>('result');
+    setText(byId('result-note'), 'Loading …');
+    byId<HTMLAnchorElement>('result-alone').href = href;
+    // A fresh frame: a new address with another end alone loads nothing anew.
+    const fresh = frame.cloneNode() as HTMLIFrameElement;
+    fresh.addEventListener('load', () => setText(byId('result-note'), ''));
+    fresh.src = href;
+    frame.replaceWith(fresh);
+  }
+
   function fillCells(job: IJob): void {
     const bars = cellBars(job);
     byId('cells-part').hidden = !bars.length;
@@ -322,6 +354,11 @@ export function showJob(id: string): void {
 
   const copy = byId<HTMLButtonElement>('copy-methods');
   byId<HTMLAnchorElement>('log-link').href = `${API}jobs/${id}/log`;
+  byId('result-again').addEventListener('click', () => {
+    if (shown) {
+      loadResult(shown);
+    }
+  });
   copy.addEventListener('click', () => void act(copy, copyMethods));
   void loadNames().then(() => shown && fillFacts(shown));
   const stopFollowing = follow(`?job=${id}`, {

@@ -30,7 +30,8 @@ router = APIRouter(include_in_schema=False)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
 )
 _HERE = Path(__file__).parent
 #: Name -> folder, media type. The script is built of `src/page`, with the Lab extension.

@@ -1,7 +1,7 @@
 """What a job left: its log, the notebook as submitted, the executed notebook.
 
-Notebooks are only ever handed out as attachments, logs as plain text: nothing a user wrote is
-rendered on the hub's origin.
+Notebooks are handed out here as attachments, logs as plain text: nothing that a user wrote is shown
+on the hub's origin. ``viewing.py`` shows a notebook, on an origin of its own.
 """
 
 import re

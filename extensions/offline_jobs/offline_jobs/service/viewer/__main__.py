@@ -1,0 +1,29 @@
+"""Reads a notebook from standard input and writes its page to standard output."""
+
+import resource
+import sys
+
+from offline_jobs.service.viewer.page import render
+
+#: Bytes of address space. One of 50 MB takes 200 MiB if it is figures, 350 MiB if it is text.
+MOST_MEMORY = 768 * 1024**2
+MOST_CPU_SECONDS = 60
+
+
+def main() -> None:
+    """Show the notebook, within bounds; whoever reads no more ends this."""
+    for bound, most in (
+        (resource.RLIMIT_AS, MOST_MEMORY),
+        (resource.RLIMIT_CPU, MOST_CPU_SECONDS),
+        (resource.RLIMIT_CORE, 0),
+        # No file is written.
+        (resource.RLIMIT_FSIZE, 0),
+    ):
+        resource.setrlimit(bound, (most, most))
+    for piece in render(sys.stdin.buffer):
+        sys.stdout.buffer.write(piece.encode("utf-8", "replace"))
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

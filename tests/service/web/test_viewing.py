@@ -1,0 +1,160 @@
+"""The executed notebook as a page: what is in it, who gets it, and what a browser is told of it."""
+
+import io
+import json
+import re
+import sys
+from typing import Any
+
+import pytest
+
+from offline_jobs.contract.states import State
+from offline_jobs.service.errors import Unavailable
+from offline_jobs.service.object_store import StoredObject, result_key
+from offline_jobs.service.viewer.page import PAPERMILLS_TAG, render
+from offline_jobs.service.web import viewing
+from tests.service.web.factories import Client, Service, make_notebook
+
+ERROR = {"output_type": "error", "ename": "E", "evalue": "e", "traceback": ["\x1b[31mE\x1b[0m: e"]}
+
+
+def make_executed(*outputs: dict[str, Any]) -> bytes:
+    """A notebook of a cell for each output."""
+    notebook = make_notebook(*(f"cell({n})" for n, _ in enumerate(outputs)))
+    for cell, output in zip(notebook["cells"], outputs, strict=True):
+        cell["outputs"] = [output]
+    return json.dumps(notebook).encode()
+
+
+def keep(service: Service, ada: Client, content: bytes) -> str:
+    """A running job of ada's with what was handed over so far; its id."""
+    job: str = ada.submit().json()["id"]
+    service.rooms.objects.put(result_key(job, 1), content)
+    return job
+
+
+def test_a_result_is_shown_cell_by_cell(service: Service, ada: Client) -> None:
+    said = {"output_type": "stream", "name": "stdout", "text": "<b>seven</b>\n"}
+    job = keep(service, ada, make_executed(said, ERROR, said))
+    answer = ada.get(f"jobs/{job}/view")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.text.count("&lt;b&gt;seven&lt;/b&gt;") == 2
+    order = [answer.text.index(mark) for mark in ('"cell-1"', '"error"', '"cell-2"', '"cell-3"')]
+    assert order == sorted(order)
+    assert '<span class="ansi-red-fg">E</span>' in answer.text
+    assert answer.text.rstrip().endswith("</html>")
+
+
+def test_a_browser_is_told_to_run_nothing_of_it_and_to_fetch_nothing(
+    service: Service, ada: Client
+) -> None:
+    headers = ada.get(f"jobs/{keep(service, ada, make_executed(ERROR))}/view").headers
+    assert headers["content-security-policy"] == (
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data:; "
+        "style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+    )
+    assert headers["x-dns-prefetch-control"] == "off"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_it_is_shown_to_whoever_may_see_the_job(service: Service, ada: Client) -> None:
+    job = keep(service, ada, make_executed(ERROR))
+    assert service.client("lea").get(f"jobs/{job}/view").status_code == 200
+    assert service.client("ben").get(f"jobs/{job}/view").status_code == 404
+
+
+def test_before_there_is_one_it_is_said_in_words(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    answer = ada.get(f"jobs/{job}/view")
+    assert (answer.status_code, answer.json()["code"]) == (409, "no-result")
+    assert "Wait for its end" in answer.json()["message"]
+    service.finish(job, State.FAILED)
+    assert "ended before there was one" in ada.get(f"jobs/{job}/view").json()["message"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"nbformat": 4, "cells": 7}', b"\xff"])
+def test_what_is_no_notebook_is_said_so(service: Service, ada: Client, content: bytes) -> None:
+    answer = ada.get(f"jobs/{keep(service, ada, content)}/view")
+    assert answer.status_code == 200
+    assert "This is not a notebook that can be shown" in answer.text
+    assert answer.text.rstrip().endswith("</html>")
+
+
+def test_one_that_takes_too_much_ends_with_a_line_and_harms_nobody(
+    service: Service, ada: Client
+) -> None:
+    vast = b'{"nbformat": 4, "metadata": {}, "cells": [' + b"[]," * 6_000_000 + b"[]]}"
+    answer = ada.get(f"jobs/{keep(service, ada, vast)}/view")
+    assert answer.status_code == 200
+    assert "more memory or time than there is for it" in answer.text
+    small = keep_another(service, ada)
+    assert "cell-1" in ada.get(f"jobs/{small}/view").text
+
+
+def keep_another(service: Service, ada: Client) -> str:
+    job: str = ada.submit("key-00000002").json()["id"]
+    service.rooms.objects.put(result_key(job, 1), make_executed(ERROR))
+    return job
+
+
+def test_a_store_that_fails_amid_it_is_said_in_words(
+    service: Service, ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = keep(service, ada, make_executed(ERROR))
+
+    def fail(self: StoredObject, size: int = -1) -> bytes:
+        raise Unavailable("The store cannot be read now.")
+
+    monkeypatch.setattr(StoredObject, "read", fail)
+    answer = ada.get(f"jobs/{job}/view")
+    assert (answer.status_code, answer.json()["message"]) == (503, "The store cannot be read now.")
+
+
+def test_the_program_knows_no_secret(
+    service: Service, ada: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLINE_JOBS_KEY", "what the service alone knows")
+    tell = "import os, sys; sys.stdin.read(); print(sorted(os.environ))"
+    monkeypatch.setattr(viewing, "COMMAND", (sys.executable, "-c", tell))
+    answer = ada.get(f"jobs/{keep(service, ada, b'')}/view")
+    assert answer.text.strip() == "['LANG', 'PATH']"
+
+
+@pytest.mark.parametrize(
+    ("data", "shown", "hidden"),
+    [
+        ({"image/png": "UE5H", "text/plain": "Figure"}, "data:image/png;base64,UE5H", "Figure"),
+        ({"text/html": "<table></table>", "text/plain": "rows"}, "<table></table>", "rows"),
+        ({"text/html": "<script>draw()</script>", "image/png": "UE5H"}, "base64,UE5H", "draw()"),
+        ({"text/html": "<div></div><Script>draw()</Script>"}, "needs scripts", "nothing else"),
+        ({"application/javascript": "draw()"}, "needs scripts", "draw()"),
+        ({"application/vnd.plotly.v1+json": {}, "text/plain": "plot"}, "plot", "needs scripts"),
+        ({"text/plain": "<i>7</i>"}, "&lt;i&gt;7", "needs scripts"),
+    ],
+)
+def test_of_each_output_the_best_is_shown_that_needs_no_script(
+    data: dict[str, Any], shown: str, hidden: str
+) -> None:
+    output = {"output_type": "display_data", "metadata": {}, "data": data}
+    page = "".join(render(io.BytesIO(make_executed(output))))
+    body = page.partition("<main>")[2]
+    assert shown in body
+    assert hidden not in body
+
+
+def test_cells_have_the_numbers_that_the_job_says() -> None:
+    notebook = json.loads(make_executed(ERROR, ERROR, ERROR))
+    text = {"cell_type": "markdown", "id": "t", "metadata": {}, "source": "# Text"}
+    papermills = {
+        **text,
+        "id": "p",
+        "metadata": {"tags": [PAPERMILLS_TAG]},
+        "source": "said by papermill",
+    }
+    empty = {**notebook["cells"][0], "id": "e", "source": " ", "outputs": []}
+    notebook["cells"] = [papermills, text, empty, *notebook["cells"]]
+    page = "".join(render(io.BytesIO(json.dumps(notebook).encode())))
+    assert re.findall(r'id="(cell-\d|error)"', page) == ["error", "cell-1", "cell-2", "cell-3"]
+    assert "<h1" in page
+    assert "said by papermill" not in page
