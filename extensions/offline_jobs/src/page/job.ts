@@ -217,7 +217,6 @@ export function showJob(id: string): void {
     }
     const isOver = !isActive(job);
     setText(byId('result-title'), isOver ? 'Result' : 'So far');
-    byId('result-again').hidden = isOver;
     const kind = `${job.attempt} ${isOver}`;
     if (resultOf !== kind) {
       resultOf = kind;
@@ -226,7 +225,10 @@ export function showJob(id: string): void {
   }
 
   function loadResult(job: IJob): void {
-    const at = job.state === 'failed' ? '#error' : '';
+    const at =
+      job.state === 'failed' && job.cell.number
+        ? `#cell-${job.cell.number}`
+        : '';
     const href = `${API}jobs/${id}/view${at}`;
     const frame = byId<HTMLIFrameElement>('result');
     setText(byId('result-note'), 'Loading …');

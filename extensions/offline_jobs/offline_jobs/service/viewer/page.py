@@ -7,6 +7,7 @@ shown where no script runs and nothing is fetched (``web/viewing.py`` sees to th
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -19,22 +20,24 @@ from offline_jobs.contract.executed import tags_of
 
 #: Of cells that papermill adds; the job's page says the same.
 PAPERMILLS_TAG = "papermill-error-cell-tag"
-#: What a page without scripts can show, best first. A table comes before a picture of it, but one
-#: that is drawn by a script comes last.
+#: What a page without scripts can show, best first: a picture before the markup that draws it.
 STILL = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex")
 NEEDS_SCRIPT = '<p class="note">What is here needs scripts: open the notebook in JupyterLab.</p>'
-UNREADABLE = '<p class="note">This is not a notebook that can be shown: {}.</p>\n'
+UNREADABLE = '<p class="note">This is not a {} that can be shown: {}.</p>\n'
 EMPTY = '<p class="note">This notebook has no cells.</p>\n'
 END = "</main></body></html>\n"
-_SCRIPTED = ("application/javascript", "application/vnd.jupyter.widget-view+json")
+#: Asks for what the browser's policy does not keep it from.
+_LINK = re.compile(r"<link\b[^>]*>", re.IGNORECASE)
+#: A place in the page itself: not to be opened in another tab.
+_WITHIN = re.compile(r'<a (?=[^>]*\bhref="#)')
 _STYLE = Path(__file__).parent / "page.css"
 
 
 def render(file: IO[bytes]) -> Iterator[str]:
     """A page of a notebook, in pieces: head, cells, end.
 
-    The ``n``-th cell that runs (from 1) has the anchor ``cell-n``, the first that failed ``error``
-    before it. The cells are left out in which papermill says that one failed.
+    The ``n``-th cell that runs (from 1) has the anchor ``cell-n``. The cells are left out in which
+    papermill says that one failed.
 
     Args:
         file: the notebook, of any nbformat; read to its end before there is a piece.
@@ -45,31 +48,41 @@ def render(file: IO[bytes]) -> Iterator[str]:
     except MemoryError:
         raise
     except Exception as e:  # noqa: BLE001 - a notebook is what a user wrote: anything may be in it
-        yield make_head() + UNREADABLE.format(html.escape(f"{type(e).__name__}: {e}"[:300])) + END
+        yield (
+            make_head()
+            + UNREADABLE.format("notebook", html.escape(f"{type(e).__name__}: {e}"[:300]))
+            + END
+        )
         return
-    notebook.metadata.pop("widgets", None)
+    # The rest is copied for each cell, and says nothing of how it looks.
+    said = ("kernelspec", "language_info")
+    notebook.metadata = {key: notebook.metadata[key] for key in said if key in notebook.metadata}
     yield make_head() + ("" if cells else EMPTY)
     exporter = HTMLExporter(template_name="basic")  # type: ignore[no-untyped-call]
-    has_failed = False
     number = 0
     for cell in cells:
         if PAPERMILLS_TAG in tags_of(cell):
             continue
         number += runs(cell)
-        if not has_failed and any(o.get("output_type") == "error" for o in outputs_of(cell)):
-            has_failed = True
-            yield '<a id="error"></a>\n'
         yield f'<section id="cell-{number}">\n' if runs(cell) else "<section>\n"
-        try:
-            keep_still(cell)
-            notebook.cells = [cell]
-            body, _ = exporter.from_notebook_node(notebook)
-        except MemoryError:
-            raise
-        except Exception as e:  # noqa: BLE001 - as above: the next cell may be a sound one
-            body = UNREADABLE.format(html.escape(f"this cell, {type(e).__name__}"))
-        yield f"{body.strip()}\n</section>\n"
+        yield f"{show(exporter, notebook, cell).strip()}\n</section>\n"
     yield END
+
+
+def show(exporter: HTMLExporter, notebook: Any, cell: Any) -> str:
+    """One cell of a notebook; where it cannot be shown, what is written in it."""
+    source = f"<pre>{html.escape(str(cell.get('source', '')))}</pre>"
+    if cell.get("cell_type") == "raw":
+        return source
+    try:
+        keep_still(cell)
+        notebook.cells = [cell]
+        body, _ = exporter.from_notebook_node(notebook)
+    except MemoryError:
+        raise
+    except Exception as e:  # noqa: BLE001 - what a user wrote: the next cell may be a sound one
+        return source + UNREADABLE.format("cell", html.escape(type(e).__name__))
+    return _WITHIN.sub('<a target="_self" ', _LINK.sub("", body))
 
 
 def make_head() -> str:
@@ -91,32 +104,27 @@ def runs(cell: Mapping[str, Any]) -> bool:
     return cell.get("cell_type") == "code" and bool(str(cell.get("source", "")).strip())
 
 
-def outputs_of(cell: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def outputs_of(cell: Mapping[str, Any]) -> list[Any]:
     """What a cell printed and showed."""
     outputs = cell.get("outputs")
     return outputs if isinstance(outputs, list) else []
 
 
-def keep_still(cell: Mapping[str, Any]) -> None:
+def keep_still(cell: Any) -> None:
     """Choose of each output what can be shown without scripts, or say that there is nothing."""
     for output in outputs_of(cell):
         data = output.get("data")
         if not isinstance(data, dict):
             continue
-        is_scripted = "<script" in str(data.get("text/html", "")).lower()
+        is_scripted = "<script" in html.unescape(str(data.get("text/html", ""))).lower()
         found = [kind for kind in STILL if data.get(kind)]
         if is_scripted and found != ["text/html"]:
             found.remove("text/html")
-        needs = found == ["text/html"] if is_scripted else not found and has_script(data)
         plain = data.get("text/plain")
-        data = {found[0]: data[found[0]]} if found else {}
-        if needs:
-            data["text/html"] = str(data.get("text/html", "")) + NEEDS_SCRIPT
-        elif not data and plain:
-            data = {"text/plain": plain}
-        output["data"] = type(output)(data)  # type: ignore[index, call-arg]
-
-
-def has_script(data: Mapping[str, Any]) -> bool:
-    """Whether an output is made by a script alone."""
-    return any(kind in data for kind in _SCRIPTED)
+        needs_script = found == ["text/html"] if is_scripted else data and not found and not plain
+        shown = {kind: data[kind] for kind in found[:1]}
+        if needs_script:
+            shown["text/html"] = str(shown.get("text/html", "")) + NEEDS_SCRIPT
+        elif plain and not found:
+            shown["text/plain"] = plain
+        output["data"] = type(output)(shown)

@@ -13,12 +13,10 @@ import os
 import re
 import signal
 import threading
-from collections.abc import AsyncIterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from multiprocessing.process import BaseProcess
-from weakref import WeakValueDictionary
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +27,7 @@ from offline_jobs.service import notebooks
 from offline_jobs.service.errors import ServiceError, Unavailable, Unsound
 from offline_jobs.service.intake import Sent
 from offline_jobs.service.rules.submission import usual_kernel
+from offline_jobs.service.web.door import Door
 from offline_jobs.service.web.identity import is_json
 from offline_jobs.service.web.schema import Submission, parse
 
@@ -91,8 +90,8 @@ class Reader:
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
-        self._all = asyncio.Semaphore(MOST_LARGE)
-        self._own: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        full = "Too many large notebooks are being sent now: try again."
+        self.door = Door(MOST_LARGE, MOST_LARGE_OF_ONE, WAIT_SECONDS, full)
 
     async def read(self, request: Request, user: str, offer: Offer) -> Sent:
         """Read the submission in a request's body.
@@ -108,31 +107,22 @@ class Reader:
             )
         if int(request.headers.get("content-length") or LARGE_BYTES + 1) <= LARGE_BYTES:
             return await run_in_threadpool(read, await request.body(), offer)
-        async with self._hold(user):
-            body = await request.body()
-            loop = asyncio.get_running_loop()
+        async with self.door.pass_through(user):
             try:
-                return await loop.run_in_executor(self._get_pool(), read, body, offer)
-            except BrokenProcessPool as e:
-                self.close()
-                raise Unavailable(
-                    "The notebook could not be read: it takes more memory than there is. "
-                    "Clear its outputs, or move data into files."
-                ) from e
-
-    @asynccontextmanager
-    async def _hold(self, user: str) -> AsyncIterator[None]:
-        own = self._own.setdefault(user, asyncio.Semaphore(MOST_LARGE_OF_ONE))
-        await _acquire(own)
-        try:
-            await _acquire(self._all)
-            try:
-                yield
+                return await self._read_apart(await request.body(), offer)
             finally:
-                self._all.release()
                 _give_back()
-        finally:
-            own.release()
+
+    async def _read_apart(self, body: bytes, offer: Offer) -> Sent:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._get_pool(), read, body, offer)
+        except BrokenProcessPool as e:
+            self.close()
+            raise Unavailable(
+                "The notebook could not be read: it takes more memory than there is. "
+                "Clear its outputs, or move data into files."
+            ) from e
 
     def _get_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -158,14 +148,6 @@ def _give_back() -> None:
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-async def _acquire(semaphore: asyncio.Semaphore) -> None:
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await semaphore.acquire()
-    except TimeoutError as e:
-        raise Unavailable("Too many large notebooks are being sent now: try again.") from e
 
 
 def _begin_process() -> None:

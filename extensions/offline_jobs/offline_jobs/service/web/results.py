@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS
 from offline_jobs.service.errors import NoResult
-from offline_jobs.service.object_store import StoredObject, log_key, result_key
+from offline_jobs.service.object_store import StoredObject, log_key
 from offline_jobs.service.rules.methods import describe_methods
 from offline_jobs.service.web.identity import CallerOf
+from offline_jobs.service.web.kept import open_result
 from offline_jobs.service.web.lane import in_lane
 from offline_jobs.service.web.rooms import rooms_of
 
@@ -73,13 +74,7 @@ def download_snapshot(request: Request, caller: CallerOf, job_id: str) -> Respon
 @router.get("/jobs/{job_id}/result")
 async def download_result(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The executed notebook; of a job that ended badly, what there is of it."""
-    rooms = rooms_of(request)
-    job = await run_in_threadpool(rooms.access.find_visible, caller.person, job_id)
-    key = result_key(job.id, job.attempt)
-    kept = await in_lane(request, lambda: rooms.objects.open(key))
-    if kept is None:
-        ended = "It ended before there was one." if job.state.is_terminal else "Wait for its end."
-        raise NoResult(f"There is no executed notebook of this job. {ended}")
+    job, kept = await open_result(request, caller.person, job_id)
     headers = {
         "Content-Disposition": attachment(f"{notebook_stem(job.request.path)}-{job.id}.ipynb"),
         "Content-Length": str(kept.size),

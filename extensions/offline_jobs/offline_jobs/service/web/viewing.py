@@ -6,20 +6,23 @@ an origin of its own, runs no script of it and fetches nothing for it.
 """
 
 import asyncio
+import html
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import anyio
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from offline_jobs.service.errors import NoResult, Unavailable
-from offline_jobs.service.object_store import StoredObject, result_key
+from offline_jobs.service.errors import ServiceError
+from offline_jobs.service.object_store import StoredObject
+from offline_jobs.service.web.door import Door
 from offline_jobs.service.web.identity import CallerOf
+from offline_jobs.service.web.kept import open_result
 from offline_jobs.service.web.lane import in_lane
-from offline_jobs.service.web.rooms import rooms_of
 
 router = APIRouter(tags=["results"])
 
@@ -29,10 +32,16 @@ CONTENT_SECURITY_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data:; "
     "style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
 )
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-DNS-Prefetch-Control": "off",
+}
 COMMAND = (sys.executable, "-s", "-P", "-m", "offline_jobs.service.viewer")
-#: At a time; others wait.
-MOST = 2
+#: At a time, of all and of one person; others wait. The chart's limit has room for so many.
+MOST, MOST_OF_ONE = 3, 1
 WAIT_SECONDS = 30.0
+#: A page that somebody takes longer to fetch is cut off: others wait for its place.
+LONGEST_SECONDS = 120.0
 _PIECE_BYTES = 256 * 1024
 _CUT = (
     b'<p class="note"><b>The rest cannot be shown here: it takes more memory or time than there '
@@ -53,21 +62,17 @@ class Viewers:
     """Programs that show notebooks for one application."""
 
     def __init__(self) -> None:
-        self._room = asyncio.Semaphore(MOST)
+        full = "Many results are being looked at now: try again."
+        self.door = Door(MOST, MOST_OF_ONE, WAIT_SECONDS, full)
 
     @asynccontextmanager
-    async def start(self) -> AsyncIterator[Program]:
+    async def start(self, user: str) -> AsyncIterator[Program]:
         """A program, once there is room for it; it ends with the block.
 
         Raises:
             Unavailable: there is none for a long time.
         """
-        try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                await self._room.acquire()
-        except TimeoutError as e:
-            raise Unavailable("Many results are being looked at now: try again.") from e
-        try:
+        async with self.door.pass_through(user):
             process = await asyncio.create_subprocess_exec(
                 *COMMAND,
                 stdin=asyncio.subprocess.PIPE,
@@ -76,38 +81,48 @@ class Viewers:
                 # None of the service's secrets.
                 env={"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"},
             )
+            program = Program(process)
             try:
-                yield Program(process)
+                yield program
             finally:
                 with suppress(ProcessLookupError):
                     process.kill()
+                # A pipe that is full is not read, and while one is open a process is waited for.
+                while await program.stdout.read(_PIECE_BYTES):
+                    pass
                 await process.wait()
-        finally:
-            self._room.release()
 
 
 @router.get("/jobs/{job_id}/view")
 async def view_result(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The executed notebook as a page without scripts; of a running job what there is so far."""
-    rooms = rooms_of(request)
-    job = await run_in_threadpool(rooms.access.find_visible, caller.person, job_id)
-    key = result_key(job.id, job.attempt)
-    kept = await in_lane(request, lambda: rooms.objects.open(key))
-    if kept is None:
-        ended = "It ended before there was one." if job.state.is_terminal else "Wait for its end."
-        raise NoResult(f"There is no executed notebook of this job. {ended}")
-    viewers: Viewers = request.app.state.viewers
-    pieces = _show(request, viewers, kept)
-    # What goes wrong before the first piece is answered in words.
-    first = await anext(pieces)
-    return StreamingResponse(
-        _chain(first, pieces),
-        media_type="text/html; charset=utf-8",
-        headers={
-            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "X-DNS-Prefetch-Control": "off",
-        },
-    )
+    try:
+        _, kept = await open_result(request, caller.person, job_id)
+        pieces = _show(request, caller.name, kept)
+        # What goes wrong before the first piece is answered in words.
+        return Page(await anext(pieces), pieces)
+    except ServiceError as e:
+        if request.headers.get("sec-fetch-dest") not in ("iframe", "document"):
+            raise
+        words = f"<!doctype html><title>Result</title><p>{html.escape(e.message)}</p>"
+        return HTMLResponse(words, e.status, headers=HEADERS)
+
+
+class Page(StreamingResponse):
+    """A page as it is made; whoever goes away, or takes too long, ends what makes it."""
+
+    def __init__(self, first: bytes, others: AsyncGenerator[bytes]) -> None:
+        pieces = _chain(first, others)
+        super().__init__(pieces, media_type="text/html; charset=utf-8", headers=HEADERS)
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        try:
+            with anyio.move_on_after(LONGEST_SECONDS):
+                await super().__call__(scope, receive, send)
+        finally:
+            await self._others.aclose()
 
 
 async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -116,10 +131,11 @@ async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
-async def _show(request: Request, viewers: Viewers, kept: StoredObject) -> AsyncIterator[bytes]:
+async def _show(request: Request, user: str, kept: StoredObject) -> AsyncGenerator[bytes]:
     """What a program makes of a notebook; where it fails, a line that says so."""
+    viewers: Viewers = request.app.state.viewers
     with kept:
-        async with viewers.start() as program:
+        async with viewers.start(user) as program:
             await _feed(request, kept, program.stdin)
             while piece := await program.stdout.read(_PIECE_BYTES):
                 yield piece
