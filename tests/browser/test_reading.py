@@ -15,7 +15,7 @@ LONG = "a-name-without-any-place-to-break-" * 5
 Jobs = dict[str, str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def jobs(ada: Visitor, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
     """One job of each look: running, failed, done, cancelled, waiting; by their state."""
     gate = tmp_path_factory.mktemp("reading") / "gate"

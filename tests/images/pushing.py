@@ -50,8 +50,9 @@ def write_installation(folder: Path, registry: str) -> Installation:
         "slug: gpu\n        name: GPU notebook", "slug: theirs\n        name: Theirs"
     )
     made.catalogue.write_text(text)
-    settings = (ROOT / "cluster" / "settings.yaml").read_text()
-    made.settings.write_text(settings.replace("../helm-values/", ""))
+    settings = (ROOT / "cluster" / "settings.yaml").read_text().replace("../helm-values/", "")
+    account = (ROOT / "cluster" / "aws" / "settings.yaml").read_text()
+    made.settings.write_text(settings + account)
     return made
 
 

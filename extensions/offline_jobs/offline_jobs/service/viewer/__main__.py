@@ -1,4 +1,8 @@
-"""Reads a notebook from standard input and writes its page to standard output."""
+"""Reads a notebook from standard input and writes its page to standard output.
+
+A program of its own, for it reads what users wrote; the service starts it (``web/viewing.py``).
+Nothing else imports what is here: nbconvert alone takes as long as all that the service imports.
+"""
 
 import resource
 import sys
