@@ -77,9 +77,14 @@ class Archive:
         found = (_follow(members, each) for each in image["Layers"])
         return cls(path, name, config, dict(zip(digests, found, strict=True)))
 
+    @property
+    def id(self) -> str:
+        """The image's id: the digest of its configuration."""
+        return f"sha256:{hashlib.sha256(self.config).hexdigest()}"
+
     def write(self, target: IO[bytes], known: Collection[str]) -> None:
         """Write it as an archive of OCI's form, without the layers that are known."""
-        config = f"sha256:{hashlib.sha256(self.config).hexdigest()}"
+        config = self.id
         manifest = {
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
@@ -218,7 +223,10 @@ def load(address: Path, disk: Path, path: Path) -> None:
             said = output.read().decode(errors="replace").strip()
             raise StoreFailed(f"{path.name} cannot be imported: {said}")
     # What has no name goes, and its layers would be missed by the next one.
-    run_ctr(address, "images", "tag", "--force", archive.name, KEPT_NAME.format(path.stem))
+    # And its id, by which a kubelet knows it: containerd gives it that by itself, but only a moment
+    # later, and may have ended before.
+    for name in (KEPT_NAME.format(path.stem), archive.id):
+        run_ctr(address, "images", "tag", "--force", archive.name, name)
     # One that comes again is the newest of its name.
     others = {stem: mark for stem, mark in marks.items() if stem != path.stem}
     content = {**others, path.stem: Mark(archive.name, list(archive.layers))}

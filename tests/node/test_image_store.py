@@ -95,6 +95,8 @@ def test_a_node_begins_with_what_is_kept_and_loads_what_is_above(
     with running_containerd(disk) as address:
         with mounted(address, tmp_path / "one") as seen:
             assert (seen / "file-1").read_text() == "our code"
+        with mounted(address, tmp_path / "by id", Archive.read(first).id) as seen:
+            assert (seen / "file-1").read_text() == "our code"
         before = set((disk / LAYERS).iterdir())
         load(address, disk, second)
         (own,) = set((disk / LAYERS).iterdir()) - before
