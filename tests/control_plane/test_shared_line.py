@@ -69,5 +69,5 @@ def test_a_colleague_does_not_wait_behind_a_flood(
     # Room for two: one of them is for the colleague, who came last.
     for job in flood[:2]:
         service.store.request_cancel(job)
-    wait("the colleague's turn", pass_and_list, 60, until=lambda started: single in started)
+    wait("the colleague's turn", pass_and_list, 180, until=lambda started: single in started)
     assert last not in list_jobs(client, namespace)

@@ -156,6 +156,7 @@ def test_whoever_goes_away_or_takes_too_long_keeps_nobody_from_looking(
         ({"application/vnd.plotly.v1+json": {}, "text/plain": "plot"}, "plot", "needs scripts"),
         ({"application/vnd.plotly.v1+json": {"a": 1}}, "needs scripts", "plotly"),
         ({"text/html": "<iframe srcdoc='&lt;script>'></iframe>"}, "needs scripts", "nothing"),
+        ({"text/html": "<IFrame/src=//x>"}, "needs scripts", "//x"),
         ({"text/html": "<LINK rel=preconnect href=//x>y"}, "y", "preconnect"),
         ({"text/plain": "<i>7</i>"}, "&lt;i&gt;7", "needs scripts"),
     ],

@@ -28,6 +28,8 @@ EMPTY = '<p class="note">This notebook has no cells.</p>\n'
 END = "</main></body></html>\n"
 #: Asks for what the browser's policy does not keep it from.
 _LINK = re.compile(r"<link\b[^>]*>", re.IGNORECASE)
+#: Shows nothing here, and Chromium connects to where it would lead before it asks the policy.
+_FRAME = re.compile(r"<iframe\b[^>]*>", re.IGNORECASE)
 #: A place in the page itself: not to be opened in another tab.
 _WITHIN = re.compile(r'<a (?=[^>]*\bhref="#)')
 _STYLE = Path(__file__).parent / "page.css"
@@ -82,7 +84,8 @@ def show(exporter: HTMLExporter, notebook: Any, cell: Any) -> str:
         raise
     except Exception as e:  # noqa: BLE001 - what a user wrote: the next cell may be a sound one
         return source + UNREADABLE.format("cell", html.escape(type(e).__name__))
-    return _WITHIN.sub('<a target="_self" ', _LINK.sub("", body))
+    body = _FRAME.sub(NEEDS_SCRIPT, _LINK.sub("", body))
+    return _WITHIN.sub('<a target="_self" ', body)
 
 
 def make_head() -> str:
