@@ -191,6 +191,11 @@ def _unpack(target: ast.expr, value: ast.expr | None) -> Iterator[_Target]:
                 yield from _unpack(each, part)
 
 
+def is_code(cell: Mapping[str, Any]) -> bool:
+    """Whether a cell has code to run: what is counted where a job tells its cells."""
+    return cell.get("cell_type") == "code" and bool(str(cell.get("source", "")).strip())
+
+
 def tags_of(cell: Any) -> list[Any]:
     """Return a cell's tags, none where they are no list."""
     metadata = cell.get("metadata") if isinstance(cell, Mapping) else None

@@ -30,6 +30,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine
 from papermill.log import logger as papermill_log
 
+from offline_jobs.contract.executed import is_code
 from offline_jobs.contract.names import ENGINE_NAME
 from offline_jobs.runner import languages, marks
 from offline_jobs.runner.carrying import carry_over, keep_vectors
@@ -118,11 +119,7 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
     def _runs(self, cell: NotebookNode) -> bool:
         """Whether the kernel will see the cell: it is then counted."""
         tags = cell.metadata.get("tags", [])
-        return bool(
-            cell.cell_type == "code"
-            and cell.source.strip()
-            and self.skip_cells_with_tag not in tags
-        )
+        return is_code(cell) and self.skip_cells_with_tag not in tags
 
     async def _run(self) -> None:
         asked = asyncio.Event()

@@ -20,6 +20,7 @@ from offline_jobs.contract.executed import (
     LONGEST_CELL,
     PARAMETERS_TAG,
     find_assignments,
+    is_code,
     settle,
     tags_of,
 )
@@ -116,7 +117,7 @@ def inspect(notebook: Mapping[str, Any], kernel: str = "", usual_kernel: str = "
         ) from e
     return Inspected(
         text=text,
-        cells=sum(1 for c in clean["cells"] if c["cell_type"] == "code" and c["source"].strip()),
+        cells=sum(map(is_code, clean["cells"])),
         language=language,
         kernel=own_kernel,
         parameters=parameters,

@@ -9,7 +9,7 @@ import sys
 
 from offline_jobs.service.viewer.page import render
 
-#: Bytes of address space. One of 50 MB takes 200 MiB if it is figures, 350 MiB if it is text.
+#: Bytes of address space. One of 50 MB takes 150 MiB if it is figures, 300 MiB if it is text.
 MOST_MEMORY = 512 * 1024**2
 MOST_CPU_SECONDS = 120
 

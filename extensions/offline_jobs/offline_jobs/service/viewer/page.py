@@ -1,7 +1,8 @@
 """A notebook as HTML: a head, then cell by cell, by nbconvert.
 
-Whatever markup a notebook holds is kept as it is: nothing here makes it harmless. The page is to be
-shown where no script runs and nothing is fetched (``web/viewing.py`` sees to that).
+Markup that a notebook holds is kept, but for what a browser's policy does not reach (links of a
+head, frames): nothing here makes it harmless. The page is to be shown where no script runs and
+nothing is fetched (``web/viewing.py`` sees to that).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import nbformat.reader
 from nbconvert.exporters.html import HTMLExporter
 from pygments.formatters.html import HtmlFormatter
 
-from offline_jobs.contract.executed import tags_of
+from offline_jobs.contract.executed import is_code, tags_of
 
 #: Of cells that papermill adds; the job's page says the same.
 PAPERMILLS_TAG = "papermill-error-cell-tag"
@@ -38,7 +39,7 @@ _STYLE = Path(__file__).parent / "page.css"
 def render(file: IO[bytes]) -> Iterator[str]:
     """A page of a notebook, in pieces: head, cells, end.
 
-    The ``n``-th cell that runs (from 1) has the anchor ``cell-n``. The cells are left out in which
+    The ``n``-th cell with code (from 1) has the anchor ``cell-n``. The cells are left out in which
     papermill says that one failed.
 
     Args:
@@ -65,8 +66,11 @@ def render(file: IO[bytes]) -> Iterator[str]:
     for cell in cells:
         if PAPERMILLS_TAG in tags_of(cell):
             continue
-        number += runs(cell)
-        yield f'<section id="cell-{number}">\n' if runs(cell) else "<section>\n"
+        anchor = ""
+        if is_code(cell):
+            number += 1
+            anchor = f' id="cell-{number}"'
+        yield f"<section{anchor}>\n"
         yield f"{show(exporter, notebook, cell).strip()}\n</section>\n"
     yield END
 
@@ -100,11 +104,6 @@ def make_head() -> str:
         f"<title>Result</title><style>\n{light}\n"
         f"@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{style}</style></head><body><main>\n"
     )
-
-
-def runs(cell: Mapping[str, Any]) -> bool:
-    """Whether it is a cell that runs; only those are counted, here as in what a job says."""
-    return cell.get("cell_type") == "code" and bool(str(cell.get("source", "")).strip())
 
 
 def outputs_of(cell: Mapping[str, Any]) -> list[Any]:
