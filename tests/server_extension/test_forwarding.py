@@ -20,6 +20,7 @@ JOB = "k3j9x0a1b2c3"
         ("DELETE", f"jobs/{JOB}", f"jobs/{JOB}"),
         ("POST", f"jobs/{JOB}/cancel", f"jobs/{JOB}/cancel"),
         ("POST", f"jobs/{JOB}/rerun", f"jobs/{JOB}/rerun"),
+        ("POST", f"jobs/{JOB}/rerun/check", f"jobs/{JOB}/rerun/check"),
         ("GET", f"jobs/{JOB}/log", f"jobs/{JOB}/log"),
         ("GET", f"jobs/{JOB}/record", f"jobs/{JOB}/record"),
         ("GET", f"jobs/{JOB}/result", f"jobs/{JOB}/result"),

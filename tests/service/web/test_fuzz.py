@@ -72,6 +72,7 @@ PLACES = [
     *(("GET", "catalogue"), ("GET", "jobs"), ("GET", "jobs/JOB"), ("GET", "jobs/JOB/log")),
     *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "record")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
+    ("POST", "jobs/JOB/rerun/check"),
     *(
         ("GET", "openapi.json"),
         ("POST", "departures"),

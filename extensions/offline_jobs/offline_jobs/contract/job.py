@@ -9,6 +9,9 @@ from offline_jobs.contract.request import REST_FIELDS
 #: Body of ``POST jobs`` and ``POST jobs/check``.
 SUBMISSION_FIELDS = (*REST_FIELDS, "notebook")
 
+#: Body of ``POST jobs/ID/rerun`` and of its check: what is to be other than in that job.
+CHANGE_FIELDS = tuple(field for field in REST_FIELDS if field != "path")
+
 #: A job in an answer: what was asked for, and what became of it.
 JOB_FIELDS = (
     *REST_FIELDS,
@@ -30,6 +33,7 @@ JOB_FIELDS = (
     "output_path",
     "has_result",
     "rerun_of",
+    "again",
 )
 
 #: A change of a job's state in an answer.

@@ -261,12 +261,12 @@ class JobHandler(JobsHandler):
 
 
 class JobActionHandler(JobsHandler):
-    """``POST jobs/{id}/cancel`` and ``rerun``."""
+    """``POST jobs/{id}/cancel``, ``rerun`` and ``rerun/check``."""
 
     @authenticated
     async def post(self, job_id: str, action: str) -> None:
-        """Ask for an end, or for the same again."""
-        await self.forward("POST", f"jobs/{quote(job_id)}/{action}", b"{}")
+        """Ask for an end, or for the same again, with changes or without."""
+        await self.forward("POST", f"jobs/{quote(job_id)}/{action}", self.request.body or b"{}")
 
 
 class JobFileHandler(JobsHandler):
@@ -298,7 +298,7 @@ def build_handlers(base_url: str) -> list[tuple[str, type[JobsHandler]]]:
         ("check", CheckHandler),
         ("jobs", JobListHandler),
         (f"jobs/{_JOB}", JobHandler),
-        (rf"jobs/{_JOB}/(?P<action>cancel|rerun)", JobActionHandler),
+        (rf"jobs/{_JOB}/(?P<action>cancel|rerun|rerun/check)", JobActionHandler),
         (rf"jobs/{_JOB}/(?P<what>log|record|result)", JobFileHandler),
     ]
     return [(url_path_join(base_url, NAMESPACE, path), handler) for path, handler in routes]

@@ -5,7 +5,6 @@ as well. What may be chosen is asked of the catalogue each time. A job is durabl
 returns, and a key that came before gives the job that it made then.
 """
 
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -98,8 +97,14 @@ class Intake:
         made = iter(self._create(news)) if news else iter(())
         return [(earlier[key], False) if key in earlier else next(made) for _, key in submissions]
 
-    def repeat(self, person: Person, job: Job, key: str) -> tuple[Job, bool]:
+    def repeat(self, person: Person, job: Job, sent: Sent, key: str) -> tuple[Job, bool]:
         """Run a job's snapshot again, as a new job; what the person may use is checked anew.
+
+        Args:
+            person: who asks, and owns the job.
+            job: the job.
+            sent: what is asked for now, with what was found in the snapshot.
+            key: the same for each repetition.
 
         Returns:
             As :meth:`accept`.
@@ -108,11 +113,10 @@ class Intake:
             Unsound, IdempotencyConflict, Departing, TooManyJobs: as :meth:`accept`.
             Forbidden: none of the person's groups is in the catalogue any more.
         """
-        digest = hashlib.sha256(f"rerun {job.id}".encode()).hexdigest()
-        if (earlier := self.store.job_of_key(person.name, key, digest)) is not None:
+        if (earlier := self.store.job_of_key(person.name, key, sent.digest)) is not None:
             return earlier, False
-        found = examine(job.request, self.offer(person), None)
-        new = _build(person, found, key, digest, self.store.snapshot(job.id))
+        found = look_through(sent, self.offer(person))
+        new = _build(person, found, key, sent.digest, self.store.snapshot(job.id))
         return self._create([replace(new, rerun_of=job.id)])[0]
 
     def _create(self, news: Sequence[NewJob]) -> list[tuple[Job, bool]]:

@@ -125,6 +125,20 @@ def inspect(notebook: Mapping[str, Any], kernel: str = "", usual_kernel: str = "
     )
 
 
+def carry(inspected: Inspected, values: Mapping[str, Any]) -> Inspected:
+    """What is known of a snapshot when it is run again with the values of an earlier run.
+
+    Each of them is a parameter by that run, whether or not the notebook still names it.
+    """
+    own = {each.name: each for each in inspected.parameters or ()}
+    for name, value in values.items():
+        known = own.get(name, Parameter(name, "", None, "", ""))
+        kind = known.type or ("" if value is None else type(value).__name__)
+        own[name] = replace(known, type=kind, default=value, is_carried=True)
+    can_tell = inspected.parameters is not None
+    return replace(inspected, parameters=tuple(own.values()) if can_tell else None)
+
+
 def _check_version(notebook: Mapping[str, Any]) -> None:
     major = notebook.get("nbformat")
     if not isinstance(major, int) or isinstance(major, bool):

@@ -1,6 +1,6 @@
 """A job as its owner sees it: the fields of ``contract/job.py``, with words made on the way out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,8 +8,9 @@ from typing import Any
 from hub_config.platform.catalogue import Catalogue, Group, Image, InstanceClass
 from hub_config.platform.people import build_person
 from offline_jobs.contract.names import notebook_stem
-from offline_jobs.contract.states import Cause
+from offline_jobs.contract.states import State
 from offline_jobs.service.model import Job, Turn
+from offline_jobs.service.rules.cures import advise, find_larger
 from offline_jobs.service.rules.sentences import describe, describe_turn
 from offline_jobs.service.web.rooms import Rooms
 
@@ -19,7 +20,8 @@ Named = Group | InstanceClass | Image
 
 def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
     """The JSON of a job; keys are ``contract.job.JOB_FIELDS``."""
-    words = describe(spell_out(job, rooms.catalogue), larger_class(job, rooms))
+    classes = list_classes(job, rooms) if job.state is State.FAILED else []
+    words = describe(spell_out(job, rooms.catalogue), find_larger(job, classes))
     return {
         **job.request.to_rest(),
         "id": job.id,
@@ -44,6 +46,7 @@ def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
         "output_path": output_path(job),
         "has_result": job.has_result,
         "rerun_of": job.rerun_of,
+        "again": _answer_again(job, classes),
     }
 
 
@@ -83,22 +86,23 @@ def output_path(job: Job) -> str:
     return f"{job.output}/{notebook_stem(job.request.path)}.ipynb"
 
 
-def larger_class(job: Job, rooms: Rooms) -> InstanceClass | None:
-    """The smallest class with more memory that a job without enough could have."""
-    if job.cause is not Cause.OUT_OF_MEMORY:
-        return None
-    own = rooms.catalogue.classes.get(job.request.machine_class)
-    if own is None or job.request.group not in rooms.catalogue.groups:
-        return None
-    charged = build_person(job.owner, [job.request.group])
-    offered = rooms.intake.offer(charged)
-    larger = [
+def list_classes(job: Job, rooms: Rooms) -> list[InstanceClass]:
+    """Classes that a job of its group and image could have now; none where these are gone."""
+    if job.request.group not in rooms.catalogue.groups:
+        return []
+    offered = rooms.intake.offer(build_person(job.owner, [job.request.group]))
+    return [
         c.instance_class
         for c in offered.classes
         if (job.request.image, c.instance_class.slug) in offered.pairs
-        and c.instance_class.memory_bytes > own.memory_bytes
     ]
-    return min(larger, key=lambda c: (c.gpus, c.memory_bytes), default=None)
+
+
+def _answer_again(job: Job, classes: Collection[InstanceClass]) -> dict[str, Any] | None:
+    if not job.state.is_terminal:
+        return None
+    found = advise(job, classes)
+    return {"label": found.label, "changes": dict(found.changes), "unchanged": found.unchanged}
 
 
 def _bounded(facts: Mapping[str, Any]) -> dict[str, Any]:

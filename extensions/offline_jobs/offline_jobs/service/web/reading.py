@@ -8,11 +8,13 @@ of one user and of all; the others wait at the door. The routes of ``web/submiss
 import asyncio
 import ctypes
 import hashlib
+import json
 import multiprocessing
 import os
 import re
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -22,14 +24,15 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from hub_config.platform.choices import Offer
-from offline_jobs.contract.job import SUBMISSION_FIELDS
+from offline_jobs.contract.job import CHANGE_FIELDS, SUBMISSION_FIELDS
 from offline_jobs.service import notebooks
 from offline_jobs.service.errors import ServiceError, Unavailable, Unsound
 from offline_jobs.service.intake import Sent
+from offline_jobs.service.model import Job
 from offline_jobs.service.rules.submission import usual_kernel
 from offline_jobs.service.web.door import Door
 from offline_jobs.service.web.identity import is_json
-from offline_jobs.service.web.schema import Submission, parse
+from offline_jobs.service.web.schema import Changes, Submission, parse
 
 LARGE_BYTES = 256 * 1024
 #: A source as a list of lines is a value a line: the largest body has fewer of ordinary lines.
@@ -63,6 +66,31 @@ def read(body: bytes, offer: Offer) -> Sent:
     asked = submission.request(inspected.carried)
     digest = hashlib.sha256(submission.canonical(inspected.text, asked.parameters)).hexdigest()
     return Sent(asked, inspected, digest)
+
+
+def read_again(body: bytes, job: Job, snapshot: str, offer: Offer) -> Sent:
+    """Read what is to be changed when a job's snapshot is run again.
+
+    The values of that run come with it, as with a result that is submitted.
+
+    Args:
+        body: as it came; an empty one changes nothing.
+        job: the job.
+        snapshot: its notebook.
+        offer: what the sender may choose.
+
+    Raises:
+        Unsound: not JSON, or not of this shape.
+    """
+    changes = parse(Changes, body or b"{}", CHANGE_FIELDS)
+    asked = changes.apply(job.request)
+    kernel = asked.kernel.get("name", "")
+    digest = hashlib.sha256(f"rerun {job.id}{changes.canonical()}".encode()).hexdigest()
+    try:
+        inspected = notebooks.inspect(json.loads(snapshot), kernel, usual_kernel(asked, offer))
+    except Unsound as problem:
+        return Sent(asked, problem, digest)
+    return Sent(asked, notebooks.carry(inspected, job.request.parameters), digest)
 
 
 def check_values(body: bytes) -> None:
@@ -99,24 +127,33 @@ class Reader:
         Raises:
             ServiceError: not JSON (415, 422), not of this shape (422), or too many at once (503).
         """
-        if not is_json(request):
-            raise ServiceError(
-                "Send the body as JSON: 'Content-Type: application/json'.",
-                code="unsupported-media-type",
-                status=415,
-            )
+        _check_media_type(request)
         if int(request.headers.get("content-length") or LARGE_BYTES + 1) <= LARGE_BYTES:
             return await run_in_threadpool(read, await request.body(), offer)
         async with self.door.pass_through(user):
             try:
-                return await self._read_apart(await request.body(), offer)
+                return await self._read_apart(read, await request.body(), offer)
             finally:
                 _give_back()
 
-    async def _read_apart(self, body: bytes, offer: Offer) -> Sent:
+    async def read_again(self, request: Request, job: Job, snapshot: str, offer: Offer) -> Sent:
+        """Read what is to be changed of a job that its owner runs again.
+
+        Raises:
+            ServiceError: as :meth:`read`.
+        """
+        body = await request.body()
+        if body:
+            _check_media_type(request)
+        if len(snapshot) <= LARGE_BYTES:
+            return await run_in_threadpool(read_again, body, job, snapshot, offer)
+        async with self.door.pass_through(job.owner):
+            return await self._read_apart(read_again, body, job, snapshot, offer)
+
+    async def _read_apart(self, how: Callable[..., Sent], *what: object) -> Sent:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._get_pool(), read, body, offer)
+            return await loop.run_in_executor(self._get_pool(), how, *what)
         except BrokenProcessPool as e:
             self.close()
             raise Unavailable(
@@ -139,6 +176,15 @@ class Reader:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+def _check_media_type(request: Request) -> None:
+    if not is_json(request):
+        raise ServiceError(
+            "Send the body as JSON: 'Content-Type: application/json'.",
+            code="unsupported-media-type",
+            status=415,
+        )
 
 
 def _give_back() -> None:

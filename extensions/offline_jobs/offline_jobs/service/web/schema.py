@@ -65,6 +65,33 @@ class Submission(_Strict):
         return json.dumps([said, notebook], sort_keys=True, ensure_ascii=True).encode()
 
 
+class Changes(_Strict):
+    """Body of ``POST jobs/ID/rerun`` and of its check: what is to be other than in that job.
+
+    What is left out stays as it was, of the parameters each one that is not named.
+    """
+
+    name: str | None = Field(None, max_length=LONGEST_NAME)
+    group: str | None = Field(None, max_length=100)
+    image: str | None = Field(None, max_length=100)
+    machine_class: str | None = Field(None, max_length=100, alias="class")
+    kernel: Kernel | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    time_limit_seconds: int | None = Field(None, ge=1, le=LONGEST_LIMIT_SECONDS)
+    interruptible: bool | None = None
+
+    def apply(self, request: Request) -> Request:
+        """A request with the changes in it."""
+        said = self.model_dump(exclude_none=True)
+        said["parameters"] = {**request.parameters, **self.parameters}
+        return Request.from_json(request.to_json() | said)
+
+    def canonical(self) -> str:
+        """One text for equal changes, for the digest; empty where nothing is changed."""
+        said = self.model_dump(by_alias=True, exclude_defaults=True)
+        return json.dumps(said, sort_keys=True, ensure_ascii=True) if said else ""
+
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

@@ -16,10 +16,10 @@ from offline_jobs.service.intake import Sent, look_through
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules.submission import Problem, foretell
 from offline_jobs.service.web.answers import answer_job
-from offline_jobs.service.web.identity import CallerOf
+from offline_jobs.service.web.identity import Caller, CallerOf
 from offline_jobs.service.web.reading import Reader
 from offline_jobs.service.web.rooms import Rooms, rooms_of
-from offline_jobs.service.web.schema import Submission
+from offline_jobs.service.web.schema import Changes, Submission
 
 router = APIRouter(tags=["jobs"])
 
@@ -29,6 +29,9 @@ _BODY = {
         "required": True,
         "content": {"application/json": {"schema": Submission.model_json_schema()}},
     }
+}
+_CHANGES = {
+    "requestBody": {"content": {"application/json": {"schema": Changes.model_json_schema()}}}
 }
 
 
@@ -69,12 +72,29 @@ async def submit_job(request: Request, caller: CallerOf, key: Key) -> Response:
     return await run_in_threadpool(_answer_made, rooms, *made)
 
 
-@router.post("/jobs/{job_id}/rerun", status_code=202)
-def rerun_job(request: Request, caller: CallerOf, job_id: str, key: Key) -> Response:
+@router.post("/jobs/{job_id}/rerun/check", openapi_extra=_CHANGES)
+async def check_again(request: Request, caller: CallerOf, job_id: str) -> Response:
+    """Say what running a job again would do, with changes or without; create nothing."""
+    _, sent, offered = await _read_again(request, caller, job_id)
+    return JSONResponse(_answer_check(sent, offered))
+
+
+@router.post("/jobs/{job_id}/rerun", status_code=202, openapi_extra=_CHANGES)
+async def rerun_job(request: Request, caller: CallerOf, job_id: str, key: Key) -> Response:
     """Run the same snapshot again, as a new job; what one may use is checked anew."""
     rooms = rooms_of(request)
-    job = rooms.access.find_repeatable(caller.person, job_id)
-    return _answer_made(rooms, *rooms.intake.repeat(caller.person, job, key))
+    job, sent, _ = await _read_again(request, caller, job_id)
+    made = await run_in_threadpool(rooms.intake.repeat, caller.person, job, sent, key)
+    return await run_in_threadpool(_answer_made, rooms, *made)
+
+
+async def _read_again(request: Request, caller: Caller, job_id: str) -> tuple[Job, Sent, Offer]:
+    """The job that is to run again, what is asked of it, and what its owner may choose."""
+    rooms = rooms_of(request)
+    job = await run_in_threadpool(rooms.access.find_repeatable, caller.person, job_id)
+    offered = rooms.intake.offer(caller.person)
+    snapshot = await run_in_threadpool(rooms.access.store.snapshot, job.id)
+    return job, await reader_of(request).read_again(request, job, snapshot, offered), offered
 
 
 def _answer_made(rooms: Rooms, job: Job, is_new: bool) -> Response:
