@@ -39,6 +39,14 @@ def test_each_address_has_its_counterpart(
     assert "Cookie" not in asked.headers
 
 
+def test_what_is_to_be_changed_goes_with_a_rerun(jupyter: Jupyter, service: Service) -> None:
+    service.answers(202, {"some": "answer"})
+    for path in ("rerun", "rerun/check"):
+        jupyter.ask("POST", f"jobs/{JOB}/{path}", json={"class": "large"})
+    jupyter.ask("POST", f"jobs/{JOB}/rerun")
+    assert [asked.json for asked in service.asked] == [{"class": "large"}, {"class": "large"}, {}]
+
+
 def test_etags_are_the_services(jupyter: Jupyter, service: Service) -> None:
     service.answers(200, {"jobs": []}, {"ETag": '"v7"'})
     assert jupyter.ask("GET", "jobs").headers["ETag"] == '"v7"'

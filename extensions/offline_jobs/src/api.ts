@@ -5,8 +5,10 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { RequestError } from './requestError';
 import type {
   ICatalogue,
+  IChanges,
   ICheck,
   IErrorBody,
   IJob,
@@ -24,22 +26,6 @@ const UNREACHABLE: IErrorBody = {
     'Your Jupyter server does not answer. Nothing is lost: see that it runs, then try again.'
 };
 
-/** An answer that is not a success, with the words the service gave. */
-export class RequestError extends Error {
-  constructor(
-    readonly status: number,
-    readonly body: IErrorBody
-  ) {
-    super(body.message);
-    this.name = 'RequestError';
-  }
-
-  /** Whether the same request may well succeed a little later. */
-  get isTemporary(): boolean {
-    return this.status === 0 || this.status === 429 || this.status >= 500;
-  }
-}
-
 /** An answer's parts that we look at. */
 export interface IAnswer<T> {
   status: number;
@@ -56,7 +42,9 @@ export interface IApi {
   submit(submission: ISubmission, key: string): Promise<IJob>;
   jobs(limit: number, etag: string | null): Promise<IAnswer<IJobPage>>;
   cancel(id: string): Promise<IJob>;
-  rerun(id: string, key: string): Promise<IJob>;
+  rerun(id: string, key: string, changes: IChanges): Promise<IJob>;
+  /** What a rerun would do, and what keeps it from running. */
+  checkRerun(id: string, changes: IChanges): Promise<ICheck>;
   remove(id: string): Promise<void>;
   log(id: string): Promise<string>;
   record(id: string): Promise<IRunRecord>;
@@ -164,8 +152,12 @@ export class Api implements IApi {
     return this._json<IJob>(`${jobPath(id)}/cancel`, post({}));
   }
 
-  rerun(id: string, key: string): Promise<IJob> {
-    return this._json<IJob>(`${jobPath(id)}/rerun`, post({}, key));
+  rerun(id: string, key: string, changes: IChanges): Promise<IJob> {
+    return this._json<IJob>(`${jobPath(id)}/rerun`, post(changes, key));
+  }
+
+  checkRerun(id: string, changes: IChanges): Promise<ICheck> {
+    return this._json<ICheck>(`${jobPath(id)}/rerun/check`, post(changes));
   }
 
   async remove(id: string): Promise<void> {

@@ -17,14 +17,16 @@ import { IDefaultFileBrowser } from '@jupyterlab/filebrowser';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { Api, RequestError } from './api';
+import { asSubmitted, formOf, textsOf } from './again';
+import { Api } from './api';
+import { RequestError } from './requestError';
 import { offlineJobsIcon } from './icons';
 import { JobsModel } from './model';
 import { chosenNotebook, saveNotebook } from './notebook';
 import { JobsPanel } from './panel';
 import { Results } from './results';
 import { watchEnd } from './sessionEnd';
-import { Submission } from './submission';
+import { IVersion, Submission } from './submission';
 import { SubmitDialog } from './submitDialog';
 import type { IJob } from './types';
 import { duration, moment } from './words';
@@ -69,7 +71,7 @@ function activate(
     model,
     trans,
     results,
-    submit: path => void app.commands.execute(CommandIDs.submit, { path }),
+    again: job => void again(job),
     hubPage: hubPage()
   });
   app.shell.add(panel, 'right', { rank: 500 });
@@ -100,6 +102,42 @@ function activate(
     });
   };
 
+  const submit = async (
+    title: string,
+    submission: Submission
+  ): Promise<void> => {
+    const onShow = (job: string) => void show(job);
+    const dialog = new SubmitDialog({ title, submission, trans, onShow });
+    void submission.load();
+    await dialog.launch();
+    const job = dialog.job;
+    dialog.dispose();
+    submission.dispose();
+    if (job) {
+      model.add(job);
+      notify(trans.__('Submitted “%1” as an offline job.', job.name), job);
+    }
+  };
+
+  const again = async (job: IJob): Promise<void> => {
+    const when = moment(job.created, new Date());
+    const label = trans.__('As it was submitted (%1)', when);
+    const versions = [asSubmitted(job, api, label)];
+    const path = results.notebookPath(job);
+    if (path !== null) {
+      versions.push({
+        label: trans.__('As it is now'),
+        path,
+        api: afterSaving(api, () => saveNotebook(path, docManager, trans)),
+        parameters: textsOf(job)
+      });
+    }
+    await submit(
+      trans.__('Run “%1” again', job.name),
+      new Submission(versions, formOf(job))
+    );
+  };
+
   model.ended.connect((_, job) => {
     // The open panel says so itself, and a message would cover it.
     if (!panel.isVisible) {
@@ -117,21 +155,10 @@ function activate(
       if (path === null || !(await saveNotebook(path, docManager, trans))) {
         return;
       }
-      const submission = new Submission(localPath(app, path), api);
-      const dialog = new SubmitDialog({
-        submission,
-        trans,
-        onShow: job => void show(job)
-      });
-      void submission.load();
-      await dialog.launch();
-      const job = dialog.job;
-      dialog.dispose();
-      submission.dispose();
-      if (job) {
-        model.add(job);
-        notify(trans.__('Submitted “%1” as an offline job.', job.name), job);
-      }
+      await submit(
+        trans.__('Run as Offline Job'),
+        new Submission([{ label: '', path: localPath(app, path), api }])
+      );
     },
     describedBy: {
       args: {
@@ -184,6 +211,25 @@ function activate(
       });
     })
     .catch(unlessRefused);
+}
+
+/** The same server, asked about a notebook once what is open of it is saved. */
+function afterSaving(
+  api: IVersion['api'],
+  save: () => Promise<boolean>
+): IVersion['api'] {
+  const saved = async (): Promise<void> => {
+    if (!(await save())) {
+      const message = 'The notebook is not saved, and a job runs what is.';
+      throw new RequestError(0, { code: 'not-saved', message });
+    }
+  };
+  return {
+    session: () => api.session(),
+    catalogue: () => api.catalogue(),
+    check: submission => saved().then(() => api.check(submission)),
+    submit: (submission, key) => saved().then(() => api.submit(submission, key))
+  };
 }
 
 /** Without the server extension there is nothing to open or to tell; the panel says what is wrong. */

@@ -11,7 +11,10 @@ import { isActive } from './words';
 /** What the panel does when a button is pressed. */
 export interface IJobActions {
   cancel: (job: IJob) => void;
-  rerun: (job: IJob) => void;
+  /** Run it again with what cures it. */
+  cure: (job: IJob) => void;
+  /** Ask what is to be other, then run it again. */
+  again: (job: IJob) => void;
   openResult: (job: IJob) => void;
   remove: (job: IJob) => void;
   /** Whether Lab can open files of the home where this job's result lies. */
@@ -33,10 +36,11 @@ export function JobActions(props: IProps): JSX.Element {
   const button = (
     label: string,
     act: (job: IJob) => void,
-    disabled = false
+    disabled = false,
+    kind = 'jp-mod-minimal'
   ): JSX.Element => (
     <button
-      className="jp-mod-styled jp-mod-minimal"
+      className={`jp-mod-styled ${kind}`}
       aria-label={`${label}: ${job.name}`}
       disabled={busy || disabled}
       onClick={() => act(job)}
@@ -67,11 +71,13 @@ export function JobActions(props: IProps): JSX.Element {
   const canOpen = job.has_result && actions.canOpen(job);
   return (
     <div className="jp-OfflineJobs-actions">
+      {job.again?.label &&
+        button(job.again.label, actions.cure, false, 'jp-mod-accept')}
       {canOpen && button(trans.__('Open result'), actions.openResult)}
       {job.has_result &&
         (all || !canOpen) &&
         download(trans.__('Download result'))}
-      {button(trans.__('Rerun'), actions.rerun)}
+      {button(trans.__('Run again…'), actions.again)}
       {all && button(trans.__('Delete record'), actions.remove)}
     </div>
   );

@@ -8,9 +8,10 @@ import type { IDisposable } from '@lumino/disposable';
 import { IPoll, Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { IApi, RequestError } from './api';
+import type { IApi } from './api';
+import { RequestError } from './requestError';
 import { isActive } from './words';
-import type { ICatalogue, IJob, IRunRecord } from './types';
+import type { ICatalogue, IChanges, IJob, IRunRecord } from './types';
 
 const PAGE = 50;
 const MOST = 500;
@@ -129,18 +130,19 @@ export class JobsModel implements IDisposable {
   }
 
   /**
-   * Run the same notebook again, as a new job.
+   * Run the same notebook again, as a new job, with changes or without.
    *
    * The key is kept until an answer came: asking again after a lost answer makes no second job.
    *
    * @throws RequestError
    */
-  async rerun(id: string): Promise<void> {
+  async rerun(id: string, changes: IChanges = {}): Promise<void> {
     await this._act(id, async () => {
-      const key = this._rerunKeys.get(id) ?? UUID.uuid4();
-      this._rerunKeys.set(id, key);
-      const job = await this._api.rerun(id, key);
-      this._rerunKeys.delete(id);
+      const wish = `${id} ${JSON.stringify(changes)}`;
+      const key = this._rerunKeys.get(wish) ?? UUID.uuid4();
+      this._rerunKeys.set(wish, key);
+      const job = await this._api.rerun(id, key, changes);
+      this._rerunKeys.delete(wish);
       this._put(job);
     });
   }

@@ -13,28 +13,21 @@ import type { Message } from '@lumino/messaging';
 import { Signal } from '@lumino/signaling';
 import React from 'react';
 
-import { RequestError } from './api';
+import { RequestError } from './requestError';
 import { offlineJobsIcon } from './icons';
 import type { IJobActions } from './jobActions';
 import { JobDetail } from './jobDetail';
 import { JobList } from './jobList';
 import type { JobsModel } from './model';
 import type { IJob } from './types';
-import { moment } from './words';
-
-/** Marks a dialog's button. */
-const NOW = 'now';
 
 interface IOptions {
   model: JobsModel;
   trans: TranslationBundle;
   /** Opens a result, or says why it cannot be opened. */
-  results: Pick<IJobActions, 'openResult' | 'canOpen'> & {
-    /** Where a job's own notebook lies for Lab; null where Lab cannot reach it. */
-    notebookPath: (job: IJob) => string | null;
-  };
-  /** Open the dialog that submits a notebook. */
-  submit: (path: string) => void;
+  results: Pick<IJobActions, 'openResult' | 'canOpen'>;
+  /** Open the dialog that runs a job again. */
+  again: (job: IJob) => void;
   /** The hub's page of the same jobs; null outside a hub. */
   hubPage: string | null;
 }
@@ -136,7 +129,11 @@ export class JobsPanel extends ReactWidget {
         () => model.cancel(job.id)
       );
     },
-    rerun: job => void this._rerun(job),
+    again: job => this._options.again(job),
+    cure: job =>
+      void this._try(
+        this._options.model.rerun(job.id, job.again?.changes ?? {})
+      ),
     remove: job => {
       const { model, trans } = this._options;
       void this._confirm(
@@ -150,37 +147,6 @@ export class JobsPanel extends ReactWidget {
     },
     resultUrl: job => this._options.model.resultUrl(job.id)
   };
-
-  /** A rerun is of what was submitted; whoever has changed the notebook may want that one. */
-  private async _rerun(job: IJob): Promise<void> {
-    const { model, results, submit, trans } = this._options;
-    const path = results.notebookPath(job);
-    const result = await showDialog({
-      title: trans.__('Run “%1” again?', job.name),
-      body: trans.__(
-        'It runs the notebook as it was submitted (%1), with the same parameters and machine.',
-        moment(job.created, new Date())
-      ),
-      buttons: [
-        Dialog.cancelButton(),
-        ...(path === null
-          ? []
-          : [
-              Dialog.createButton({
-                label: trans.__('As it is now…'),
-                accept: false,
-                actions: [NOW]
-              })
-            ]),
-        Dialog.okButton({ label: trans.__('Run as submitted') })
-      ]
-    });
-    if (result.button.accept) {
-      await this._try(model.rerun(job.id));
-    } else if (path !== null && result.button.actions.includes(NOW)) {
-      submit(path);
-    }
-  }
 
   /** What cannot be taken back is asked for first. */
   private async _confirm(

@@ -10,7 +10,8 @@ import type { IDisposable } from '@lumino/disposable';
 import { Debouncer } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { IApi, RequestError } from './api';
+import type { IApi } from './api';
+import { RequestError } from './requestError';
 import { IForm, initialForm, settle, toSubmission } from './form';
 import type {
   ICatalogue,
@@ -35,19 +36,46 @@ export interface INotice {
 const AGAIN =
   'Press Submit again: the job is not made a second time if it was taken after all.';
 
+/** A notebook that can be submitted, and who takes it. */
+export interface IVersion {
+  /** What tells it from the others, for people. */
+  label: string;
+  path: string;
+  api: Pick<IApi, 'session' | 'catalogue' | 'check' | 'submit'>;
+  /** Texts of parameters that the form opens with. */
+  parameters?: Readonly<Record<string, string>>;
+}
+
 /** The dialog's state; `changed` is emitted after every change. */
 export class Submission implements IDisposable {
+  /**
+   * @param versions - of the notebook, one of which is chosen; the first at first.
+   * @param start - what the form opens with, before what the session and the catalogue say.
+   */
   constructor(
-    readonly path: string,
-    private readonly _api: IApi,
+    readonly versions: readonly IVersion[],
+    start: Partial<IForm> = {},
     checkDelay = CHECK_DELAY_MILLISECONDS
   ) {
-    this._form = initialForm(path, null, null);
+    this._version = versions[0];
+    this._touched = { ...start, parameters: this._version.parameters ?? {} };
+    this._form = {
+      ...initialForm(this.path, null, null),
+      ...this._touched
+    };
     this._debouncer = new Debouncer(() => this._check(), checkDelay);
   }
 
   get changed(): ISignal<this, void> {
     return this._changed;
+  }
+
+  get version(): IVersion {
+    return this._version;
+  }
+
+  get path(): string {
+    return this._version.path;
   }
 
   get form(): IForm {
@@ -123,8 +151,8 @@ export class Submission implements IDisposable {
     this._emit();
     try {
       const [session, catalogue] = await Promise.all([
-        this._api.session(),
-        this._api.catalogue()
+        this._version.api.session(),
+        this._version.api.catalogue()
       ]);
       const first = this._catalogue === null;
       this._session = session;
@@ -142,6 +170,15 @@ export class Submission implements IDisposable {
       this._loading = false;
       this._emit();
     }
+  }
+
+  /** Choose another version of the notebook; what was typed for its parameters goes. */
+  choose(version: IVersion): void {
+    this._version = version;
+    this._lastCheck = null;
+    this._key = UUID.uuid4();
+    this._notice = null;
+    this.update({ parameters: version.parameters ?? {} });
   }
 
   /** Take over what was chosen or typed, and have it checked soon. */
@@ -193,7 +230,7 @@ export class Submission implements IDisposable {
     }
     this._notice = null;
     try {
-      return await this._api.submit(submission, this._key);
+      return await this._version.api.submit(submission, this._key);
     } catch (error) {
       this._fail(error, AGAIN);
       return null;
@@ -204,7 +241,7 @@ export class Submission implements IDisposable {
     const turn = ++this._turn;
     try {
       const { submission } = this._toSubmission();
-      const check = await this._api.check(submission);
+      const check = await this._version.api.check(submission);
       if (turn !== this._turn || this._disposed) {
         return;
       }
@@ -260,11 +297,12 @@ export class Submission implements IDisposable {
     }
   }
 
-  private readonly _key = UUID.uuid4();
+  private _version: IVersion;
+  private _key = UUID.uuid4();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _debouncer: Debouncer<void>;
   private _form: IForm;
-  private _touched: Partial<IForm> = {};
+  private _touched: Partial<IForm>;
   private _catalogue: ICatalogue | null = null;
   private _session: ISession | null = null;
   private _lastCheck: ICheck | null = null;

@@ -12,6 +12,7 @@ import { SubmitForm } from './submitForm';
 import type { IJob } from './types';
 
 interface IOptions {
+  title: string;
   submission: Submission;
   trans: TranslationBundle;
   /** Show the job that this dialog has already made. */
@@ -38,13 +39,13 @@ class SubmitBody extends ReactWidget {
 /** Resolves only when the job was taken, or the dialog given up. */
 export class SubmitDialog extends Dialog<unknown> {
   constructor(options: IOptions) {
-    const { submission, trans } = options;
+    const { title, submission, trans } = options;
     const onShow = (job: string) => {
       this.reject();
       options.onShow(job);
     };
     super({
-      title: trans.__('Run as Offline Job'),
+      title,
       body: new SubmitBody({ ...options, onShow }),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Cancel') }),

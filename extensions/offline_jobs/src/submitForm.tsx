@@ -19,7 +19,7 @@ import {
 import { inputKind, parameterText } from './parameters';
 import type { Submission } from './submission';
 import type { ICatalogue, IInstanceClass, IParameter, IProblem } from './types';
-import { price, size } from './words';
+import { figures, price } from './words';
 
 const ID = 'jp-OfflineJobs-submit';
 
@@ -113,6 +113,21 @@ function WhatRuns(props: IPartProps): JSX.Element {
   return (
     <fieldset>
       <legend>{trans.__('What runs')}</legend>
+      {submission.versions.length > 1 && (
+        <ChoiceField
+          id={`${ID}-version`}
+          label={trans.__('Version')}
+          value={String(submission.versions.indexOf(submission.version))}
+          options={submission.versions.map(({ label }, index) => ({
+            value: String(index),
+            label,
+            disabled: false
+          }))}
+          onChange={index =>
+            submission.choose(submission.versions[Number(index)])
+          }
+        />
+      )}
       <div className="jp-OfflineJobs-field">
         <span>{trans.__('Notebook')}</span>
         <div className="jp-OfflineJobs-text">
@@ -219,8 +234,8 @@ function whence(
 ): string {
   if (parameter.carried) {
     return isChanged
-      ? trans.__('Changed; in the run of this result: %1', usual)
-      : trans.__('From the run of this result');
+      ? trans.__('Changed; in the earlier run: %1', usual)
+      : trans.__('From the earlier run');
   }
   if (parameter.default === null && usual === '') {
     return trans.__('The notebook gives no value');
@@ -289,21 +304,6 @@ function spotHelp(instance: IInstanceClass, trans: TranslationBundle): string {
     'can be taken away at any time: the notebook then runs again from its first cell, 3 times at most. What it wrote to $CHECKPOINT_DIR is still there.'
   );
   return `${cheaper} · ${more}`;
-}
-
-/** A class in numbers; what is not known is left out. */
-function figures(instance: IInstanceClass): string {
-  const { cores, memory_bytes, gpus, gpu_model, price_per_hour } = instance;
-  return [
-    `${cores} ${cores === 1 ? 'core' : 'cores'}`,
-    size(memory_bytes),
-    gpus > 0 && `${gpus} GPU ${gpu_model}`.trim(),
-    price_per_hour !== null &&
-      `${price(price_per_hour, instance.currency)} per hour`,
-    instance.note
-  ]
-    .filter(Boolean)
-    .join(' · ');
 }
 
 function How({ submission, trans, problemOf }: IPartProps): JSX.Element {

@@ -57,7 +57,21 @@ export interface IJob extends IRequest {
   output_path: string;
   has_result: boolean;
   rerun_of: string | null;
+  /** How it is best run again; null while it has not ended. */
+  again: IAgain | null;
 }
+
+/** What to do where a job is to run again. */
+export interface IAgain {
+  /** Words of a button; '': nothing is to be changed. */
+  label: string;
+  changes: IChanges;
+  /** Whether it may end otherwise when nothing is changed. */
+  unchanged: boolean;
+}
+
+/** What is to be other than in the job that runs again; of the parameters those that are named. */
+export type IChanges = Partial<Omit<IRequest, 'path'>>;
 
 /** What the runner of a job recorded, as far as it is shown, and that in words for a paper. */
 export interface IRunRecord {

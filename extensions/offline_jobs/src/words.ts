@@ -2,7 +2,7 @@
  * Words and numbers of a job as people read them. Pure; sentences come from the service.
  */
 
-import type { IJob, ISession, JobState } from './types';
+import type { IInstanceClass, IJob, ISession, JobState } from './types';
 
 /** All states, with their word. */
 const STATE_WORDS: Readonly<Record<JobState, string>> = {
@@ -105,6 +105,21 @@ export function price(amount: number, currency: string | null): string {
         currencyDisplay: 'narrowSymbol'
       })
     : amount.toFixed(2);
+}
+
+/** A class in numbers; what is not known is left out. */
+export function figures(machine: IInstanceClass): string {
+  const { cores, memory_bytes, gpus, gpu_model, price_per_hour } = machine;
+  return [
+    `${cores} ${cores === 1 ? 'core' : 'cores'}`,
+    size(memory_bytes),
+    gpus > 0 && `${gpus} GPU ${gpu_model}`.trim(),
+    price_per_hour !== null &&
+      `${price(price_per_hour, machine.currency)} per hour`,
+    machine.note
+  ]
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** How long it runs or ran; while it waits, how long it has waited. */

@@ -10,7 +10,7 @@ from offline_jobs.service.web import reading
 from tests.service.web.factories import Client, Service, make_notebook
 
 KEY = {"Idempotency-Key": "again-00000001"}
-NOTEBOOK = make_notebook("print(k)", parameters="k: int = 1  # how many\nname = 'a'")
+NOTEBOOK = make_notebook("print(k)", parameters="k: float = 1  # how many\nname = 'a'")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_check_tells_the_values_of_the_run_and_makes_nothing(
         (each["name"], each["type"], each["default"], each["help"], each["carried"])
         for each in said["parameters"]
     ]
-    assert told == [("k", "int", 5, "how many", True), ("name", "str", "a", "", False)]
+    assert told == [("k", "float", 5, "how many", True), ("name", "str", "a", "", False)]
     assert [each["id"] for each in ada.get("jobs").json()["jobs"]] == [job["id"]]
 
 

@@ -3,9 +3,11 @@
 import { readFileSync } from 'fs';
 import { join } from 'path';
 
-import { IAnswer, IApi, RequestError } from '../api';
+import type { IAnswer, IApi } from '../api';
+import { RequestError } from '../requestError';
 import type {
   ICatalogue,
+  IChanges,
   ICheck,
   IJob,
   IJobPage,
@@ -94,7 +96,8 @@ export class FakeApi implements IApi {
   readonly checked: ISubmission[] = [];
   readonly submitted: { submission: ISubmission; key: string }[] = [];
   readonly asked: (string | null)[] = [];
-  readonly rerunKeys: string[] = [];
+  readonly reruns: { id: string; key: string; changes: IChanges }[] = [];
+  readonly checkedReruns: IChanges[] = [];
   private readonly _byKey = new Map<string, IJob>();
 
   async session(): Promise<ISession> {
@@ -144,8 +147,13 @@ export class FakeApi implements IApi {
     return this._answer(makeJob({ id, state: 'cancelling' }));
   }
 
-  async rerun(id: string, key: string): Promise<IJob> {
-    this.rerunKeys.push(key);
+  async checkRerun(_id: string, changes: IChanges): Promise<ICheck> {
+    this.checkedReruns.push(changes);
+    return this._answer(this.checkAnswer);
+  }
+
+  async rerun(id: string, key: string, changes: IChanges): Promise<IJob> {
+    this.reruns.push({ id, key, changes });
     return this._answer(
       makeJob({ id: 'again0000000', rerun_of: id, state: 'queued' })
     );

@@ -150,16 +150,26 @@ describe('acting', () => {
     );
     api.failure = null;
     await model.rerun(makeJob().id);
-    expect(api.rerunKeys[0]).toBe(api.rerunKeys[1]);
+    const [lost, answered] = api.reruns;
+    expect(lost.key).toBe(answered.key);
     expect(model.jobs[0].rerun_of).toBe(makeJob().id);
     await model.rerun(makeJob().id);
-    expect(api.rerunKeys[2]).not.toBe(api.rerunKeys[1]);
+    expect(api.reruns[2].key).not.toBe(answered.key);
+  });
+
+  it('a rerun with changes is another wish than one without', async () => {
+    api.failure = unreachable();
+    await expect(model.rerun('a')).rejects.toThrow();
+    await expect(model.rerun('a', { class: 'large' })).rejects.toThrow();
+    const [plain, changed] = api.reruns;
+    expect(changed.key).not.toBe(plain.key);
+    expect(changed.changes).toEqual({ class: 'large' });
   });
 
   it('twice at once asks once', async () => {
     api.list = [makeJob({ state: 'failed' })];
     await Promise.all([model.rerun('a'), model.rerun('a')]);
-    expect(api.rerunKeys).toHaveLength(1);
+    expect(api.reruns).toHaveLength(1);
   });
 
   it('a list asked for before does not undo it', async () => {

@@ -9,7 +9,16 @@ import { JobsPanel } from '../panel';
 import type { IRunRecord } from '../types';
 import { makeCatalogue, makeJob } from './factories';
 
-const ENDED = makeJob({ id: 'ended0000000', name: 'old', state: 'failed' });
+const ENDED = makeJob({
+  id: 'ended0000000',
+  name: 'old',
+  state: 'failed',
+  again: {
+    label: 'Run on Large',
+    changes: { class: 'large' },
+    unchanged: false
+  }
+});
 const RUNNING = makeJob({ id: 'running00000', name: 'new' });
 
 const RECORD: IRunRecord = {
@@ -18,9 +27,10 @@ const RECORD: IRunRecord = {
 };
 
 let asked: string[];
-/** Where Lab finds the notebook of each job. */
-let place: string | null;
-let submitted: string[];
+/** Jobs that are to be run again, once somebody said how. */
+let again: string[];
+/** What was sent. */
+let bodies: unknown[];
 let model: JobsModel;
 let panel: JobsPanel;
 
@@ -28,12 +38,14 @@ let panel: JobsPanel;
 class Asked {
   readonly headers = new Map<string, string>();
   readonly method: string;
+  readonly body: string | undefined;
 
   constructor(
     readonly url: string,
     init: RequestInit
   ) {
     this.method = init.method ?? 'GET';
+    this.body = init.body as string | undefined;
   }
 }
 
@@ -41,17 +53,20 @@ class Asked {
 async function answer(request: Asked): Promise<Response> {
   const path = new URL(request.url).pathname.replace(/.*offline-jobs\//, '');
   asked.push(`${request.method} ${path}`);
+  if (request.body) {
+    bodies.push(JSON.parse(request.body));
+  }
   if (path.endsWith('/log')) {
     return reply('printed');
   }
   if (path.endsWith('/record')) {
     return reply(JSON.stringify(RECORD));
   }
-  const bodies: Record<string, unknown> = {
+  const answers: Record<string, unknown> = {
     catalogue: makeCatalogue(),
     jobs: { jobs: [RUNNING, ENDED], next_cursor: null }
   };
-  return reply(JSON.stringify(bodies[path] ?? RUNNING));
+  return reply(JSON.stringify(answers[path] ?? RUNNING));
 }
 
 function reply(body: string): Response {
@@ -111,8 +126,8 @@ function shown(selector: string): string {
 
 beforeEach(async () => {
   asked = [];
-  place = 'lab/old.ipynb';
-  submitted = [];
+  again = [];
+  bodies = [];
   const settings = {
     baseUrl: 'http://localhost/',
     init: {},
@@ -126,10 +141,9 @@ beforeEach(async () => {
     trans: nullTranslator.load(''),
     results: {
       openResult: () => undefined,
-      canOpen: () => false,
-      notebookPath: () => place
+      canOpen: () => false
     },
-    submit: path => submitted.push(path),
+    again: job => again.push(job.id),
     hubPage: null
   });
   Widget.attach(panel, document.body);
@@ -212,32 +226,13 @@ it.each([
   expect(changes()).toEqual([row.sent]);
 });
 
-it('says what a rerun runs, and runs that', async () => {
-  await press('Rerun: old');
-  expect(dialog()).toBe('Run “old” again?');
-  expect(document.querySelector('.jp-Dialog-body')?.textContent).toMatch(
-    /as it was submitted \(.+\), with the same parameters/
-  );
-  await press('Cancel');
+it('asks before it runs a job again, and runs what cures one at once', async () => {
+  await press('Run again…: old');
+  expect(again).toEqual([ENDED.id]);
   expect(changes()).toEqual([]);
 
-  await press('Rerun: old');
-  await press('Run as submitted');
+  await press('Run on Large: old');
   await until(() => changes().length > 0);
   expect(changes()).toEqual([`POST jobs/${ENDED.id}/rerun`]);
-  expect(submitted).toEqual([]);
-});
-
-it('offers the notebook as it is now instead, where Lab can reach it', async () => {
-  await press('Rerun: old');
-  await press('As it is now…');
-  expect(submitted).toEqual(['lab/old.ipynb']);
-  expect(changes()).toEqual([]);
-
-  place = null;
-  await press('Rerun: old');
-  expect(document.querySelector('.jp-Dialog')?.textContent).not.toContain(
-    'As it is now'
-  );
-  await press('Cancel');
+  expect(bodies).toEqual([{ class: 'large' }]);
 });

@@ -1,11 +1,11 @@
-import { RequestError } from '../api';
+import { RequestError } from '../requestError';
 import { Submission } from '../submission';
 import { FakeApi, makeCheck, unreachable } from './factories';
 
 const PATH = 'stereo/markers.ipynb';
 
 async function open(api: FakeApi): Promise<Submission> {
-  const submission = new Submission(PATH, api, 0);
+  const submission = new Submission([{ label: '', path: PATH, api }], {}, 0);
   await submission.load();
   return submission;
 }

@@ -12,6 +12,8 @@ import {
 } from '../view';
 import type { IDetail } from '../view';
 import { clockTime, duration, elapsed, isActive, moment } from '../words';
+import { askAgain } from './again';
+import { toPlain } from './log';
 import {
   act,
   byId,
@@ -29,6 +31,7 @@ import {
 } from './parts';
 import {
   API,
+  AGAIN,
   BASE,
   follow,
   HUB,
@@ -85,10 +88,19 @@ export function showJob(id: string): void {
     if (!isActive(job) && record === undefined) {
       void loadRecord();
     }
+    askAsLinked(job);
     const turn = `${job.state} ${job.reason} ${job.attempt}`;
     if (turn !== historyOf) {
       historyOf = turn;
       void loadHistory(turn);
+    }
+  }
+
+  /** A list leads here with the question open. */
+  function askAsLinked(job: IJob): void {
+    if (location.hash === `#${AGAIN}` && !isActive(job) && job.owner === ME) {
+      history.replaceState(null, '', location.pathname);
+      byId('ask-again').click();
     }
   }
 
@@ -197,16 +209,29 @@ export function showJob(id: string): void {
       parts.push(makeDeleteButton(job, () => location.assign(BASE)));
     }
     if (isOver && isMine) {
-      const again = makeRerunButton(job, fresh =>
-        location.assign(`${BASE}jobs/${fresh.id}`)
-      );
-      again.classList.add('primary');
-      parts.push(again);
+      parts.push(...makeAgainButtons(job));
     }
     if (!isOver && job.state !== 'cancelling') {
       parts.push(makeCancelButton(job, changed));
     }
     return parts;
+  }
+
+  /** What cures it, by one press; anything else is asked for. */
+  function makeAgainButtons(job: IJob): HTMLElement[] {
+    const go = (fresh: IJob): void =>
+      location.assign(`${BASE}jobs/${fresh.id}`);
+    const ask = make('button', 'Run again…', {
+      type: 'button',
+      id: 'ask-again'
+    });
+    ask.addEventListener('click', () => askAgain(job, go));
+    const buttons = [ask];
+    if (job.again?.label) {
+      buttons.push(makeRerunButton(job, go));
+    }
+    buttons[buttons.length - 1].classList.add('primary');
+    return buttons;
   }
 
   /** The executed notebook, once there is something of it; it is loaded anew only at the end. */
@@ -369,14 +394,4 @@ export function showJob(id: string): void {
     refresh: () => void refresh()
   });
   void refresh();
-}
-
-/** Colours and moving progress lines of a terminal are not for a page. */
-function toPlain(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  const bare = text.replace(/\x1b\[[0-?]*[ -/]*[@-~]/g, '');
-  return bare
-    .split('\n')
-    .map(line => line.replace(/\r+$/, '').split('\r').at(-1))
-    .join('\n');
 }

@@ -8,6 +8,7 @@ import { isActive } from '../words';
 import {
   act,
   byId,
+  make,
   makeCancelButton,
   makeDownloadLink,
   makeRerunButton,
@@ -20,7 +21,7 @@ import {
   toast,
   trouble
 } from './parts';
-import { BASE, follow, loadNames, ME, nameOf, request } from './service';
+import { AGAIN, BASE, follow, loadNames, ME, nameOf, request } from './service';
 
 const PAGE = 100;
 
@@ -92,13 +93,22 @@ export function showList(): void {
     if (job.state === 'succeeded' && job.has_result) {
       return [makeDownloadLink(job, 'Download')];
     }
-    return job.owner === ME ? [makeRerunButton(job, begun)] : [];
+    if (job.owner !== ME) {
+      return [];
+    }
+    if (job.again?.label || job.again?.unchanged) {
+      return [makeRerunButton(job, begun)];
+    }
+    // As it was it would end in the same way.
+    const href = `${BASE}jobs/${job.id}#${AGAIN}`;
+    const label = { 'aria-label': `Run again…: ${job.name}` };
+    return [make('a', 'Run again…', { class: 'button', href, ...label })];
   }
 
   function begun(fresh: IJob): void {
     changed(fresh);
     toast(
-      `“${fresh.name}” runs again as it was submitted.`,
+      `“${fresh.name}” runs again on ${nameOf('classes', fresh.class)}.`,
       `${BASE}jobs/${fresh.id}`
     );
   }

@@ -202,16 +202,20 @@ export function makeCancelButton(
   });
 }
 
+/** Run a job again at once: as it was, or with what cures it. */
 export function makeRerunButton(
   job: IJob,
   begun: (fresh: IJob) => void
 ): HTMLButtonElement {
+  const words = job.again?.label || 'Run again';
   const attributes = {
-    'aria-label': `Rerun ${job.name}`,
+    'aria-label': `${words}: ${job.name}`,
     title:
       'Runs the notebook as it was submitted. As it is now, it is submitted from JupyterLab.'
   };
-  return makeButton('Rerun', attributes, async () => begun(await rerun(job)));
+  return makeButton(words, attributes, async () =>
+    begun(await rerun(job, job.again?.changes))
+  );
 }
 
 export function makeDeleteButton(

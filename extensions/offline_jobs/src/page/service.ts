@@ -4,7 +4,9 @@
  * While the stream is down the page asks every few seconds.
  */
 
-import type { IErrorBody, IJob } from '../types';
+import type { IAgainApi } from '../again';
+import { RequestError } from '../requestError';
+import type { ICatalogue, IChanges, ICheck, IErrorBody, IJob } from '../types';
 import type { NameOf } from '../view';
 
 const POLL_SECONDS = 5;
@@ -24,6 +26,8 @@ function meta(name: string): string {
 export const BASE = meta('base');
 export const HUB = meta('hub');
 export const API = `${BASE}api/v1/`;
+/** Behind the address of a job: ask at once what is to be other when it runs again. */
+export const AGAIN = 'again';
 /** Who looks at it. */
 export const ME = meta('user');
 
@@ -36,15 +40,12 @@ export function now(): Date {
 }
 
 /** An answer that is none of those hoped for. */
-export class Refusal extends Error {
-  constructor(
-    readonly status: number,
-    body: Partial<IErrorBody>
-  ) {
-    super(
+export class Refusal extends RequestError {
+  constructor(status: number, body: Partial<IErrorBody>) {
+    const message =
       body.message ??
-        'The service did not answer. Nothing is lost: try again in a moment.'
-    );
+      'The service did not answer. Nothing is lost: try again in a moment.';
+    super(status, { code: 'unknown', ...body, message });
   }
 }
 
@@ -56,7 +57,8 @@ export class Refusal extends Error {
 export async function request(
   method: 'GET' | 'POST' | 'DELETE',
   path: string,
-  headers: Record<string, string> = {}
+  headers: Record<string, string> = {},
+  content: object = {}
 ): Promise<Response> {
   const change: Record<string, string> =
     method === 'GET'
@@ -67,7 +69,7 @@ export async function request(
     response = await fetch(API + path, {
       method,
       headers: { ...change, ...headers },
-      body: method === 'POST' ? '{}' : undefined
+      body: method === 'POST' ? JSON.stringify(content) : undefined
     });
   } catch {
     throw new Refusal(0, {
@@ -92,9 +94,11 @@ export async function request(
 export async function requestJob(
   method: 'GET' | 'POST',
   path: string,
-  headers: Record<string, string> = {}
+  headers: Record<string, string> = {},
+  content: object = {}
 ): Promise<IJob> {
-  return (await (await request(method, path, headers)).json()) as IJob;
+  const answer = await request(method, path, headers, content);
+  return (await answer.json()) as IJob;
 }
 
 /** The session has ended: a reload leads through the login and back; not in a circle. */
@@ -123,14 +127,43 @@ function keyFor(wish: string): string {
   return key;
 }
 
-/** Run a job again as it was submitted; however often it is tried, once. */
-export async function rerun(job: IJob): Promise<IJob> {
-  const wish = `rerun ${job.id}`;
-  const fresh = await requestJob('POST', `jobs/${job.id}/rerun`, {
-    'Idempotency-Key': keyFor(wish)
-  });
+/** Run a job again, with changes or without; however often it is tried, once. */
+export async function rerun(job: IJob, changes: IChanges = {}): Promise<IJob> {
+  const wish = `rerun ${job.id} ${JSON.stringify(changes)}`;
+  const fresh = await requestJob(
+    'POST',
+    `jobs/${job.id}/rerun`,
+    { 'Idempotency-Key': keyFor(wish) },
+    changes
+  );
   keys.delete(wish);
   return fresh;
+}
+
+/** The service as the dialog that runs a job again speaks with it. */
+export const againApi: IAgainApi = {
+  // Nobody knows here what there is in a home.
+  session: async () => ({
+    group: '',
+    image: '',
+    class: '',
+    available: true,
+    why: '',
+    root_in_home: null,
+    home_in_root: null,
+    longest_seconds: null,
+    ends_in_seconds: null,
+    kernels: []
+  }),
+  catalogue: () => ask<ICatalogue>('GET', 'catalogue'),
+  checkRerun: (id, changes) =>
+    ask<ICheck>('POST', `jobs/${id}/rerun/check`, {}, changes),
+  rerun: (id, key, changes) =>
+    ask<IJob>('POST', `jobs/${id}/rerun`, { 'Idempotency-Key': key }, changes)
+};
+
+async function ask<T>(...asked: Parameters<typeof request>): Promise<T> {
+  return (await (await request(...asked)).json()) as T;
 }
 
 /** Who wants the news. */

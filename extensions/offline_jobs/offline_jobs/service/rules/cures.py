@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub_config.platform.catalogue import InstanceClass
-from offline_jobs.contract.states import Cause, State
+from offline_jobs.contract.states import Cause
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
 
@@ -40,7 +40,7 @@ def advise(job: Job, classes: Collection[InstanceClass]) -> Again:
         classes: those that work with its image and that its group may have, its own among them
             where that can still be had.
     """
-    cure = _CURES.get(job.cause) if job.cause and job.state is State.FAILED else None
+    cure = _CURES.get(job.cause) if job.cause else None
     return cure(job, classes) if cure else Again()
 
 
