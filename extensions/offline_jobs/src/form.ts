@@ -8,6 +8,7 @@
 import { JSONExt } from '@lumino/coreutils';
 
 import { parseParameter } from './parameters';
+import { cost } from './words';
 import type {
   ICatalogue,
   IInstanceClass,
@@ -235,6 +236,16 @@ export function timeLimit(
     return problem(`This machine allows at most ${hoursAllowed} h for a job.`);
   }
   return seconds;
+}
+
+/** What the job costs at most: "At most $0.38"; '' where the price or the limit is not known. */
+export function ceiling(form: IForm, catalogue: ICatalogue | null): string {
+  const machine = chosenClass(catalogue, form);
+  const limit = timeLimit(form, machine?.longest_job_seconds);
+  const isSpot = form.interruptible && machine?.spot === true;
+  const most = typeof limit === 'number' ? cost(machine, isSpot, limit) : '';
+  // A machine that is taken away is paid for, and so is the next one.
+  return most && `At most ${most}${isSpot ? ' for each try' : ''}`;
 }
 
 function wholeNumber(text: string): number | null {

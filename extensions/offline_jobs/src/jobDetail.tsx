@@ -98,7 +98,7 @@ function Cells({ job, trans }: Pick<IProps, 'job' | 'trans'>): JSX.Element {
     <section>
       <h3>{trans.__('Cells')}</h3>
       <div className="jp-OfflineJobs-cells" role="img" aria-label={words}>
-        {cellBars(job).map(({ kind, height, title }, index) => (
+        {cellBars(job, new Date()).map(({ kind, height, title }, index) => (
           <i
             key={index}
             data-kind={kind}
@@ -187,7 +187,8 @@ function Run(
     job,
     record?.record ?? null,
     (kind, slug) => model.nameOf(kind, slug),
-    new Date()
+    new Date(),
+    model.classOf(job)
   );
   return (
     <section>

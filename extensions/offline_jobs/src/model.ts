@@ -11,7 +11,13 @@ import { ISignal, Signal } from '@lumino/signaling';
 import type { IApi } from './api';
 import { RequestError } from './requestError';
 import { isActive } from './words';
-import type { ICatalogue, IChanges, IJob, IRunRecord } from './types';
+import type {
+  ICatalogue,
+  IChanges,
+  IInstanceClass,
+  IJob,
+  IRunRecord
+} from './types';
 
 const PAGE = 50;
 const MOST = 500;
@@ -84,6 +90,11 @@ export class JobsModel implements IDisposable {
     const entries: readonly { slug: string; name: string }[] =
       this._catalogue?.[kind] ?? [];
     return entries.find(entry => entry.slug === slug)?.name ?? slug;
+  }
+
+  /** The job's class, where it can be had. */
+  classOf(job: IJob): IInstanceClass | undefined {
+    return this._catalogue?.classes.find(one => one.slug === job.class);
   }
 
   /** Whether an action on the job waits for its answer. */

@@ -7,6 +7,7 @@ import React from 'react';
 
 import { ChoiceField, Problem, SwitchField, TextField } from './fields';
 import {
+  ceiling,
   chosenClass,
   classOptions,
   fieldOf,
@@ -342,6 +343,9 @@ function How({ submission, trans, problemOf }: IPartProps): JSX.Element {
             {part('hours', trans.__('Time limit, hours'))} {trans.__('h')}
             {part('minutes', trans.__('Time limit, minutes'))} {trans.__('min')}
           </div>
+          <p className="jp-OfflineJobs-help">
+            {ceiling(form, submission.catalogue)}
+          </p>
           <Problem id={`${limit}-problem`} message={problem} />
         </div>
       </div>

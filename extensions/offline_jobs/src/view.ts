@@ -5,8 +5,8 @@
  * stand and what they look like.
  */
 
-import type { IJob, IRunRecord } from './types';
-import { duration, isActive, moment, size, sizeOf } from './words';
+import type { IInstanceClass, IJob, IRunRecord } from './types';
+import { cost, UNDER, duration, isActive, moment, size, sizeOf } from './words';
 
 /** The catalogue's name of an image, class or group; its slug where it is not known. */
 export type NameOf = (
@@ -24,7 +24,7 @@ export interface IDetail {
 
 /** One cell's bar; `height` is in percent of the longest. */
 export interface ICellBar {
-  kind: 'done' | 'now' | 'bad' | 'none';
+  kind: 'done' | 'now' | 'bad' | 'stopped' | 'none';
   height: number;
   title: string;
 }
@@ -32,12 +32,17 @@ export interface ICellBar {
 /** Of more cells than these no bar could be seen. */
 const MOST_BARS = 2000;
 
-/** How the job was asked for and run, line by line. */
+/**
+ * How the job was asked for and run, line by line.
+ *
+ * @param machine - the job's class, where it can still be had: it has the price.
+ */
 export function details(
   job: IJob,
   record: IRunRecord['record'] | null,
   nameOf: NameOf,
-  now: Date
+  now: Date,
+  machine?: IInstanceClass
 ): IDetail[] {
   const given = Object.entries(job.parameters).map(
     ([name, value]) => `${name} = ${JSON.stringify(value)}`
@@ -62,6 +67,7 @@ export function details(
     ['memory', 'Memory', memoryText(job)],
     ['waited', 'Waited', job.started && waited(job, job.started)],
     ['limit', 'Time limit', duration(job.time_limit_seconds)],
+    ['cost', 'Cost', costText(job, now, machine)],
     ['group', 'Charged to', nameOf('groups', job.group)],
     ['try', 'Try', job.attempt > 1 && String(job.attempt)],
     ['created', 'Submitted', moment(job.created, now)],
@@ -76,6 +82,33 @@ export function details(
   return lines.flatMap(([key, term, text]) =>
     text ? [{ key, term, text }] : []
   );
+}
+
+/**
+ * What it has cost so far and may cost at most. Between tries nothing is paid for, but only the
+ * whole time is known here.
+ */
+function costText(job: IJob, now: Date, machine?: IInstanceClass): string {
+  const spent = (seconds: number): string =>
+    cost(machine, job.interruptible, seconds);
+  const most = spent(job.time_limit_seconds);
+  if (!most || (!job.started && job.ended)) {
+    return '';
+  }
+  if (!job.started) {
+    return `at most ${most}`;
+  }
+  const until = job.ended ? Date.parse(job.ended) : now.getTime();
+  const seconds = Math.max(0, (until - Date.parse(job.started)) / 1000);
+  const amount = spent(seconds);
+  const rough = job.attempt > 1 ? 'at most' : 'about';
+  const words = amount.startsWith(UNDER) ? amount : `${rough} ${amount}`;
+  if (job.ended) {
+    return words;
+  }
+  return job.attempt > 1
+    ? `${words} so far`
+    : `${words} so far, at most ${most}`;
 }
 
 function waited(job: IJob, started: string): string {
@@ -135,29 +168,50 @@ export function progress(job: IJob): number | null {
 }
 
 /** A bar for each cell, as high as it took long. */
-export function cellBars(job: IJob): ICellBar[] {
+export function cellBars(job: IJob, now: Date): ICellBar[] {
   const seconds = job.cell_seconds;
-  const longest = Math.max(...seconds, 0.001);
+  const open = secondsOfOpenCell(job, now);
+  const longest = Math.max(...seconds, open ?? 0, 0.001);
   return Array.from(
     { length: Math.min(job.cell.total, MOST_BARS) },
     (_, index) => {
       const isDone = index < seconds.length;
       const mark = index + 1 === job.cell.number ? markOf(job) : null;
-      const share = isDone ? (100 * seconds[index]) / longest : 0;
+      const unknown = open ?? longest;
+      const took = isDone ? seconds[index] : mark ? unknown : 0;
       return {
         kind: mark ?? (isDone ? 'done' : 'none'),
-        height: isDone ? Math.max(8, share) : mark ? 100 : 8,
+        height: Math.max(8, (100 * took) / longest),
         title: isDone ? `cell ${index + 1}: ${duration(seconds[index])}` : ''
       };
     }
   );
 }
 
-function markOf(job: IJob): 'now' | 'bad' | null {
+/**
+ * About how long the cell that is at work has taken, or had when the job ended; null where nobody
+ * can say: in another try the time before it counts too.
+ */
+function secondsOfOpenCell(job: IJob, now: Date): number | null {
+  const isNext = job.cell_seconds.length === job.cell.number - 1;
+  if (!job.started || job.attempt > 1 || !isNext) {
+    return null;
+  }
+  const until = job.ended ? Date.parse(job.ended) : now.getTime();
+  const done = job.cell_seconds.reduce((sum, each) => sum + each, 0);
+  return Math.max(0, (until - Date.parse(job.started)) / 1000 - done);
+}
+
+function markOf(job: IJob): 'now' | 'bad' | 'stopped' | null {
   if (isActive(job)) {
     return 'now';
   }
-  return endedBadly(job) ? 'bad' : null;
+  // Whoever cancelled it made no mistake.
+  return job.state === 'failed'
+    ? 'bad'
+    : job.state === 'cancelled'
+      ? 'stopped'
+      : null;
 }
 
 function endedBadly(job: IJob): boolean {
@@ -177,7 +231,7 @@ export function describeCells(job: IJob): string {
       ? `, cell ${at} is running`
       : '';
   const left = total - finished - (open ? 1 : 0);
-  return `${total} cells: ${finished} done${open}${left > 0 ? `, ${left} not run` : ''}`;
+  return `${total} ${total === 1 ? 'cell' : 'cells'}: ${finished} done${open}${left > 0 ? `, ${left} not run` : ''}`;
 }
 
 /** What the bars' height means; '' before a cell has ended. */

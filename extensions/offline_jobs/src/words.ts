@@ -107,6 +107,27 @@ export function price(amount: number, currency: string | null): string {
     : amount.toFixed(2);
 }
 
+/** How an amount begins that is less than is worth a figure. */
+export const UNDER = 'under';
+
+/** What so many seconds on a machine cost: "$0.38", "under $0.01"; '' where no price is known. */
+export function cost(
+  machine: IInstanceClass | undefined,
+  isSpot: boolean,
+  seconds: number
+): string {
+  const { price_per_hour, spot_price_per_hour, currency } = machine ?? {};
+  const perHour = (isSpot ? spot_price_per_hour : null) ?? price_per_hour;
+  if (perHour === undefined || perHour === null) {
+    return '';
+  }
+  const amount = (perHour * seconds) / 3600;
+  const cent = 0.01;
+  return amount > 0 && amount < cent
+    ? `${UNDER} ${price(cent, currency ?? null)}`
+    : price(amount, currency ?? null);
+}
+
 /** A class in numbers; what is not known is left out. */
 export function figures(machine: IInstanceClass): string {
   const { cores, memory_bytes, gpus, gpu_model, price_per_hour } = machine;

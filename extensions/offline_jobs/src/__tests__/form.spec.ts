@@ -1,4 +1,5 @@
 import {
+  ceiling,
   classOptions,
   fieldOf,
   IForm,
@@ -80,6 +81,33 @@ describe('choices', () => {
     const catalogue = makeCatalogue();
     expect(settle(makeForm({ kernel: 'ir' }), catalogue).kernel).toBe('ir');
     expect(settle(makeForm({ kernel: 'julia' }), catalogue).kernel).toBe('');
+  });
+});
+
+describe('what it costs at most', () => {
+  const machine = {
+    ...makeCatalogue().classes[0],
+    slug: 'large',
+    currency: 'USD',
+    price_per_hour: 2,
+    spot: true,
+    spot_price_per_hour: 0.5
+  };
+  const catalogue = makeCatalogue({ classes: [machine] });
+
+  it.each<[string, Partial<IForm>, string]>([
+    ['a limit', { hours: '1', minutes: '30' }, 'At most $3.00'],
+    ['a spot machine', { interruptible: true }, 'At most $2.00 for each try'],
+    ['no limit', { hours: 'long' }, '']
+  ])('follows from %s', (_, change, words) => {
+    expect(ceiling(makeForm(change), catalogue)).toBe(words);
+  });
+
+  it('is not said without a price', () => {
+    const free = makeCatalogue({
+      classes: [{ ...machine, price_per_hour: null, spot_price_per_hour: null }]
+    });
+    expect(ceiling(makeForm(), free)).toBe('');
   });
 });
 

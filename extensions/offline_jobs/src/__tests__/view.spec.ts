@@ -8,7 +8,7 @@ import {
   progress,
   summary
 } from '../view';
-import { golden } from './factories';
+import { golden, makeCatalogue } from './factories';
 
 const NOON = new Date('2026-11-24T12:10:00.000Z');
 const job = (name: string, change: Partial<IJob> = {}): IJob => ({
@@ -73,6 +73,47 @@ describe('how a job was run', () => {
     expect(without[0].term).toBe('Parameters, as in the notebook');
   });
 
+  it.each<[string, Partial<IJob>, string | undefined]>([
+    ['waits', { started: null, ended: null }, 'at most $1.00'],
+    ['runs', { ended: null }, 'about $0.25 so far, at most $1.00'],
+    ['runs anew', { ended: null, attempt: 2 }, 'at most $0.25 so far'],
+    ['has ended', { ended: '2026-11-24T12:05:00.000Z' }, 'about $0.17'],
+    ['has ended at once', { ended: '2026-11-24T11:55:01.000Z' }, 'under $0.01'],
+    [
+      'never began',
+      { started: null, ended: '2026-11-24T12:00:01.000Z' },
+      undefined
+    ],
+    [
+      'ran on a spot machine',
+      { ended: null, interruptible: true },
+      'about $0.13 so far, at most $0.50'
+    ]
+  ])('says what one costs that %s', (_, change, words) => {
+    const shown = job('running', {
+      started: '2026-11-24T11:55:00.000Z',
+      time_limit_seconds: 3600,
+      attempt: 1,
+      ...change
+    });
+    const machine = {
+      ...makeCatalogue().classes[0],
+      price_per_hour: 1,
+      spot_price_per_hour: 0.5,
+      currency: 'USD'
+    };
+    const found = details(shown, null, nameOf, NOON, machine);
+    expect(found.find(({ key }) => key === 'cost')?.text).toBe(words);
+    const free = {
+      ...machine,
+      price_per_hour: null,
+      spot_price_per_hour: null
+    };
+    expect(
+      details(shown, null, nameOf, NOON, free).map(({ key }) => key)
+    ).not.toContain('cost');
+  });
+
   it('promises no file of a job that left none', () => {
     const never = { has_result: false, started: null };
     expect(lines(job('cancelled', never)).output).toBe(undefined);
@@ -116,7 +157,7 @@ describe('how a job was run', () => {
 
 describe('the cells', () => {
   it('have bars as high as they took long', () => {
-    const bars = cellBars(job('running'));
+    const bars = cellBars(job('running'), NOON);
     expect(bars).toHaveLength(30);
     expect(bars[0]).toEqual({
       kind: 'done',
@@ -129,9 +170,36 @@ describe('the cells', () => {
   });
 
   it('mark the one that failed, and none of a job that succeeded', () => {
-    expect(cellBars(job('cell-error'))[4].kind).toBe('bad');
-    const kinds = cellBars(job('succeeded')).map(bar => bar.kind);
+    expect(cellBars(job('cell-error'), NOON)[4].kind).toBe('bad');
+    const kinds = cellBars(job('succeeded'), NOON).map(bar => bar.kind);
     expect(kinds).toEqual(['done', 'done']);
+  });
+
+  it('show one that was cancelled as no mistake', () => {
+    expect(cellBars(job('cancelled'), NOON)[3].kind).toBe('stopped');
+  });
+
+  it('have one scale, and the one at work grows', () => {
+    const running = job('running', {
+      started: '2026-11-24T12:09:00.000Z',
+      cell: { number: 3, total: 4 },
+      cell_seconds: [10, 20]
+    });
+    const heights = (now: string) =>
+      cellBars(running, new Date(now)).map(bar => bar.height);
+    expect(heights('2026-11-24T12:09:40.000Z')).toEqual([50, 100, 50, 8]);
+    expect(heights('2026-11-24T12:10:10.000Z')).toEqual([25, 50, 100, 8]);
+    // What the first try took is no part of it.
+    const again = cellBars({ ...running, attempt: 2 }, NOON);
+    expect(again.map(bar => bar.height)).toEqual([50, 100, 100, 8]);
+  });
+
+  it('are one or several in words', () => {
+    const one = job('succeeded', {
+      cell: { number: 1, total: 1 },
+      cell_seconds: [1]
+    });
+    expect(describeCells(one)).toBe('1 cell: 1 done');
   });
 
   it.each([

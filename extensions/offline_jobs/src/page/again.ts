@@ -4,6 +4,7 @@
 
 import { asSubmitted, formOf } from '../again';
 import {
+  ceiling,
   chosenClass,
   classOptions,
   fieldOf,
@@ -85,6 +86,7 @@ function draw(submission: Submission): void {
   for (const key of TEXTS) {
     setValue(byId<HTMLInputElement>(`again-${key}`), form[key]);
   }
+  setText(byId('again-cost'), ceiling(form, catalogue));
   drawParameters(submission);
   drawProblems(submission);
   const sentence = submission.isLoading

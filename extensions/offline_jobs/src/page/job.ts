@@ -33,6 +33,7 @@ import {
   API,
   AGAIN,
   BASE,
+  classOf,
   follow,
   HUB,
   loadNames,
@@ -266,7 +267,7 @@ export function showJob(id: string): void {
   }
 
   function fillCells(job: IJob): void {
-    const bars = cellBars(job);
+    const bars = cellBars(job, now());
     byId('cells-part').hidden = !bars.length;
     if (!bars.length) {
       return;
@@ -292,7 +293,7 @@ export function showJob(id: string): void {
     const owner = { key: 'owner', term: 'Owner', text: job.owner };
     const lines = [
       ...(job.owner === ME ? [] : [owner]),
-      ...details(job, record ?? null, nameOf, now())
+      ...details(job, record ?? null, nameOf, now(), classOf(job))
     ];
     const facts = lines.flatMap(line => {
       const what = make('dd');

@@ -6,7 +6,14 @@
 
 import type { IAgainApi } from '../again';
 import { RequestError } from '../requestError';
-import type { ICatalogue, IChanges, ICheck, IErrorBody, IJob } from '../types';
+import type {
+  ICatalogue,
+  IChanges,
+  ICheck,
+  IErrorBody,
+  IInstanceClass,
+  IJob
+} from '../types';
 import type { NameOf } from '../view';
 
 const POLL_SECONDS = 5;
@@ -254,14 +261,11 @@ export function follow(query: string, follower: IFollower): () => void {
   };
 }
 
-type Names = Record<
-  Parameters<NameOf>[0],
-  readonly { slug: string; name: string }[]
->;
+type Names = Pick<ICatalogue, Parameters<NameOf>[0]>;
 
 let catalogue: Names = { images: [], classes: [], groups: [] };
 
-/** Learn the catalogue's names; without them the slugs are shown. */
+/** Learn the catalogue's names and prices; without them the slugs are shown. */
 export async function loadNames(): Promise<void> {
   try {
     catalogue = (await (await request('GET', 'catalogue')).json()) as Names;
@@ -272,3 +276,8 @@ export async function loadNames(): Promise<void> {
 
 export const nameOf: NameOf = (kind, slug) =>
   catalogue[kind].find(one => one.slug === slug)?.name ?? slug;
+
+/** The job's class, where it can be had. */
+export function classOf(job: IJob): IInstanceClass | undefined {
+  return catalogue.classes.find(one => one.slug === job.class);
+}
