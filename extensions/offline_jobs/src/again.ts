@@ -3,6 +3,7 @@
  */
 
 import type { IApi } from './api';
+import { usualName } from './form';
 import type { IForm } from './form';
 import type { IVersion } from './submission';
 import type { IChanges, IJob, ISubmission } from './types';
@@ -22,6 +23,7 @@ export function asSubmitted(
   return {
     label,
     path: job.path,
+    carried: textsOf(job),
     api: {
       session: () => api.session(),
       catalogue: () => api.catalogue(),
@@ -35,8 +37,10 @@ export function asSubmitted(
 export function formOf(job: IJob): Partial<IForm> {
   const request = { ...job, ...job.again?.changes };
   const minutes = Math.ceil(request.time_limit_seconds / 60);
+  const isNamed = request.name !== usualName(job.path, textsOf(job));
   return {
-    name: request.name,
+    // One that nobody gave follows the values that are chosen now.
+    ...(isNamed && { name: request.name }),
     group: request.group,
     image: request.image,
     class: request.class,

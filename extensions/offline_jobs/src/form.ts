@@ -63,6 +63,23 @@ export function initialForm(
   };
 }
 
+const MOST_NAMED = 3;
+const LONGEST_NAMED = 60;
+
+/** A job's name where nobody gives one: the notebook's, and the values that tell its runs apart. */
+export function usualName(
+  path: string,
+  parameters: IForm['parameters']
+): string {
+  const values = Object.entries(parameters)
+    .slice(0, MOST_NAMED)
+    .map(([name, text]) => `${name} ${text.trim()}`);
+  const name = [stem(path), ...values].join(' · ');
+  return name.length > LONGEST_NAMED && values.length
+    ? `${name.slice(0, LONGEST_NAMED - 1)}…`
+    : name;
+}
+
 /** The notebook's name without folders and ending. */
 export function stem(path: string): string {
   return (path.split('/').pop() ?? '').replace(/\.ipynb$/i, '') || 'notebook';

@@ -9,6 +9,7 @@ import { IJobActions, JobActions } from './jobActions';
 import { JobProgress, JobState } from './jobParts';
 import type { JobsModel } from './model';
 import type { IJob } from './types';
+import { differences } from './view';
 import { elapsed, isActive, moment } from './words';
 
 interface IProps {
@@ -21,6 +22,7 @@ interface IProps {
 export function JobList(props: IProps): JSX.Element {
   const { model, trans } = props;
   const now = new Date();
+  const chips = differences(model.jobs);
   return (
     <div className="jp-OfflineJobs-list">
       <ListError model={model} trans={trans} />
@@ -32,7 +34,13 @@ export function JobList(props: IProps): JSX.Element {
       {model.isLoaded && model.jobs.length === 0 && <Empty trans={trans} />}
       <ul aria-label={trans.__('Offline jobs')}>
         {model.jobs.map(job => (
-          <JobItem key={job.id} job={job} now={now} {...props} />
+          <JobItem
+            key={job.id}
+            job={job}
+            now={now}
+            chips={chips.get(job.id) ?? []}
+            {...props}
+          />
         ))}
       </ul>
       {model.hasMore && (
@@ -79,8 +87,15 @@ function Empty({ trans }: Pick<IProps, 'trans'>): JSX.Element {
   );
 }
 
-function JobItem(props: IProps & { job: IJob; now: Date }): JSX.Element {
-  const { job, model, actions, trans, onSelect, now } = props;
+interface IItemProps extends IProps {
+  job: IJob;
+  now: Date;
+  /** What tells it from other runs of its notebook. */
+  chips: readonly string[];
+}
+
+function JobItem(props: IItemProps): JSX.Element {
+  const { job, model, actions, trans, onSelect, now, chips } = props;
   return (
     <li className="jp-OfflineJobs-item">
       <div className="jp-OfflineJobs-row">
@@ -93,6 +108,15 @@ function JobItem(props: IProps & { job: IJob; now: Date }): JSX.Element {
         </button>
         <JobState job={job} />
       </div>
+      {chips.length > 0 && (
+        <p className="jp-OfflineJobs-chips">
+          {chips.map(chip => (
+            <span key={chip} title={chip}>
+              {chip}
+            </span>
+          ))}
+        </p>
+      )}
       <p>{job.sentence}</p>
       <JobProgress job={job} />
       <p className="jp-OfflineJobs-quiet">

@@ -12,7 +12,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import type { IApi } from './api';
 import { RequestError } from './requestError';
-import { IForm, initialForm, settle, toSubmission } from './form';
+import { IForm, initialForm, settle, toSubmission, usualName } from './form';
 import type {
   ICatalogue,
   ICheck,
@@ -42,6 +42,8 @@ export interface IVersion {
   label: string;
   path: string;
   api: Pick<IApi, 'session' | 'catalogue' | 'check' | 'submit'>;
+  /** Values that it is run with where no others are given; they name the run as well. */
+  carried?: Readonly<Record<string, string>>;
   /** Texts of parameters that the form opens with. */
   parameters?: Readonly<Record<string, string>>;
 }
@@ -59,10 +61,10 @@ export class Submission implements IDisposable {
   ) {
     this._version = versions[0];
     this._touched = { ...start, parameters: this._version.parameters ?? {} };
-    this._form = {
+    this._form = this._named({
       ...initialForm(this.path, null, null),
       ...this._touched
-    };
+    });
     this._debouncer = new Debouncer(() => this._check(), checkDelay);
   }
 
@@ -158,11 +160,10 @@ export class Submission implements IDisposable {
       this._session = session;
       this._catalogue = catalogue;
       const filled = initialForm(this.path, catalogue, session);
-      this._form = settle(
-        first ? { ...filled, ...this._touched } : this._form,
-        catalogue,
-        session
-      );
+      const form = first
+        ? this._named({ ...filled, ...this._touched })
+        : this._form;
+      this._form = settle(form, catalogue, session);
       await this._check();
     } catch (error) {
       this._fail(error);
@@ -185,9 +186,9 @@ export class Submission implements IDisposable {
   update(change: Partial<IForm>): void {
     this._touched = { ...this._touched, ...change };
     const form = { ...this._form, ...change };
-    this._form = this._catalogue
-      ? settle(form, this._catalogue, this._session)
-      : form;
+    this._form = this._named(
+      this._catalogue ? settle(form, this._catalogue, this._session) : form
+    );
     this._refusals = [];
     this._emit();
     if (this._catalogue) {
@@ -280,6 +281,14 @@ export class Submission implements IDisposable {
           ? { message: `${message} ${mend}`, retry: false }
           : { message, retry: error.isTemporary };
     }
+  }
+
+  /** The form with the usual name, where nobody gave another. */
+  private _named(form: IForm): IForm {
+    const values = { ...this._version.carried, ...form.parameters };
+    return this._touched.name === undefined
+      ? { ...form, name: usualName(this.path, values) }
+      : form;
   }
 
   private _toSubmission(): ReturnType<typeof toSubmission> {

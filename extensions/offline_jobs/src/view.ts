@@ -130,6 +130,36 @@ function memoryBytes(job: IJob): number {
   return isActive(job) ? job.memory.bytes : job.memory.peak_bytes;
 }
 
+/**
+ * What tells runs of one notebook apart: of each job the values of parameters that are not the same
+ * in all of these jobs of its notebook.
+ */
+export function differences(
+  jobs: Iterable<IJob>
+): Map<string, readonly string[]> {
+  const runs = new Map<string, IJob[]>();
+  for (const job of jobs) {
+    const place = `${job.owner}:${job.path}`;
+    runs.set(place, [...(runs.get(place) ?? []), job]);
+  }
+  const found = new Map<string, readonly string[]>();
+  for (const group of runs.values()) {
+    const values = (name: string): Set<string> =>
+      new Set(group.map(job => JSON.stringify(job.parameters[name])));
+    const names = new Set(group.flatMap(job => Object.keys(job.parameters)));
+    const differing = [...names].filter(name => values(name).size > 1);
+    for (const job of group) {
+      found.set(
+        job.id,
+        differing
+          .filter(name => name in job.parameters)
+          .map(name => `${name} = ${JSON.stringify(job.parameters[name])}`)
+      );
+    }
+  }
+  return found;
+}
+
 /** How many jobs there are in which states, in words; '' where there are none. */
 export function summary(jobs: readonly IJob[], isWhole: boolean): string {
   const count = (...states: IJob['state'][]): number =>

@@ -60,6 +60,31 @@ it('runs the job again with what was changed, and nothing else', async () => {
   expect(api.submitted).toEqual([]);
 });
 
+it.each([
+  ['markers · seed 5 · k 2', 'markers · seed 6 · k 2'],
+  ['by hand', 'by hand']
+])('names a run of “%s” with another seed “%s”', async (name, again) => {
+  const job = {
+    ...JOB,
+    name,
+    path: 'lab/markers.ipynb',
+    parameters: { seed: 5, k: 2 }
+  };
+  const api = new FakeApi();
+  api.checkAnswer = makeCheck({
+    parameters: [makeParameter({ name: 'seed', default: 5, carried: true })]
+  });
+  const submission = new Submission(
+    [asSubmitted(job, api, '')],
+    formOf(job),
+    0
+  );
+  await submission.load();
+  expect(submission.form.name).toBe(name);
+  submission.setParameter('seed', '6');
+  expect(submission.form.name).toBe(again);
+});
+
 it('takes the notebook as it is now, with the values of the job', async () => {
   const api = new FakeApi();
   api.checkAnswer = makeCheck({

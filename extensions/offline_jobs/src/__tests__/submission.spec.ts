@@ -55,6 +55,27 @@ describe('opening', () => {
   });
 });
 
+describe('the name', () => {
+  it('tells runs apart until somebody gives one', async () => {
+    const submission = await open(new FakeApi());
+    expect(submission.form.name).toBe('markers');
+    submission.setParameter('bin_size', '20');
+    expect(submission.form.name).toBe('markers · bin_size 20');
+    submission.setParameter('bin_size', null);
+    expect(submission.form.name).toBe('markers');
+    submission.update({ name: 'mine' });
+    submission.setParameter('bin_size', '20');
+    expect(submission.form.name).toBe('mine');
+  });
+
+  it('stays short enough to be read', async () => {
+    const submission = await open(new FakeApi());
+    submission.setParameter('bin_size', '2'.repeat(200));
+    expect(submission.form.name).toMatch(/^markers · bin_size 2+…$/);
+    expect(submission.form.name).toHaveLength(60);
+  });
+});
+
 describe('typing', () => {
   it('is checked anew, and a problem disables submitting', async () => {
     const api = new FakeApi();

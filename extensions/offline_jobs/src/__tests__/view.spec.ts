@@ -4,6 +4,7 @@ import {
   describeCells,
   describeScale,
   details,
+  differences,
   memoryShare,
   progress,
   summary
@@ -152,6 +153,23 @@ describe('how a job was run', () => {
     expect(lines(job('queued', { kernel })).kernel).toBe(
       'mine (from the home)'
     );
+  });
+});
+
+it('tells runs of one notebook apart by the values that differ', () => {
+  const run = (id: string, parameters: IJob['parameters'], path = 'a.ipynb') =>
+    job('running', { id, parameters, path });
+  const found = differences([
+    run('one', { seed: 1, size: 50, plot: true }),
+    run('two', { seed: 2, size: 50 }),
+    run('other', { seed: 3 }, 'b.ipynb'),
+    job('running', { ...run('anna', { seed: 4 }), owner: 'anna' })
+  ]);
+  expect(Object.fromEntries(found)).toEqual({
+    one: ['seed = 1', 'plot = true'],
+    two: ['seed = 2'],
+    other: [],
+    anna: []
   });
 });
 

@@ -3,7 +3,7 @@
  */
 
 import type { IJob, IJobPage } from '../types';
-import { summary } from '../view';
+import { differences, summary } from '../view';
 import { isActive } from '../words';
 import {
   act,
@@ -125,7 +125,22 @@ export function showList(): void {
     summarize();
   }
 
+  /** Small labels with what tells a run from the others of its notebook. */
+  function label(): void {
+    for (const [id, words] of differences(jobs.values())) {
+      const row = rows.get(id);
+      const place = row && partOf(row, '.chips');
+      if (place && place.dataset.words !== words.join('\n')) {
+        place.dataset.words = words.join('\n');
+        place.replaceChildren(
+          ...words.map(word => make('span', word, { title: word }))
+        );
+      }
+    }
+  }
+
   function summarize(): void {
+    label();
     const isWhole = cursor === null;
     setText(byId('summary'), summary([...jobs.values()], isWhole));
     byId('jobs').hidden = !jobs.size;
