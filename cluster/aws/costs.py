@@ -67,7 +67,34 @@ def reckon_idle(
         hour = prices["load_balancer_hour"] + len(aws.zones) * prices["public_address_hour"]
         how = f"{hour:g} an hour with an address in each zone, and by use"
         found.append(Cost("load balancer", HOURS * hour, how))
-    return found
+    return [*found, *_reckon_endpoints(aws, prices), *_reckon_storage(aws, prices)]
+
+
+def _reckon_endpoints(aws: Aws, prices: Mapping[str, Any]) -> Iterator[Cost]:
+    if count := len(aws.network.endpoints) * len(aws.zones):
+        hour = prices["endpoint_hour"]
+        yield Cost("endpoints", HOURS * count * hour, f"{count} × {hour:g} an hour, and by traffic")
+
+
+def _reckon_storage(aws: Aws, prices: Mapping[str, Any]) -> Iterator[Cost]:
+    """What there is of storage; what is paid by what is in it has its price, and no amount."""
+    storage = aws.storage
+    if storage and storage.files:
+        how = f"by use: {prices['files_gib_month']:g} a GiB in a month, less for what nobody uses"
+        if storage.files.backup_days:
+            how += f"; a backup {prices['files_backup_gib_month']:g} a GiB"
+        yield Cost("homes and shared folders", None, how)
+    if storage and storage.database:
+        servers = 2 if storage.database.zones == "several" else 1
+        hour = prices["database_hour"].get(storage.database.machine)
+        disk = storage.database.disk_gib * prices["database_gib_month"]
+        how = f"{servers} × {storage.database.machine}, "
+        yield Cost(
+            "database",
+            servers * (HOURS * hour + disk) if hour else None,
+            how
+            + (f"{hour:g} an hour and a disk of {disk:.2f} a month" if hour else "no price known"),
+        )
 
 
 def reckon_full(

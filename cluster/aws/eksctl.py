@@ -60,7 +60,7 @@ def build_cluster_config(aws: Aws) -> Manifest:
         # to become eksctl's default.
         "autoModeConfig": {"enabled": False},
         "iam": {"podIdentityAssociations": _build_associations(aws)},
-        "addons": _build_addons(),
+        "addons": _build_addons(aws),
         "managedNodeGroups": [_build_core(aws)],
         "cloudWatch": {
             "clusterLogging": {"enableTypes": _LOGS, "logRetentionInDays": _LOG_DAYS},
@@ -118,9 +118,9 @@ def _build_associations(aws: Aws) -> list[Manifest]:
     ]
 
 
-def _build_addons() -> list[Manifest]:
+def _build_addons(aws: Aws) -> list[Manifest]:
     """EKS's add-ons, the four that eksctl would add by itself among them."""
-    return [
+    addons = [
         # Without this no network policy has an effect.
         _build_addon("vpc-cni", {"enableNetworkPolicy": "true"}),
         _build_addon("kube-proxy"),
@@ -131,6 +131,10 @@ def _build_addons() -> list[Manifest]:
         {**_build_addon("aws-ebs-csi-driver"), "useDefaultPodIdentityAssociations": True},
         {**_build_addon("aws-efs-csi-driver"), "useDefaultPodIdentityAssociations": True},
     ]
+    if aws.mounts_buckets:
+        # Without rights of its own: each mount has those of the account whose pod it is.
+        addons.append(_build_addon("aws-mountpoint-s3-csi-driver"))
+    return addons
 
 
 def _build_addon(name: str, values: Manifest | None = None) -> Manifest:

@@ -14,6 +14,7 @@ from cluster.driver.aws_settings import Aws
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.settings import Settings
 from cluster.driver.versions import read_versions
+from cluster.driver.volumes import S3
 from hub_config.platform.catalogue import GIB, Catalogue, NodePool
 
 Manifest = dict[str, Any]
@@ -27,7 +28,8 @@ POOL_TAG, KIND_TAG, GROUP_TAG = (f"notebook-hpc/{each}" for each in ("pool", "ki
 #: then a pod that needs it would only fail there, and wait for another try. Their pods come to
 #: every machine, whatever its taints. Only of drivers that the cluster gets (eksctl.py): no other
 #: would take its taint away.
-#: Sources: aws-efs-csi-driver 3.4 pkg/driver/node.go, aws-ebs-csi-driver 1.64 pkg/driver/node.go
+#: Sources: aws-efs-csi-driver 3.4 pkg/driver/node.go, aws-ebs-csi-driver 1.64 pkg/driver/node.go;
+#: that of buckets, where the cluster gets it: mountpoint-s3-csi-driver v2.7 docs/CONFIGURATION.md
 _TAINTED = ("efs.csi.aws.com", "ebs.csi.aws.com")
 #: When memory runs out the kubelet ends all of a container. A session shall survive its kernel, and
 #: a job's runner shall tell that its kernel was ended. NodeClasses have no key for it.
@@ -78,8 +80,9 @@ def build_pools(settings: Settings) -> list[Manifest]:
 
     Where machines are to use their own disks, others have no room for what pods write.
     """
+    tainted = (*_TAINTED, *([S3] if settings.aws and settings.aws.mounts_buckets else []))
     taints = [
-        f"{driver}/agent-not-ready" for driver in _TAINTED if driver in _list_drivers(settings)
+        f"{driver}/agent-not-ready" for driver in tainted if driver in _list_drivers(settings)
     ]
     pools = build_node_pools(settings.catalogue, NODE_CLASS, taints)
     for each in pools:

@@ -14,33 +14,56 @@ import yaml
 
 from cluster.aws.costs import Cost, find_short_quotas, reckon_full, reckon_idle
 from cluster.aws.eksctl import NAMESPACE, build_cluster_config
+from cluster.aws.endpoints import (
+    ROUTE_TABLES,
+    build_endpoints_stack,
+    build_route_tables_query,
+    name_endpoints,
+)
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
+from cluster.aws.load_balancer import (
+    BALANCER,
+    BALANCER_ZONE,
+    CHART,
+    REPOSITORY,
+    build_load_balancer_values,
+    build_names_stack,
+    list_names,
+    name_names,
+)
 from cluster.aws.prices import read_prices
 from cluster.aws.stack import StackAway, fetch_stack
-from cluster.aws.storage import build_storage_class
+from cluster.aws.storage import build_storage_class, build_storage_stack
 from cluster.driver.aws_settings import Aws
+from cluster.driver.charts import NAMESPACE as HUB_NAMESPACE
 from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.instance_types import load_types
 from cluster.driver.queues import build_root_queue
 from cluster.driver.settings import Settings
 from cluster.driver.tools import MANAGER, Tools
 from cluster.driver.versions import FOLDER, read_versions
+from cluster.driver.volumes import name_stack
 
 Say = Callable[[str], None]
 
 #: What is written, by what the commands call it, in the order of the steps.
 _PLACES = {
     "cluster": "10-eksctl/cluster.yaml",
+    "endpoints": "10-eksctl/endpoints.yaml",
     "stack": "20-karpenter/stack.yaml",
     "shipped": "20-karpenter/values/1-karpenter.yaml",
     "ours": "20-karpenter/values/2-karpenter.ours.yaml",
     "classes": "20-karpenter/node-classes.yaml",
     "pools": "20-karpenter/node-pools.yaml",
+    "balancer": "30-load-balancer/values/1-load-balancer.yaml",
+    "balancer-ours": "30-load-balancer/values/2-load-balancer.ours.yaml",
+    "names": "30-load-balancer/names.yaml",
     "storage": "40-storage/storage-class.yaml",
+    "files": "40-storage/stack.yaml",
     "root": "50-platform/root-queue.yaml",
 }
 #: Steps for which there is nothing yet.
-MISSING = ("00-tools", "05-images", "30-load-balancer", "60-observe", "90-verify", "99-remove")
+MISSING = ("00-tools", "05-images", "60-observe", "90-verify", "99-remove")
 #: Names the files of a plan, a line each, so that the next one takes away these and no others.
 _LIST = ".plan"
 #: Makes the role of spot machines, which an account has once, where it is not there yet.
@@ -57,7 +80,16 @@ class PlanFailed(Exception):
 
 def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
     """Place below the plan's folder -> text of the file, of all that follows from the settings."""
+    # Of what is not asked for there is no stack.
+    optional = {
+        "names": build_names_stack(settings, aws),
+        "files": build_storage_stack(settings, aws),
+    }
     return {
+        **{_PLACES[name]: _dump([stack]) for name, stack in optional.items() if stack},
+        _PLACES["endpoints"]: _dump([build_endpoints_stack(aws)]),
+        _PLACES["balancer"]: (FOLDER / "load-balancer.yaml").read_text("utf-8"),
+        _PLACES["balancer-ours"]: _dump([build_load_balancer_values(aws)]),
         _PLACES["cluster"]: _dump([build_cluster_config(aws)]),
         _PLACES["shipped"]: (FOLDER / "karpenter.yaml").read_text("utf-8"),
         _PLACES["ours"]: _dump([build_karpenter_values(aws)]),
@@ -102,6 +134,7 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
     say(f"What would be made of it is in {target}; nothing was made. By hand, in this order:")
     for line in _list_commands(settings, aws, target):
         say(f"  {line}")
+    _tell_names(settings, aws, target, say)
     if away:
         say(f"Not in it: {away}")
     say(f"Nothing is written yet for {', '.join(MISSING)}.")
@@ -116,18 +149,65 @@ def _list_commands(settings: Settings, aws: Aws, target: Path) -> list[str]:
     registry = "oci://public.ecr.aws/karpenter"
     place = {name: shlex.quote(str(target / path)) for name, path in _PLACES.items()}
     pools = settings.catalogue.node_pools.values()
+    tables = f'"$({shlex.join(["aws", *build_route_tables_query(aws)])})"'
+    storage = build_storage_stack(settings, aws)
     return [
         f"aws cloudformation deploy --region {aws.region} --stack-name Karpenter-{aws.cluster}"
         f" --template-file {place['stack']} --capabilities CAPABILITY_NAMED_IAM"
         f" --parameter-overrides ClusterName={aws.cluster}",
         *([_SPOT_ROLE] if any("spot" in pool.capacity_types for pool in pools) else []),
         f"eksctl create cluster --config-file {place['cluster']}",
+        f"{_deploy(aws, name_endpoints(aws.cluster), place['endpoints'])}"
+        f" --parameter-overrides {ROUTE_TABLES}={tables}",
         f"helm upgrade --install karpenter-crd {registry}/karpenter-crd {karpenter}",
         f"helm upgrade --install karpenter {registry}/karpenter {karpenter}"
         f" --values {place['shipped']} --values {place['ours']}",
         f"kubectl apply --server-side --field-manager={MANAGER} --force-conflicts"
         f" -f {place['classes']} -f {place['pools']} -f {place['storage']}",
+        f"helm upgrade --install {CHART} {CHART} --repo {REPOSITORY}"
+        f" --version {read_versions()['LOAD_BALANCER_CHART_VERSION']} --namespace {NAMESPACE}"
+        f" --values {place['balancer']} --values {place['balancer-ours']}",
+        *(
+            [
+                f"{_deploy(aws, name_stack(aws.cluster), place['files'])}"
+                " --capabilities CAPABILITY_IAM"
+            ]
+            if storage
+            else []
+        ),
     ]
+
+
+def _deploy(aws: Aws, stack: str, template: str) -> str:
+    """Command that makes or changes one of our stacks; what is right already is no mistake."""
+    tags = [f"{key}={value}" for key, value in aws.tags.items()]
+    words = ["aws", "cloudformation", "deploy", "--region", aws.region, "--stack-name", stack]
+    words += ["--no-fail-on-empty-changeset", *(["--tags", *tags] if tags else [])]
+    return f"{shlex.join(words)} --template-file {template}"
+
+
+def _tell_names(settings: Settings, aws: Aws, target: Path, say: Say) -> None:
+    """How the address comes to the balancer, which the hub's Ingress makes in `make deploy`."""
+    if settings.ingress is None or settings.ingress.kind != "alb":
+        return
+    names = " and ".join(list_names(settings))
+    find = (
+        f"kubectl get ingress --namespace {HUB_NAMESPACE}"
+        " -o jsonpath='{.items[0].status.loadBalancer.ingress[0].hostname}'"
+    )
+    if not aws.zone:
+        say(f"After `make deploy`: make records of {names}, each a CNAME (at the top of a zone an")
+        say(f"alias) to what this prints: {find}")
+        return
+    place = shlex.quote(str(target / _PLACES["names"]))
+    query = "LoadBalancers[?DNSName=='$HOST'].CanonicalHostedZoneId"
+    say(f"After `make deploy`, for {names}:")
+    say(f'  HOST="$({find})"')
+    say(
+        f"  {_deploy(aws, name_names(aws.cluster), place)} --parameter-overrides {BALANCER}=$HOST"
+        f' {BALANCER_ZONE}="$(aws elbv2 describe-load-balancers --region {aws.region}'
+        f' --query "{query}" --output text)"'
+    )
 
 
 def _tell_costs(settings: Settings, aws: Aws, say: Say) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 from cluster.driver.aws_pulls import Pull, read_pulls
+from cluster.driver.aws_storage import Storage, read_storage
 from cluster.driver.versions import find_misfits, read_compatibility, read_versions
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.entry import Entry
@@ -23,6 +24,10 @@ NAT = {"single": "Single", "each-zone": "HighlyAvailable"}
 #: Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 QUOTAS = {"standard": "acdhimrtz", "gpu": "g"}
 CAPACITY_TYPES = ("on-demand", "spot")
+#: Services of AWS that machines and Karpenter call, and that may get an address in the network. Not
+#: those that sessions and jobs call (sts ...): their policies deny them private addresses. S3 needs
+#: none: its gateway is always there, and free.
+ENDPOINTS = ("ec2", "ecr.api", "ecr.dkr", "eks", "eks-auth", "sqs", "ssm")
 #: RFC 1918. Others count as the world outside: network policies let sessions and jobs go there, and
 #: who really owns such an address cannot be reached.
 PRIVATE = tuple(map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
@@ -44,6 +49,7 @@ _FOREIGN_TAGS = (
     "notebook-hpc/",
 )
 _MINOR = re.compile(r"1\.[0-9]{1,2}")
+_ZONE = re.compile(r"Z[0-9A-Z]{1,31}")
 _MACHINE = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _ARN = re.compile(
     r"arn:(?P<partition>[a-z-]+):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>[0-9]*)"
@@ -65,12 +71,14 @@ class Network:
         services: addresses of services.
         nat: a key of :data:`NAT`.
         api_access: who may reach the API server from outside; empty for everybody who can sign in.
+        endpoints: of :data:`ENDPOINTS`, those that get an address in it.
     """
 
     cidr: IPv4Network
     services: IPv4Network
     nat: str
     api_access: tuple[IPv4Network, ...] = ()
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,8 @@ class Aws:
         pulls: node pool -> how its machines pull images, where that is said.
         tags: of everything that costs.
         quotas: capacity type -> key of :data:`QUOTAS` -> virtual cores that the account may have.
+        storage: files, buckets and database; ``None`` where all of it is elsewhere.
+        zone: of Route 53, in which the address is; empty where its records are made otherwise.
     """
 
     account: str
@@ -119,6 +129,13 @@ class Aws:
     pulls: Mapping[str, Pull] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     quotas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    storage: Storage | None = None
+    zone: str = ""
+
+    @property
+    def mounts_buckets(self) -> bool:
+        """Whether buckets are mounted, so that the cluster needs the driver for that."""
+        return bool(self.storage and self.storage.buckets)
 
     def build_arn(self, service: str, resource: str) -> str:
         """ARN of something in the account that belongs to no region, as of IAM."""
@@ -161,6 +178,8 @@ def read_aws(
     pulls = read_pulls(below, pools, local_disks) if pools is not None else {}
     tags = _read_tags(entry)
     quotas = _read_quotas(entry.entry("quotas", required=False))
+    storage = read_storage(entry.entry("storage", required=False), catalogue)
+    zone = entry.text("zone", "", _ZONE, "a hosted zone of Route 53 is called like Z0123456789ABC")
     entry.close()
     if not entry.sound or network is None or core is None:
         return None
@@ -178,6 +197,8 @@ def read_aws(
         pulls,
         tags,
         quotas,
+        storage,
+        zone,
     )
 
 
@@ -280,6 +301,7 @@ def _read_network(entry: Entry | None) -> Network | None:
         for number, text in enumerate(entry.texts("api_access", ()))
         if (found := _parse_range(entry, f"api_access[{number}]", text))
     )
+    endpoints = entry.texts("endpoints", (), allowed=ENDPOINTS)
     entry.close()
     earlier: dict[str, IPv4Network] = {}
     for place, found in ranges.items():
@@ -292,7 +314,7 @@ def _read_network(entry: Entry | None) -> Network | None:
         earlier[place] = found
     if cidr is None or services is None:
         return None
-    return Network(cidr, services, nat, access)
+    return Network(cidr, services, nat, access, endpoints)
 
 
 def _read_range(entry: Entry, name: str, prefixes: tuple[int, int]) -> IPv4Network | None:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster.driver.queues import build_queues
-from cluster.driver.settings import Ingress, Settings, list_claims
+from cluster.driver.settings import Ingress, Settings
+from cluster.driver.volumes import list_claims
 from hub_config.platform.pods import HOMES_CLAIM, SHARED_CLAIM
 from hub_config.platform.quantities import quantity
 from offline_jobs.contract.names import build_service_url
@@ -114,8 +115,8 @@ def build_volcano_values(settings: Settings) -> Values:
 
 
 def build_service_values(settings: Settings) -> Values:
-    """Of the jobs service: address, image, storage class."""
-    return {
+    """Of the jobs service: address, image, storage class, its bucket on AWS."""
+    values: Values = {
         "publicUrl": build_service_url(settings.address) if settings.subdomains else "",
         "hub": {"publicUrl": f"{settings.address}/"},
         "image": _build_service_image(settings.digests.get("jobs-service", "")),
@@ -123,6 +124,10 @@ def build_service_values(settings: Settings) -> Values:
         "storage": {"className": settings.storage_class},
         "demonstration": settings.is_demonstration,
     }
+    if settings.aws and settings.aws.storage and settings.aws.storage.objects:
+        bucket = settings.aws.storage.objects.name
+        values["objects"] = {"bucket": f"s3://{bucket}", "region": settings.aws.region}
+    return values
 
 
 def _build_claim(settings: Settings, name: str) -> Values:

@@ -146,6 +146,7 @@ class Deployment:
             ToolFailed: a step failed; those before it are done, and it can be run again.
         """
         names = steps or tuple(STEPS)
+        self._refuse_unknown_volumes(names)
         self.tools.check()
         if not takes_over:
             self._refuse_foreign(names)
@@ -163,6 +164,17 @@ class Deployment:
             for deployment in STEPS[name].deployments:
                 self.tools.wait_for_rollout(deployment, STEPS[name].namespace)
         self.say("All of it answers.")
+
+    def _refuse_unknown_volumes(self, names: Sequence[str]) -> None:
+        """A volume's handle cannot be changed later, so none is made before AWS has told it."""
+        volumes = self.settings.volumes
+        unknown = ", ".join(claim for claim, volume in volumes.items() if volume.output)
+        if unknown and "platform" in names:
+            raise ToolFailed(
+                f"Where {unknown} are is known when step 40-storage has made them: `make cluster-up"
+                " STEP=50-platform` takes it from there, or write it under storage.volumes"
+                " (docs/deploy.md)"
+            )
 
     def look(self) -> list[Finding]:
         """What is there and whether it is as it should be, in the order of the steps."""

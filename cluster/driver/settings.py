@@ -14,21 +14,19 @@ from urllib.parse import urlsplit
 
 from cluster.driver.aws_settings import STORAGE_CLASS, Aws, read_aws
 from cluster.driver.digests import check_pushed, read_content, read_digests, read_mirror
+from cluster.driver.volumes import Volume, build_volumes, read_volumes
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.entry import Entry, Report
 from hub_config.platform.errors import CatalogueError, Mistake
 from hub_config.platform.located import read_text
 from hub_config.platform.login import read_login
-from hub_config.platform.pods import DATA_CLAIM_PREFIX, HOMES_CLAIM, SHARED_CLAIM
 
 #: Whose values may be laid over ours.
 RELEASES = ("volcano", "platform", "jupyterhub", "offline-jobs")
 #: Charts that are not in this project.
 FOREIGN_CHARTS = ("volcano", "jupyterhub")
 LOOPBACK = ("127.0.0.1", "localhost")
-#: Kinds of volumes that several machines can mount, and a folder of one machine.
-SOURCES = ("csi", "nfs", "cephfs", "hostPath")
 #: Values of the platform's chart that nobody else may say.
 _COMPUTED = {"jobsNamespace", "accounts", "claims", "queues"}
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
@@ -40,23 +38,6 @@ _SAY_INGRESS = (
 )
 #: The hub's own keys for a login of another kind.
 _OTHER_LOGINS = ("custom.login", "hub.config.JupyterHub.authenticator_class")
-#: What a claim asks for where nobody says: file systems such as EFS do not heed it.
-_SIZE = 1 << 40
-
-
-@dataclass(frozen=True)
-class Volume:
-    """Where the files behind a claim are.
-
-    Attributes:
-        source: what a PersistentVolume is made of, such as ``{"nfs": {...}}``.
-        size: bytes that volume and claim say.
-        mount_options: of the volume.
-    """
-
-    source: Mapping[str, Any]
-    size: int
-    mount_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,7 +69,7 @@ class Settings:
             and ``@``; empty in a demonstration.
         ingress: ``None`` where something else leads to the proxy.
         storage_class: of the claims of hub and jobs service; empty for the cluster's default.
-        volumes: by the name of the claim.
+        volumes: by the name of the claim; those that AWS has yet to make lack their handle.
         values: over the other values of a chart, by release.
         charts: where a chart is that is not to come from its repository, by release.
         mirror: images of others in the registry, by the names of ``helm-values/mirror.yaml``, each
@@ -148,14 +129,6 @@ def load_settings(path: Path, *, are_pushed: bool = True) -> Settings:
     return settings
 
 
-def list_claims(catalogue: Catalogue) -> list[str]:
-    """Names of the claims that sessions and jobs have in common."""
-    groups = catalogue.groups.values()
-    buckets = {bucket for group in groups for bucket in group.buckets}
-    shared = [SHARED_CLAIM] if any(group.shared_folder for group in groups) else []
-    return [HOMES_CLAIM, *shared, *(f"{DATA_CLAIM_PREFIX}{name}" for name in sorted(buckets))]
-
-
 def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     address = top.text("address").rstrip("/")
     subdomains = top.flag("subdomains") if top.has("subdomains") else None
@@ -181,8 +154,9 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
         top.add(f"values.platform.{key}", "follows from catalogue and settings: say it there")
     _check_login(top, login, catalogue, overlays.get("jupyterhub", {}))
     read_ingress = _read_ingress(ingress) if ingress else None
-    storage_class, volumes = _read_storage(storage, catalogue) if storage else ("", {})
     cluster = _read_cluster(aws, catalogue, ingress, read_ingress)
+    given = _give_volumes(aws, cluster, catalogue)
+    storage_class, volumes = read_volumes(storage, catalogue, given) if storage else ("", {})
     if aws and storage_class not in ("", STORAGE_CLASS):
         top.add(
             "storage.class",
@@ -303,43 +277,10 @@ def _read_cluster(
     return read_aws(entry, catalogue, certificate)
 
 
-def _read_storage(entry: Entry, catalogue: Catalogue | None) -> tuple[str, dict[str, Volume]]:
-    name = entry.text("class", "")
-    below = entry.entry("volumes")
-    entry.close()
-    if below is None or catalogue is None:
-        return name, {}
-    volumes: dict[str, Volume] = {}
-    for claim in list_claims(catalogue):
-        volume = below.entry(claim, required=False)
-        if volume is None:
-            below.add(claim, _say_missing(claim, catalogue))
-            continue
-        source = volume.plain("source")
-        if len(source) != 1 or not all(isinstance(each, dict) for each in source.values()):
-            volume.add(
-                "source",
-                "must be one kind of volume with its fields, as nfs: {server: ..., path: ...}",
-            )
-        elif not source.keys() <= set(SOURCES):
-            volume.add(
-                "source", f"unknown kind {next(iter(source))}; allowed: {', '.join(SOURCES)}"
-            )
-        for other, earlier in volumes.items():
-            if earlier.source == source:
-                volume.add("source", f"is that of {other}: each has a folder of its own")
-        size = volume.bytes("size", required=False) or _SIZE
-        options = volume.texts("mount_options", ())
-        volume.close()
-        volumes[claim] = Volume(source, size, options)
-    below.close()
-    return name, volumes
-
-
-def _say_missing(claim: str, catalogue: Catalogue) -> str:
-    bucket = claim.removeprefix(DATA_CLAIM_PREFIX)
-    groups = [each.slug for each in catalogue.groups.values() if bucket in each.buckets]
-    whose = {HOMES_CLAIM: "everybody's homes", SHARED_CLAIM: "the groups' shared folders"}.get(
-        claim, f"bucket {bucket} of group {', '.join(groups)}"
-    )
-    return f"is missing: say where {whose} are, with a source"
+def _give_volumes(
+    entry: Entry | None, aws: Aws | None, catalogue: Catalogue | None
+) -> dict[str, Volume] | None:
+    """Volumes that need not be written; ``None`` where mistakes hide which these are."""
+    if aws and catalogue:
+        return build_volumes(aws, catalogue)
+    return None if entry and entry.has("storage") else {}

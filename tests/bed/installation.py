@@ -16,8 +16,9 @@ import yaml
 
 from cluster.driver.charts import NAMESPACE
 from cluster.driver.deployment import Deployment
-from cluster.driver.settings import Settings, list_claims, load_settings
+from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import Tools
+from cluster.driver.volumes import list_claims
 from tests.bed import nodes, pins, volcano_images
 from tests.bed.claims import VOLUME, build_volume, name_volume
 from tests.bed.client import Object

@@ -20,9 +20,10 @@ from cluster.driver.charts import (
 from cluster.driver.deployment import Deployment
 from cluster.driver.queues import build_queues
 from cluster.driver.renderer import leave_out
-from cluster.driver.settings import Ingress, Settings, Volume
+from cluster.driver.settings import Ingress, Settings
 from cluster.driver.tools import Tools
 from cluster.driver.versions import read_mirror_tags
+from cluster.driver.volumes import Volume
 from hub_config.platform.catalogue import GIB
 from images._tool.mirror import PREFIX
 from tests.factories import make_catalogue, make_group, make_image

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from cluster.driver.__main__ import main
-from cluster.driver.settings import Ingress, Settings, Volume, list_claims, load_settings
+from cluster.driver.settings import Ingress, Settings, load_settings
 from cluster.driver.versions import read_mirror_tags
+from cluster.driver.volumes import Volume, list_claims
 from hub_config.platform.errors import CatalogueError
 from tests.bed.overlay import CATALOGUE
 

@@ -13,7 +13,12 @@ from tests.bed.installation import HUB_CHART
 
 VALUES = Path(__file__).parents[3] / "helm-values"
 #: Pins of what makes a cluster on AWS, which no bed runs.
-AWS_ONLY = {"EKSCTL_VERSION", "AL2023_AMI", "KARPENTER_STACK_SHA256"}
+AWS_ONLY = {
+    "EKSCTL_VERSION",
+    "LOAD_BALANCER_CHART_VERSION",
+    "AL2023_AMI",
+    "KARPENTER_STACK_SHA256",
+}
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from cluster.aws.costs import HOURS, Cost, find_short_quotas, reckon_full, reckon_idle
 from cluster.aws.prices import read_prices
 from cluster.driver.aws_pulls import Pull
+from cluster.driver.aws_storage import Database, Files, Storage
 from cluster.driver.instance_types import InstanceType, load_types
 from cluster.driver.settings import Ingress
 from hub_config.platform.catalogue import GIB, GPU_RESOURCE
@@ -26,6 +27,11 @@ PRICES: dict[str, Any] = {
     "disk_gib_month": 0.1,
     "disk_throughput_month": 0.04,
     "disk_iops_month": 0.01,
+    "endpoint_hour": 0.01,
+    "files_gib_month": 0.3,
+    "files_backup_gib_month": 0.05,
+    "database_gib_month": 0.1,
+    "database_hour": {"db.t4g.medium": 0.1},
 }
 MACHINES = {
     each.name: each
@@ -72,6 +78,23 @@ def test_a_gateway_for_each_zone_costs_as_many() -> None:
 
     assert costs["2 NAT gateways"].per_month == pytest.approx(73.0)
     assert "load balancer" not in costs
+
+
+def test_storage_and_endpoints_cost_what_stands_there_and_the_rest_is_told_by_use() -> None:
+    network = replace(make_aws().network, endpoints=("sqs",))
+    database = Database(disk_gib=20, zones="several")
+    aws = make_aws(network=network, storage=Storage(Files(), database=database))
+
+    costs = {each.what: each for each in reckon_idle(make_settings({}), aws, MACHINES, PRICES)}
+
+    assert costs["endpoints"].per_month == pytest.approx(14.6)  # 2 zones × 0.01 × 730
+    assert costs["database"].per_month == pytest.approx(150.0)  # 2 × (0.1 × 730 + 20 × 0.1)
+    assert costs["homes and shared folders"].per_month is None
+    assert "0.3 a GiB in a month" in costs["homes and shared folders"].how
+
+    aws = make_aws(storage=Storage(database=Database("db.x1.large")))
+    (*_, last) = reckon_idle(make_settings({}), aws, MACHINES, PRICES)
+    assert last.per_month is None
 
 
 def test_a_machine_without_a_known_price_is_not_guessed() -> None:
@@ -166,7 +189,8 @@ def test_the_tables_have_what_is_reckoned_with() -> None:
     machines, prices = {each.name: each for each in load_types()}, read_prices()
 
     assert set(PRICES) <= prices.keys()
-    assert all(prices[each] > 0 for each in PRICES)
+    assert all(prices[each] > 0 for each in PRICES.keys() - {"database_hour"})
+    assert prices["database_hour"][Database.machine] > 0
     large = machines["m6i.large"]
     assert (large.category, large.family, large.generation) == ("m", "m6i", 6)
     assert (large.cores, large.memory_mib, large.gpus) == (2, 8 << 10, 0)

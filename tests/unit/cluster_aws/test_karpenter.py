@@ -14,8 +14,9 @@ import yaml
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.driver.aws_pulls import Pull
-from cluster.driver.settings import Settings, Volume
+from cluster.driver.settings import Settings
 from cluster.driver.versions import FOLDER, read_versions
+from cluster.driver.volumes import Volume
 from hub_config.platform.catalogue import GIB, Catalogue
 from tests.factories import make_catalogue, make_class, make_placement, make_pool
 from tests.unit.cluster_aws.accounts import make_aws

@@ -56,10 +56,13 @@ def test_all_that_would_be_made_is_written_in_the_order_of_the_steps(
     assert [each for each in list_files(place) if not each.startswith("50-platform/")] == [
         ".plan",
         "10-eksctl/cluster.yaml",
+        "10-eksctl/endpoints.yaml",
         "20-karpenter/node-classes.yaml",
         "20-karpenter/node-pools.yaml",
         "20-karpenter/values/1-karpenter.yaml",
         "20-karpenter/values/2-karpenter.ours.yaml",
+        "30-load-balancer/values/1-load-balancer.yaml",
+        "30-load-balancer/values/2-load-balancer.ours.yaml",
         "40-storage/storage-class.yaml",
     ]
     (cluster,) = load_all(place / "10-eksctl/cluster.yaml")
@@ -109,13 +112,39 @@ def test_commands_name_files_that_were_written(settings: Settings, tmp_path: Pat
 
     named = re.findall(rf"'([^']*/{NAME}/[^']*)'", said)
     stack = str(tmp_path / f"a folder/{NAME}/20-karpenter/stack.yaml")
-    assert len(named) == 7
+    assert len(named) == 10
     assert [each for each in named if not Path(each).exists()] == [stack]
     assert "Not in it: file:///nowhere/1.14.1 cannot be fetched from here" in said
     order = [
         said.index(each) for each in ("cloudformation deploy", "eksctl create", "helm upgrade")
     ]
     assert order == sorted(order)
+
+
+def test_stacks_are_written_where_something_is_asked_for(tmp_path: Path) -> None:
+    storage: dict[str, Any] = {"files": {}, "database": {}}
+    path = write_example(tmp_path, zone="Z0123", storage=storage)
+
+    said = "\n".join(plan(load_settings(path, are_pushed=False), tmp_path / "plan"))
+
+    place = tmp_path / "plan" / NAME
+    for name in ("30-load-balancer/names.yaml", "40-storage/stack.yaml"):
+        (template,) = load_all(place / name)
+        assert template["AWSTemplateFormatVersion"] == "2010-09-09"
+        assert f"--template-file {place / name}" in said
+    # Tags of the stack come to all that it makes.
+    assert (
+        f"--stack-name {NAME}-storage --no-fail-on-empty-changeset --tags cost-center=4711" in said
+    )
+    assert "unknown  homes and shared folders: by use: 0.3 a GiB in a month" in said
+    assert "         50  database: 1 × db.t4g.medium, 0.065 an hour" in said
+
+
+def test_without_a_zone_the_records_to_make_are_told(settings: Settings, tmp_path: Path) -> None:
+    said = "\n".join(plan(settings, tmp_path))
+
+    assert "make records of hub.example.org and *.hub.example.org, each a CNAME" in said
+    assert "names.yaml" not in said
 
 
 def test_a_second_plan_takes_the_place_of_the_first(settings: Settings, tmp_path: Path) -> None:

@@ -11,8 +11,11 @@ import yaml
 
 from cluster.aws.eksctl import CONTROLLER_POLICIES
 from cluster.aws.plan import build_files
+from cluster.aws.storage import build_storage_stack
+from cluster.driver.aws_storage import Bucket, Database, Files, Storage
 from cluster.driver.settings import load_settings
 from images._tool.ecr import build_policy
+from tests.unit.cluster_aws.accounts import make_aws, make_storing
 from tests.unit.cluster_aws.test_plan import NAME, write_example
 
 #: Where rights stand in what eksctl reads.
@@ -22,6 +25,8 @@ KEYS = {
     *("useDefaultPodIdentityAssociations", "podIdentityAssociations", "accessPolicies"),
     *("autoApplyPodIdentityAssociations", "instanceRoleARN", "instanceProfileARN", "withOIDC"),
 }
+#: Where policies stand in our templates.
+DOCUMENTS = {"AssumeRolePolicyDocument", "PolicyDocument", "FileSystemPolicy"}
 #: What is rendered, as place and value, and why.
 POLICIES = [f"arn:aws:iam::111122223333:policy/{each}-{NAME}" for each in CONTROLLER_POLICIES]
 REASONS = {
@@ -64,9 +69,13 @@ def find_faults(policy: Any) -> list[str]:
         actions = statement.get("Action", "*")
         if not statement.get("Sid"):
             found.append("no reason")
+        if statement.get("Effect") == "Deny":
+            continue
         if any("*" in each for each in ([actions] if isinstance(actions, str) else actions)):
             found.append("actions by a wildcard")
-        if "*" in (statement.get("Resource"), statement.get("Principal")):
+        if "*" in (statement.get("Resource"), statement.get("Principal")) or statement.get(
+            "Principal"
+        ) == {"AWS": "*"}:
             found.append("of everything or everybody")
     return found
 
@@ -94,8 +103,43 @@ def test_no_other_rights_are_hidden_where_these_stand(rendered: list[Any]) -> No
 def test_every_policy_of_ours_says_why_and_no_more(rendered: list[Any]) -> None:
     policies = [value for _, key, value in walk(rendered) if key == "permissionPolicy"]
     policies.append(build_policy("aws", "111122223333"))
+    storage = Storage(
+        Files(),
+        {"raw": Bucket("raw", True, writable=("results/",))},
+        Bucket("jobs", True),
+        Database(),
+    )
+    aws = make_aws(storage=storage)
+    template = build_storage_stack(make_storing(aws), aws)
+    found = [value for _, key, value in walk(template) if key in DOCUMENTS]
+    # Two of buckets, a trust and rights for each of two accounts, trust of backups, of the files.
+    assert len(found) == 8
+    policies += [each for each in found if "MachinesWriteThroughAccessPoints" not in str(each)]
 
     assert [find_faults(each) for each in policies] == [[] for _ in policies]
+
+
+def test_files_are_for_everybody_who_reaches_them_and_only_through_an_access_point() -> None:
+    """The driver mounts without credentials, so this one is of nobody in particular."""
+    aws = make_aws(storage=Storage(Files()))
+    resources = build_storage_stack(make_storing(aws), aws)["Resources"]
+
+    policy = resources["FileSystem"]["Properties"]["FileSystemPolicy"]
+
+    assert find_faults(policy) == ["of everything or everybody"]
+    allowed, denied = policy["Statement"]
+    assert allowed["Condition"].keys() == {"Bool", "StringLike"}
+    assert "Root" not in str(allowed["Action"])
+    assert denied["Effect"] == "Deny"
+
+
+def test_roles_have_managed_policies_for_backups_alone() -> None:
+    aws = make_aws(storage=Storage(Files(), {"raw": Bucket("raw")}, Bucket("jobs"), Database()))
+    resources = build_storage_stack(make_storing(aws), aws)["Resources"]
+
+    roles = {name: each["Properties"] for name, each in resources.items() if "Role" in each["Type"]}
+
+    assert [name for name, each in roles.items() if "ManagedPolicyArns" in each] == ["BackupRole"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""Pieces of the CloudFormation templates that are ours.
+
+What belongs to the cluster's network is what eksctl's stack exports, by name: so no template asks
+for an id, and CloudFormation keeps the cluster from being deleted before what stands in its
+network. Pure.
+"""
+
+from typing import Any
+
+from cluster.driver.aws_settings import Aws
+
+Manifest = dict[str, Any]
+
+#: What eksctl's stack of a cluster exports. Source: eksctl v0.230.0, pkg/cfn/outputs/api.go
+_VPC, _SUBNETS = "VPC", "SubnetsPrivate"
+_MACHINES, _SHARED = "ClusterSecurityGroupId", "SharedNodeSecurityGroup"
+
+
+def build_template(description: str, resources: Manifest, **parts: Manifest) -> Manifest:
+    """A whole template; ``parts`` such as ``Parameters`` and ``Outputs``, left out where empty.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
+    """
+    return {
+        "AWSTemplateFormatVersion": "2010-09-09",
+        "Description": description,
+        **{name: part for name, part in parts.items() if part},
+        "Resources": resources,
+    }
+
+
+def build_network(aws: Aws) -> Manifest:
+    """The cluster's network."""
+    return _import(aws, _VPC)
+
+
+def build_subnets(aws: Aws) -> Manifest:
+    """A list of the cluster's private subnets, one in each zone."""
+    return {"Fn::Split": [",", _import(aws, _SUBNETS)]}
+
+
+def build_subnet(aws: Aws, number: int) -> Manifest:
+    """One of them."""
+    return {"Fn::Select": [str(number), build_subnets(aws)]}
+
+
+def build_security_group(aws: Aws, purpose: str, port: int, *, everywhere: bool) -> Manifest:
+    """A group that lets the cluster's machines reach one port.
+
+    Args:
+        aws: the cluster.
+        purpose: what it is, for people.
+        port: of TCP.
+        everywhere: whether Karpenter's machines, where sessions and jobs run, may reach it, too,
+            which have eksctl's group for all machines; the core machines have EKS's own.
+    """
+    sources = [_MACHINES, _SHARED] if everywhere else [_MACHINES]
+    rules = [
+        {
+            "IpProtocol": "tcp",
+            "FromPort": port,
+            "ToPort": port,
+            "SourceSecurityGroupId": _import(aws, source),
+        }
+        for source in sources
+    ]
+    properties = {
+        "GroupDescription": purpose,
+        "VpcId": build_network(aws),
+        "SecurityGroupIngress": rules,
+    }
+    return {"Type": "AWS::EC2::SecurityGroup", "Properties": properties}
+
+
+def build_output(description: str, value: object) -> Manifest:
+    """An output of a stack."""
+    return {"Description": description, "Value": value}
+
+
+def build_id(kind: str, name: str) -> str:
+    """A logical id for something with a name of ours, which only letters and digits may have.
+
+    Different names have different ids: names are in small letters, so capitals are free.
+    """
+    return kind + name.replace("-", "D").replace(".", "P")
+
+
+def _import(aws: Aws, name: str) -> Manifest:
+    return {"Fn::ImportValue": f"eksctl-{aws.cluster}-cluster::{name}"}
