@@ -84,7 +84,7 @@ new-image: python ## begin an image of your own in images/NAME, NAME= FROM=noteb
 push: setup ## push our images to the registry of SETTINGS= and write their digests there and in its catalogue: all, or IMAGE=notebook; TAG= ENGINE= COMPRESSION=
 	@$(VENV)/python -m images._tool.push --settings "$(SETTINGS)" --tag "$(TAG)" --engine "$(ENGINE)" --compression "$(COMPRESSION)" $(if $(filter command environment,$(origin IMAGE)),$(IMAGE))
 
-mirror: setup ## copy the images of others that make deploy installs into the registry of SETTINGS=, by digest
+mirror: setup ## copy images and charts of others that make deploy installs into the registry of SETTINGS=, by digest
 	@$(VENV)/python -m images._tool.mirror --settings "$(SETTINGS)"
 
 lock: python ## resolve all requirements*.txt anew from their .in files, UPGRADE=1 takes newer versions

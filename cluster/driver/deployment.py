@@ -19,6 +19,7 @@ import yaml
 from cluster.driver.charts import (
     HEALTH_PATH,
     JOBS_NAMESPACE,
+    MIRROR,
     NAMESPACE,
     build_hub_values,
     build_platform_values,
@@ -284,7 +285,7 @@ class Deployment:
 
     def _list_definitions(self) -> list[dict[str, Any]]:
         """Volcano's custom resources, marked as ours: they live longer than its release."""
-        made = self.tools.render("volcano", self._find_chart("volcano"), VOLCANO_NAMESPACE)
+        made = self.tools.render("volcano", self.find_chart("volcano"), VOLCANO_NAMESPACE)
         definitions = [each for each in made if each["kind"] == DEFINITION]
         for each in definitions:
             each["metadata"].setdefault("labels", {})[OURS] = MANAGER
@@ -332,13 +333,18 @@ class Deployment:
         self._install("platform", waits=True)
 
     def _install(self, release: str, **how: bool) -> None:
-        chart, values = self._find_chart(release), self.list_values(release)
+        chart, values = self.find_chart(release), self.list_values(release)
         self.tools.install(release, chart, STEPS[release].namespace, values, **how)
 
-    def _find_chart(self, release: str) -> Chart:
+    def find_chart(self, release: str) -> Chart:
+        """Where a release's chart is: a copy, a place of the administrator's, or its source."""
         step = STEPS[release]
         if place := self.settings.charts.get(release):
-            return Chart(place)
+            version, copied, digest = place.partition("@sha256:")
+            if not copied:
+                return Chart(place)
+            home = f"{self.settings.registry}/{MIRROR}/charts/{release}"
+            return Chart(f"oci://{home}@sha256:{digest}", version=version)
         version = read_versions()[step.version] if step.version else ""
         return Chart(step.chart, step.repository, version)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cluster.driver.versions import read_mirror_tags
+from cluster.driver.versions import read_mirror_charts, read_mirror_tags
 from hub_config.platform.entry import Entry, Report
 from hub_config.platform.located import read_text
 
@@ -17,6 +17,7 @@ from hub_config.platform.located import read_text
 PLATFORM_IMAGES = ("hub", "jobs-service")
 _MIRRORED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}@sha256:[0-9a-f]{64}")
 _DIGEST = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}@)?sha256:[0-9a-f]{64}")
+_SAY_COPY = "VERSION@sha256:..., as make mirror writes it"
 _SAY_DIGEST = "TAG@DIGEST, as make push writes it; a digest is sha256: and 64 hexadecimal digits"
 
 
@@ -44,6 +45,19 @@ def read_mirror(entry: Entry) -> dict[str, str]:
     lacking = [f"{each} {tag}" for each, tag in tags.items() if tag not in found[each].split("@")]
     if lacking:
         entry.report.add(entry.place, f"lacks copies of {', '.join(lacking)}: make mirror")
+    return found
+
+
+def read_charts(entry: Entry) -> dict[str, str]:
+    """Where charts of others are, by release: a folder, a file, or VERSION@DIGEST for a copy."""
+    found = {}
+    for slug, version in read_mirror_charts().items():
+        found[slug] = place = entry.text(slug, "")
+        if "@" in place and not _MIRRORED.fullmatch(place) and "/" not in place:
+            entry.add(slug, f"{place!r} is not allowed here: a path, or {_SAY_COPY}")
+        elif "@sha256:" in place and place.partition("@")[0] != version:
+            entry.add(slug, f"is a copy of {place.partition('@')[0]}, not {version}: make mirror")
+    entry.close()
     return found
 
 

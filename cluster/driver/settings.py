@@ -13,7 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cluster.driver.aws_settings import STORAGE_CLASS, Aws, read_aws
-from cluster.driver.digests import check_pushed, read_content, read_digests, read_mirror
+from cluster.driver.digests import (
+    check_pushed,
+    read_charts,
+    read_content,
+    read_digests,
+    read_mirror,
+)
 from cluster.driver.volumes import Volume, build_volumes, read_volumes
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
@@ -24,8 +30,6 @@ from hub_config.platform.login import read_login
 
 #: Whose values may be laid over ours.
 RELEASES = ("volcano", "platform", "jupyterhub", "offline-jobs")
-#: Charts that are not in this project.
-FOREIGN_CHARTS = ("volcano", "jupyterhub")
 LOOPBACK = ("127.0.0.1", "localhost")
 #: Values of the platform's chart that nobody else may say.
 _COMPUTED = {"jobsNamespace", "accounts", "claims", "queues"}
@@ -71,7 +75,8 @@ class Settings:
         storage_class: of the claims of hub and jobs service; empty for the cluster's default.
         volumes: by the name of the claim; those that AWS has yet to make lack their handle.
         values: over the other values of a chart, by release.
-        charts: where a chart is that is not to come from its repository, by release.
+        charts: where a chart is that is not to come from its repository, by release: a path, or
+            version and digest of a copy in the registry.
         mirror: images of others in the registry, by the names of ``helm-values/mirror.yaml``, each
             with tag and digest; empty where the charts' own are meant.
         login: who may sign in, as it is written; empty where the values of the hub say so.
@@ -146,10 +151,8 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
     catalogue = _load_catalogue(top, catalogue_file)
     found = read_digests(digests) if digests else {}
     overlays = {each: values.plain(each) for each in RELEASES} if values else {}
-    sources = {each: charts.text(each, "") for each in FOREIGN_CHARTS} if charts else {}
-    for entry in (values, charts):
-        if entry:
-            entry.close()
+    if values:
+        values.close()
     for key in sorted(_COMPUTED & overlays.get("platform", {}).keys()):
         top.add(f"values.platform.{key}", "follows from catalogue and settings: say it there")
     _check_login(top, login, catalogue, overlays.get("jupyterhub", {}))
@@ -186,7 +189,7 @@ def _read(top: Entry, folder: Path, *, are_pushed: bool) -> Settings | None:
         storage_class,
         volumes,
         overlays,
-        sources,
+        read_charts(charts) if charts else {},
         read_mirror(mirror) if mirror else {},
         top.plain("login") if login and login.sound else {},
         cluster,

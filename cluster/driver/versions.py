@@ -34,6 +34,12 @@ def read_mirror_tags() -> dict[str, str]:
     return {each["slug"]: each["tag"] for each in listed}
 
 
+def read_mirror_charts() -> dict[str, str]:
+    """Versions of ``helm-values/mirror.yaml``, the charts of others, by slug."""
+    listed = yaml.safe_load((FOLDER / "mirror.yaml").read_text(encoding="utf-8"))["charts"]
+    return {each["slug"]: each["version"] for each in listed}
+
+
 def find_misfits(
     kubernetes: str, versions: Mapping[str, str], table: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[str]:

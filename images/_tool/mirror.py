@@ -1,10 +1,11 @@
-"""Copies the images of others that `make deploy` installs into one's own registry: `make mirror`.
+"""Copies images and charts of others that `make deploy` installs: `make mirror`.
 
 Place in the path: `python -m images._tool.mirror --settings FILE`, called by the Makefile. What
 `helm-values/mirror.yaml` lists is looked up where it is from, copied whole and by digest, for every
 kind of machine that it is made for, and read back; then tag and digest stand in the settings, from
-where the charts' values come. A digest that stands there already is what the tag has to be. Needs
-no builder; interrupted, it goes on with the blobs that are missing.
+where the charts' values come. A digest that stands there already is what the tag has to be. A chart
+comes from its repository by helm. Needs no builder; interrupted, it goes on with the blobs that are
+missing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from hub_config.platform.errors import CatalogueError
 from hub_config.platform.located import read_text, unwrap
+from images._tool.charts import ForeignChart, pack_chart
 from images._tool.ecr import Ecr
 from images._tool.logins import find_login
 from images._tool.offer import KeptFile, load_offer
@@ -32,6 +34,8 @@ from images._tool.tools import find_places
 LIST = Path("helm-values") / "mirror.yaml"
 #: Before their repositories in one's own registry.
 PREFIX = "mirror"
+#: Before charts, in there: a chart may be called as an image is.
+CHARTS = f"{PREFIX}/charts"
 #: Hosts whose registry has another name than images say.
 HOSTS = {"docker.io": "registry-1.docker.io"}
 
@@ -94,6 +98,13 @@ class Copy:
         return found
 
 
+def load_charts(root: Path) -> list[ForeignChart]:
+    """The charts of others."""
+    tree, _ = read_text((root / LIST).read_text(encoding="utf-8"))
+    listed = unwrap(tree).get("charts") or []
+    return [ForeignChart(each["slug"], each["source"], each["version"]) for each in listed]
+
+
 def load_list(root: Path) -> list[Foreign]:
     """The images of others."""
     tree, _ = read_text((root / LIST).read_text(encoding="utf-8"))
@@ -116,14 +127,8 @@ def mirror_image(image: Foreign, registry: Registry, goal: str, pinned: str) -> 
     Raises:
         StepFailed: the tag stands for something else than what is pinned, here or there.
     """
-    there = registry.find_manifest(goal, image.tag)
-    if there is not None and pinned in ("", there.digest):
-        return there.digest, False
-    if there is not None:
-        raise StepFailed(
-            f"{registry.host}/{goal}:{image.tag} is {there.digest}, and the settings say {pinned}:"
-            f" one of them is wrong; without the line of mirror.{image.slug} the former counts"
-        )
+    if found_there := find_copy(registry, (goal, image.tag), pinned, f"mirror.{image.slug}"):
+        return found_there, False
     host = HOSTS.get(image.host, image.host)
     source = Registry(host, find_login(host, os.environ))
     found = source.find_manifest(image.repository, image.tag)
@@ -136,14 +141,70 @@ def mirror_image(image: Foreign, registry: Registry, goal: str, pinned: str) -> 
             f" if you trust it, take out the line of mirror.{image.slug}"
         )
     Copy(source, image.repository, registry, goal).carry(found.digest, image.tag)
-    there = registry.find_manifest(goal, found.digest)
-    if there is None:
-        raise StepFailed(f"{registry.host}/{goal} does not give {found.digest} after the copy")
+    _read_back(registry, goal, found.digest)
     return found.digest, True
 
 
+def mirror_chart(
+    chart: ForeignChart, registry: Registry, goal: str, pinned: str
+) -> tuple[str, bool]:
+    """Have a copy of a chart; as `mirror_image`.
+
+    Raises:
+        StepFailed: the version is something else than what is pinned, here or there; or helm's
+            words.
+    """
+    if there := find_copy(registry, (goal, chart.tag), pinned, f"charts.{chart.slug}"):
+        return there, False
+    with tempfile.TemporaryDirectory(prefix="notebook-hpc-") as folder:
+        packed = pack_chart(chart, Path(folder))
+        digest = packed.manifest.digest
+        if pinned not in ("", digest):
+            raise StepFailed(
+                f"{chart.slug} {chart.version} of {chart.source} is {digest} now, and the settings"
+                f" say {pinned}: somebody changed it; if you trust it, take out the line of"
+                f" charts.{chart.slug}"
+            )
+        for each, file in packed.blobs.items():
+            if not registry.has_blob(goal, each):
+                registry.send_blob(goal, each, file)
+        registry.send_manifest(goal, chart.tag, packed.manifest)
+    _read_back(registry, goal, digest)
+    return digest, True
+
+
+def find_copy(registry: Registry, place: tuple[str, str], pinned: str, key: str) -> str:
+    """Digest of a copy that is there already; empty where there is none.
+
+    Args:
+        registry: one's own.
+        place: repository and tag there.
+        pinned: the digest that it has to have; empty for any.
+        key: of the settings, where it is pinned.
+
+    Raises:
+        StepFailed: it is another than what is pinned.
+    """
+    there = registry.find_manifest(*place)
+    if there is None:
+        return ""
+    if pinned not in ("", there.digest):
+        raise StepFailed(
+            f"{registry.host}/{':'.join(place)} is {there.digest}, and the settings say {pinned}:"
+            f" one of them is wrong; without the line of {key} the former counts"
+        )
+    return there.digest
+
+
+def _read_back(registry: Registry, goal: str, digest: str) -> None:
+    if registry.find_manifest(goal, digest) is None:
+        raise StepFailed(f"{registry.host}/{goal} does not give {digest} after the copy")
+
+
 def mirror_images(root: Path, settings_path: Path) -> None:
-    """Copy all images of the list, and write down each as soon as it is there.
+    """Copy all images and charts of the list, and write down each as soon as it is there.
+
+    A chart that is a folder or file of the administrator's stays that.
 
     Raises:
         StepFailed: what was copied before is written down.
@@ -153,26 +214,47 @@ def mirror_images(root: Path, settings_path: Path) -> None:
     settings = KeptFile(settings_path)
     settings.check()
     access = open_registry(offer.registry.partition("/")[0])
-    pinned = read_pinned(settings)
     below = offer.registry.partition("/")[2]
+    pinned = read_pinned(settings, "mirror")
     for image in load_list(root):
         goal = "/".join(part for part in (below, PREFIX, image.repository) if part)
-        started = time.monotonic()
         log.info("Copying %s/%s:%s ...", image.host, image.repository, image.tag)
         _have_repository(access.ecr, goal, offer.account)
-        tag, _, digest = pinned.get(image.slug, "").partition("@")
-        expected = digest if tag == image.tag else ""
-        digest, is_new = mirror_image(image, access.registry, goal, expected)
-        word = "copied" if is_new else "was there"
-        log.info("  %-28s %s, %.1f s", word, digest, time.monotonic() - started)
-        settings.set(("mirror",), {image.slug: f"{image.tag}@{digest}"})
+        started = time.monotonic()
+        expected = _expect(pinned.get(image.slug, ""), image.tag)
+        _tell(started, *(found := mirror_image(image, access.registry, goal, expected)))
+        settings.set(("mirror",), {image.slug: f"{image.tag}@{found[0]}"})
+    pinned = read_pinned(settings, "charts")
+    for chart in load_charts(root):
+        said = pinned.get(chart.slug, "")
+        if said and "@sha256:" not in said:
+            log.info("Chart %s is %s of yours, and not copied", chart.slug, said)
+            continue
+        goal = "/".join(part for part in (below, CHARTS, chart.slug) if part)
+        log.info("Copying chart %s %s of %s ...", chart.slug, chart.version, chart.source)
+        _have_repository(access.ecr, goal, offer.account)
+        started = time.monotonic()
+        expected = _expect(said, chart.version)
+        _tell(started, *(found := mirror_chart(chart, access.registry, goal, expected)))
+        settings.set(("charts",), {chart.slug: f"{chart.version}@{found[0]}"})
 
 
-def read_pinned(settings: KeptFile) -> dict[str, str]:
-    """What the settings say was copied, as TAG@DIGEST, by slug."""
+def read_pinned(settings: KeptFile, section: str) -> dict[str, str]:
+    """What a section of the settings says was copied, as TAG@DIGEST, by slug."""
     tree, _ = read_text(settings.text)
-    found = unwrap(tree).get("mirror") or {}
+    found = unwrap(tree).get(section) or {}
     return {str(slug): str(said or "") for slug, said in found.items()}
+
+
+def _expect(said: str, tag: str) -> str:
+    """The digest that is written down for this tag; of another tag it says nothing."""
+    pinned, _, digest = said.partition("@")
+    return digest if pinned == tag else ""
+
+
+def _tell(started: float, digest: str, is_new: bool) -> None:
+    word = "copied" if is_new else "was there"
+    log.info("  %-28s %s, %.1f s", word, digest, time.monotonic() - started)
 
 
 def _have_repository(ecr: Ecr | None, name: str, account: str) -> None:

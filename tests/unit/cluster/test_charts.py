@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cluster.driver.charts import (
     build_hub_values,
@@ -17,12 +18,12 @@ from cluster.driver.charts import (
     build_service_values,
     build_volcano_values,
 )
-from cluster.driver.deployment import Deployment
+from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.queues import build_queues
 from cluster.driver.renderer import leave_out
 from cluster.driver.settings import Ingress, Settings
 from cluster.driver.tools import Tools
-from cluster.driver.versions import read_mirror_tags
+from cluster.driver.versions import FOLDER, read_mirror_tags, read_versions
 from cluster.driver.volumes import Volume
 from hub_config.platform.catalogue import GIB
 from images._tool.mirror import PREFIX
@@ -101,6 +102,18 @@ def test_images_go_by_registry_and_digest(settings: Settings) -> None:
         "tag": f"7@{DIGEST}",
     }
     assert service["image"] == {"digest": DIGEST}
+
+
+def test_charts_that_are_copied_are_those_that_are_installed() -> None:
+    listed = yaml.safe_load((FOLDER / "mirror.yaml").read_text(encoding="utf-8"))["charts"]
+    found = {each["slug"]: (each["source"], each["version"]) for each in listed}
+    pins = read_versions()
+
+    assert found == {
+        name: (step.repository, pins[step.version])
+        for name, step in STEPS.items()
+        if step.repository
+    }
 
 
 def test_what_was_pushed_may_have_a_tag_of_its_own(settings: Settings) -> None:

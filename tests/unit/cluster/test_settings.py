@@ -11,7 +11,7 @@ import yaml
 
 from cluster.driver.__main__ import main
 from cluster.driver.settings import Ingress, Settings, load_settings
-from cluster.driver.versions import read_mirror_tags
+from cluster.driver.versions import read_mirror_charts, read_mirror_tags
 from cluster.driver.volumes import Volume, list_claims
 from hub_config.platform.errors import CatalogueError
 from tests.bed.overlay import CATALOGUE
@@ -255,6 +255,16 @@ def test_hosts_of_their_own_can_be_done_without(
         ),
         (lambda s, c: s["values"].update(karpenter={}), "values.karpenter", "unknown key"),
         (lambda s, c: s.update(charts={"offline-jobs": "x"}), "charts.offline-jobs", "unknown key"),
+        (
+            lambda s, c: s.update(charts={"volcano": f"0.1@{DIGEST}"}),
+            "charts.volcano",
+            f"is a copy of 0.1, not {read_mirror_charts()['volcano']}: make mirror",
+        ),
+        (
+            lambda s, c: s.update(charts={"volcano": "1.15.1@sha256:12"}),
+            "charts.volcano",
+            "a path, or VERSION@sha256:",
+        ),
         (lambda s, c: s.pop("login"), "login", "say where people sign in"),
         (lambda s, c: s["login"].pop("client_id"), "login.client_id", "is missing"),
         (
