@@ -73,12 +73,13 @@ def test_the_cure_runs_by_one_press(ben: Visitor, open_window: OpenWindow) -> No
 
 @pytest.mark.timeout(300)
 def test_a_dialog_that_is_given_up_changes_nothing(ben: Visitor, open_window: OpenWindow) -> None:
-    job = ben.submit(build_notebook("1"), name="given up")
+    job = ben.submit(build_notebook("1", parameters="seed = 1"), name="given up")
     ben.wait_for_state(job, "succeeded")
     page = open_window(ben).open_job(job)
     dialog = page.get_by_role("dialog")
     for close in ("Escape", "Cancel"):
         page.get_by_role("button", name="Run again…").click()
+        dialog.get_by_label("seed").fill("2")
         dialog.get_by_label("Name").fill("never")
         if close == "Escape":
             page.keyboard.press(close)
@@ -86,5 +87,6 @@ def test_a_dialog_that_is_given_up_changes_nothing(ben: Visitor, open_window: Op
             dialog.get_by_role("button", name=close).click()
         expect(dialog).to_have_count(0)
     page.get_by_role("button", name="Run again…").click()
+    expect(dialog.get_by_label("seed")).to_have_value("1")
     expect(dialog.get_by_label("Name")).to_have_value("given up")
     assert ben.newest_job()["id"] == job

@@ -54,7 +54,10 @@ export function askAgain(job: IJob, begun: (fresh: IJob) => void): void {
   }
 
   setText(byId('again-title'), `Run “${job.name}” again`);
-  byId('again-parameters').replaceChildren();
+  // What an earlier opening drew is of its own form.
+  const parameters = byId('again-parameters');
+  parameters.replaceChildren();
+  delete parameters.dataset.names;
   for (const key of [...CHOICES, ...TEXTS]) {
     listen(`again-${key}`, 'input', event =>
       submission.update({ [key]: (event.target as HTMLInputElement).value })
