@@ -185,14 +185,8 @@ function ParameterField(
   const { submission, trans, parameter, problem } = props;
   const { name } = parameter;
   const typed = submission.form.parameters[name];
-  const usual =
-    parameter.default === null
-      ? parameter.source
-      : parameterText(parameter, parameter.default);
-  const original =
-    parameter.default === null
-      ? ''
-      : parameterText(parameter, parameter.default);
+  const original = parameterText(parameter, parameter.default);
+  const usual = parameter.default === null ? parameter.source : original;
   const text = typed ?? original;
   const isChanged = text !== original;
   const field = {

@@ -140,7 +140,9 @@ export function differences(
   const runs = new Map<string, IJob[]>();
   for (const job of jobs) {
     const place = `${job.owner}:${job.path}`;
-    runs.set(place, [...(runs.get(place) ?? []), job]);
+    const group = runs.get(place) ?? [];
+    group.push(job);
+    runs.set(place, group);
   }
   const found = new Map<string, readonly string[]>();
   for (const group of runs.values()) {

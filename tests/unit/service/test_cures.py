@@ -7,7 +7,7 @@ import pytest
 
 from hub_config.platform.catalogue import GIB, InstanceClass
 from offline_jobs.contract.states import Cause, State
-from offline_jobs.service.rules.cures import Again, advise
+from offline_jobs.service.rules.cures import CURED_BY_CLASS, Again, advise
 from tests.factories import make_class
 from tests.service.core.factories import make_job
 
@@ -106,3 +106,11 @@ def test_what_must_fail_again_is_not_offered(
     cause: Cause, facts: dict[str, Any], unchanged: bool
 ) -> None:
     assert advise(fail(cause, facts=facts), [SMALL, LARGE]) == Again(unchanged=unchanged)
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_classes_are_looked_at_for_these_causes_alone(cause: Cause) -> None:
+    better = replace(LARGE, scratch_bytes=SMALL.scratch_bytes + GIB)
+    job = fail(cause, facts={"filled_scratch": True}, time_limit_seconds=HOUR)
+    is_of_use = advise(job, [SMALL, better]) != advise(job, [])
+    assert is_of_use == (cause in CURED_BY_CLASS)

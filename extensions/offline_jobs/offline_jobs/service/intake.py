@@ -97,11 +97,14 @@ class Intake:
         made = iter(self._create(news)) if news else iter(())
         return [(earlier[key], False) if key in earlier else next(made) for _, key in submissions]
 
-    def repeat(self, person: Person, job: Job, sent: Sent, key: str) -> tuple[Job, bool]:
+    def repeat(
+        self, person: Person, offered: Offer, job: Job, sent: Sent, key: str
+    ) -> tuple[Job, bool]:
         """Run a job's snapshot again, as a new job; what the person may use is checked anew.
 
         Args:
             person: who asks, and owns the job.
+            offered: what the person may choose.
             job: the job.
             sent: what is asked for now, with what was found in the snapshot.
             key: the same for each repetition.
@@ -111,11 +114,10 @@ class Intake:
 
         Raises:
             Unsound, IdempotencyConflict, Departing, TooManyJobs: as :meth:`accept`.
-            Forbidden: none of the person's groups is in the catalogue any more.
         """
         if (earlier := self.store.job_of_key(person.name, key, sent.digest)) is not None:
             return earlier, False
-        found = look_through(sent, self.offer(person))
+        found = look_through(sent, offered)
         new = _build(person, found, key, sent.digest, self.store.snapshot(job.id))
         return self._create([replace(new, rerun_of=job.id)])[0]
 

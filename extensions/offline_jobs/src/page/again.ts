@@ -178,10 +178,7 @@ function makeParameter(
 ): HTMLElement[] {
   const { name } = parameter;
   const id = `again-parameter-${index}`;
-  const original =
-    parameter.default === null
-      ? ''
-      : parameterText(parameter, parameter.default);
+  const original = parameterText(parameter, parameter.default);
   const text = submission.form.parameters[name] ?? original;
   const ties = { id, 'aria-describedby': `${id}-help ${id}-problem` };
   const control = make('input', undefined, { ...ties, autocomplete: 'off' });

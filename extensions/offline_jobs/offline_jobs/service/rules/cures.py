@@ -13,6 +13,8 @@ from offline_jobs.contract.states import Cause
 from offline_jobs.service.model import Job
 from offline_jobs.service.rules import amounts
 
+#: Causes whose cure may be another class; for the others nobody need know what classes there are.
+CURED_BY_CLASS = frozenset({Cause.OUT_OF_MEMORY, Cause.TIME_LIMIT, Cause.INTERRUPTED})
 #: A run that took too long gets so many times its limit.
 LONGER = 2
 
@@ -38,7 +40,7 @@ def advise(job: Job, classes: Collection[InstanceClass]) -> Again:
     Args:
         job: the job.
         classes: those that work with its image and that its group may have, its own among them
-            where that can still be had.
+            where that can still be had; looked at for :data:`CURED_BY_CLASS` alone.
     """
     cure = _CURES.get(job.cause) if job.cause else None
     return cure(job, classes) if cure else Again()
@@ -72,10 +74,21 @@ def _for_longer(job: Job, classes: Collection[InstanceClass]) -> Again:
     limit, own = job.request.time_limit_seconds, _find_own(job, classes)
     if own is None:
         return Again(unchanged=False)
-    if own.longest_job_seconds > limit:
-        longer = min(LONGER * limit, own.longest_job_seconds)
-        words = f"Run with {amounts.duration(longer)}"
-        return Again(words, {"time_limit_seconds": longer}, unchanged=False)
+    machine = own if own.longest_job_seconds > limit else _find_patient(own, limit, classes)
+    if machine is None:
+        return Again(unchanged=False)
+    longer = min(LONGER * limit, machine.longest_job_seconds)
+    changes: dict[str, Any] = {"time_limit_seconds": longer}
+    where = ""
+    if machine is not own:
+        changes["class"] = machine.slug
+        where = f"on {machine.name} "
+    return Again(f"Run {where}with {amounts.duration(longer)}", changes, unchanged=False)
+
+
+def _find_patient(
+    own: InstanceClass, limit: int, classes: Collection[InstanceClass]
+) -> InstanceClass | None:
     patient = [
         each
         for each in classes
@@ -84,12 +97,7 @@ def _for_longer(job: Job, classes: Collection[InstanceClass]) -> Again:
         and each.memory_bytes >= own.memory_bytes
         and each.gpus >= own.gpus
     ]
-    other = min(patient, key=lambda each: (each.gpus, each.memory_bytes), default=None)
-    if other is None:
-        return Again(unchanged=False)
-    longer = min(LONGER * limit, other.longest_job_seconds)
-    words = f"Run on {other.name} with {amounts.duration(longer)}"
-    return Again(words, {"class": other.slug, "time_limit_seconds": longer}, unchanged=False)
+    return min(patient, key=lambda each: (each.gpus, each.memory_bytes), default=None)
 
 
 def _find_roomier(job: Job, classes: Collection[InstanceClass]) -> InstanceClass | None:

@@ -8,9 +8,8 @@ from typing import Any
 from hub_config.platform.catalogue import Catalogue, Group, Image, InstanceClass
 from hub_config.platform.people import build_person
 from offline_jobs.contract.names import notebook_stem
-from offline_jobs.contract.states import State
 from offline_jobs.service.model import Job, Turn
-from offline_jobs.service.rules.cures import advise, find_larger
+from offline_jobs.service.rules.cures import CURED_BY_CLASS, advise, find_larger
 from offline_jobs.service.rules.sentences import describe, describe_turn
 from offline_jobs.service.web.rooms import Rooms
 
@@ -20,7 +19,8 @@ Named = Group | InstanceClass | Image
 
 def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
     """The JSON of a job; keys are ``contract.job.JOB_FIELDS``."""
-    classes = list_classes(job, rooms) if job.state is State.FAILED else []
+    # Whole lists of jobs come here, and most that failed did so by their own cells.
+    classes = list_classes(job, rooms) if job.cause in CURED_BY_CLASS else []
     words = describe(spell_out(job, rooms.catalogue), find_larger(job, classes))
     return {
         **job.request.to_rest(),

@@ -83,8 +83,8 @@ async def check_again(request: Request, caller: CallerOf, job_id: str) -> Respon
 async def rerun_job(request: Request, caller: CallerOf, job_id: str, key: Key) -> Response:
     """Run the same snapshot again, as a new job; what one may use is checked anew."""
     rooms = rooms_of(request)
-    job, sent, _ = await _read_again(request, caller, job_id)
-    made = await run_in_threadpool(rooms.intake.repeat, caller.person, job, sent, key)
+    job, sent, offered = await _read_again(request, caller, job_id)
+    made = await run_in_threadpool(rooms.intake.repeat, caller.person, offered, job, sent, key)
     return await run_in_threadpool(_answer_made, rooms, *made)
 
 
@@ -93,7 +93,7 @@ async def _read_again(request: Request, caller: Caller, job_id: str) -> tuple[Jo
     rooms = rooms_of(request)
     job = await run_in_threadpool(rooms.access.find_repeatable, caller.person, job_id)
     offered = rooms.intake.offer(caller.person)
-    snapshot = await run_in_threadpool(rooms.access.store.snapshot, job.id)
+    snapshot = await run_in_threadpool(rooms.store.snapshot, job.id)
     return job, await reader_of(request).read_again(request, job, snapshot, offered), offered
 
 
