@@ -6,7 +6,7 @@ buckets, and write where the settings say so. Pure.
 
 from collections.abc import Iterator, Mapping
 
-from cluster.aws.template import Manifest, build_id
+from cluster.aws.template import KEEP, Manifest, build_id, build_policy
 from cluster.driver.aws_settings import Aws
 from cluster.driver.aws_storage import Bucket
 from cluster.driver.charts import JOBS_NAMESPACE, NAMESPACE
@@ -16,8 +16,6 @@ from hub_config.platform.catalogue import Catalogue
 SERVICE_ACCOUNT = "offline-jobs"
 #: Days after which S3 takes away the parts of an upload that was never finished.
 _UNFINISHED_DAYS = 7
-_KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
-_VERSION = "2012-10-17"
 
 
 def build_buckets(aws: Aws, buckets: Mapping[str, Bucket]) -> Manifest:
@@ -29,7 +27,7 @@ def build_buckets(aws: Aws, buckets: Mapping[str, Bucket]) -> Manifest:
             resources[place] = _build_bucket(bucket)
             resources[build_id("Policy", bucket.name)] = {
                 "Type": "AWS::S3::BucketPolicy",
-                **_KEEP,
+                **KEEP,
                 "Properties": {
                     "Bucket": {"Ref": place},
                     "PolicyDocument": _build_bucket_policy(_build_arn(aws, bucket.name)),
@@ -95,7 +93,7 @@ def _build_bucket(bucket: Bucket) -> Manifest:
         },
         "VersioningConfiguration": {"Status": "Enabled"},
     }
-    return {"Type": "AWS::S3::Bucket", **_KEEP, "Properties": properties}
+    return {"Type": "AWS::S3::Bucket", **KEEP, "Properties": properties}
 
 
 def _build_bucket_policy(arn: str) -> Manifest:
@@ -107,7 +105,7 @@ def _build_bucket_policy(arn: str) -> Manifest:
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
-    return {"Version": _VERSION, "Statement": [statement]}
+    return build_policy(statement)
 
 
 def _list_group_rights(aws: Aws, buckets: list[Bucket]) -> Iterator[Manifest]:
@@ -155,11 +153,11 @@ def _build_role(
             "Type": "AWS::IAM::Role",
             "Properties": {
                 "Description": f"Buckets of account {account} in cluster {aws.cluster}",
-                "AssumeRolePolicyDocument": {"Version": _VERSION, "Statement": [trust]},
+                "AssumeRolePolicyDocument": build_policy(trust),
                 "Policies": [
                     {
                         "PolicyName": "buckets",
-                        "PolicyDocument": {"Version": _VERSION, "Statement": statements},
+                        "PolicyDocument": build_policy(*statements),
                     }
                 ],
             },

@@ -1,8 +1,10 @@
 """Homes and shared folders on EFS, with backups: part of step ``40-storage``'s stack. Pure."""
 
 from cluster.aws.template import (
+    KEEP,
     Manifest,
     build_output,
+    build_policy,
     build_security_group,
     build_subnet,
 )
@@ -17,7 +19,6 @@ _USER, _GROUP = "1000", "100"
 _VAULT = 41
 #: At night in Europe; in UTC.
 _SCHEDULE = "cron(0 2 * * ? *)"
-_KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
 
 
 def build_files(aws: Aws, files: Files) -> tuple[Manifest, Manifest]:
@@ -71,7 +72,7 @@ def _build_file_system(aws: Aws, files: Files) -> Manifest:
             {"TransitionToIA": f"AFTER_{days}_DAY{'S' if days > 1 else ''}"},
             {"TransitionToPrimaryStorageClass": "AFTER_1_ACCESS"},
         ]
-    return {"Type": "AWS::EFS::FileSystem", **_KEEP, "Properties": properties}
+    return {"Type": "AWS::EFS::FileSystem", **KEEP, "Properties": properties}
 
 
 def _build_policy(aws: Aws) -> Manifest:
@@ -83,29 +84,26 @@ def _build_policy(aws: Aws) -> Manifest:
     """
     place = f"arn:{aws.partition}:elasticfilesystem:{aws.region}:{aws.account}"
     write = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "MachinesWriteThroughAccessPoints",
-                "Effect": "Allow",
-                # The driver mounts without credentials; who is not in the network gets no answer.
-                "Principal": {"AWS": "*"},
-                "Action": write,
-                "Condition": {
-                    "Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"},
-                    "StringLike": {"elasticfilesystem:AccessPointArn": f"{place}:access-point/*"},
-                },
+    return build_policy(
+        {
+            "Sid": "MachinesWriteThroughAccessPoints",
+            "Effect": "Allow",
+            # The driver mounts without credentials; who is not in the network gets no answer.
+            "Principal": {"AWS": "*"},
+            "Action": write,
+            "Condition": {
+                "Bool": {"elasticfilesystem:AccessedViaMountTarget": "true"},
+                "StringLike": {"elasticfilesystem:AccessPointArn": f"{place}:access-point/*"},
             },
-            {
-                "Sid": "NothingInClear",
-                "Effect": "Deny",
-                "Principal": {"AWS": "*"},
-                "Action": [*write, "elasticfilesystem:ClientRootAccess"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-        ],
-    }
+        },
+        {
+            "Sid": "NothingInClear",
+            "Effect": "Deny",
+            "Principal": {"AWS": "*"},
+            "Action": [*write, "elasticfilesystem:ClientRootAccess"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+    )
 
 
 def _build_access_point(system: object, name: str) -> Manifest:
@@ -158,7 +156,7 @@ def _build_backup(aws: Aws, files: Files) -> Manifest:
     return {
         "BackupVault": {
             "Type": "AWS::Backup::BackupVault",
-            **_KEEP,
+            **KEEP,
             "Properties": {"BackupVaultName": name},
         },
         "BackupPlan": {
@@ -170,7 +168,7 @@ def _build_backup(aws: Aws, files: Files) -> Manifest:
         "BackupRole": {
             "Type": "AWS::IAM::Role",
             "Properties": {
-                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+                "AssumeRolePolicyDocument": build_policy(trust),
                 "ManagedPolicyArns": [
                     policies.format(aws.partition, each) for each in ("Backup", "Restores")
                 ],

@@ -14,6 +14,13 @@ Manifest = dict[str, Any]
 #: What eksctl's stack of a cluster exports. Source: eksctl v0.230.0, pkg/cfn/outputs/api.go
 _VPC, _SUBNETS = "VPC", "SubnetsPrivate"
 _MACHINES, _SHARED = "ClusterSecurityGroupId", "SharedNodeSecurityGroup"
+#: Of a resource that stays when its stack goes, or when another takes its place.
+KEEP = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+
+
+def build_policy(*statements: Manifest) -> Manifest:
+    """A policy document of IAM."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def build_template(description: str, resources: Manifest, **parts: Manifest) -> Manifest:
