@@ -42,10 +42,6 @@ class BucketServer(OwnServer):
 
     program: Path = field(default_factory=find_program)
 
-    @property
-    def url(self) -> str:
-        return f"http://{self.host}"
-
     def start(self) -> None:
         for name in ("buckets", "accounts"):
             (self.folder / name).mkdir(exist_ok=True)

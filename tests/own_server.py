@@ -34,6 +34,11 @@ class OwnServer:
         """Address and port."""
         return f"{self.address}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        return f"http://{self.host}"
+
     def launch(self, words: Sequence[str | Path], environ: Mapping[str, str] | None = None) -> None:
         """Start it with a command and wait until it answers."""
         with self._log.open("ab") as log:

@@ -18,17 +18,16 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
 import httpx
 from moto.server import ThreadedMotoServer
 
 from tests.bed.pki import Authority
 from tests.image_registry import ImageRegistry, running_registry
+from tests.moto_client import REGION, build_client
 from tests.plain import NO_TLS
 
 #: That moto gives to everybody, and its password at the registry.
 ACCOUNT, PASSWORD = "123456789012", "123456789012-auth-token"
-REGION = "eu-central-1"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 #: `htpasswd` for it (bcrypt).
 _ACCOUNTS = "AWS:$2b$05$abcdefghijklmnopqrstuu/4ofrUS75HrKu6f.iuRo0I/XlrmpqlC\n"
@@ -91,13 +90,7 @@ class Cloud:
 
     def client(self, service: str) -> Any:
         """An administrator's client."""
-        return boto3.session.Session().client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id="administrator",
-            aws_secret_access_key="secret",
-        )
+        return build_client(self.endpoint, service)
 
     @contextmanager
     def guarded(self, statement: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -70,10 +70,6 @@ class ChartRepository(OwnServer):
     programs: Programs = field(kw_only=True)
 
     @property
-    def address_of_it(self) -> str:
-        return f"http://{self.host}"
-
-    @property
     def files(self) -> Path:
         return self.folder / "files"
 
@@ -86,7 +82,7 @@ class ChartRepository(OwnServer):
         files.mkdir(exist_ok=True)
         package: list[str | Path] = [helm, "package", chart, "--destination", files]
         run_program([*package, "--version", version], files, os.environ)
-        run_program([helm, "repo", "index", files, "--url", self.address_of_it], files, os.environ)
+        run_program([helm, "repo", "index", files, "--url", self.url], files, os.environ)
 
     def start(self) -> None:
         self.files.mkdir(exist_ok=True)
@@ -228,7 +224,7 @@ def read_chart(world: World) -> str:
 
 def test_a_chart_is_copied_and_deployed_by_digest(world: World, charts: ChartRepository) -> None:
     charts.publish("1.15.1")
-    world.list_chart(charts.address_of_it, "1.15.1")
+    world.list_chart(charts.url, "1.15.1")
     world.mirror()
     written = world.installation.settings.read_text()
     goal = f"lab/{CHARTS}/volcano"
@@ -260,7 +256,7 @@ def test_a_chart_is_copied_and_deployed_by_digest(world: World, charts: ChartRep
 
 def test_a_chart_that_was_changed_is_refused(world: World, charts: ChartRepository) -> None:
     charts.publish("1.15.1")
-    world.list_chart(charts.address_of_it, "1.15.1")
+    world.list_chart(charts.url, "1.15.1")
     world.mirror()
     written = world.installation.settings.read_text()
     charts.publish("1.15.1", "changed")
@@ -282,15 +278,15 @@ def test_a_chart_that_cannot_be_had_is_said(
     world: World, charts: ChartRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     charts.publish("1.15.1")
-    world.list_chart(charts.address_of_it, "1.15.2")
+    world.list_chart(charts.url, "1.15.2")
     with pytest.raises(StepFailed, match=r'version "1\.15\.2" not found'):
         world.mirror()
     # A range would take what is newest.
-    world.list_chart(charts.address_of_it, "1.x")
+    world.list_chart(charts.url, "1.x")
     with pytest.raises(StepFailed, match=r"has no volcano 1\.x, only one like it"):
         world.mirror()
     charts.stop()
-    world.list_chart(charts.address_of_it, "1.15.1")
+    world.list_chart(charts.url, "1.15.1")
     with pytest.raises(StepFailed, match="connection refused"):
         world.mirror()
     charts.start()

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from cfnlint.api import lint
@@ -28,12 +27,12 @@ from cluster.driver.aws_settings import Aws
 from cluster.driver.aws_storage import Bucket, Database, Files, Storage
 from cluster.driver.charts import build_platform_values
 from cluster.driver.settings import Settings
+from tests.moto_client import REGION, build_client
 from tests.unit.cluster_aws.accounts import CHINA, make_aws, make_storing
 
 # It says so of each of them.
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning")
 AWS = Path(__file__).parents[2] / "build" / "environments" / "notebook" / "bin" / "aws"
-REGION = "eu-central-1"
 #: Kinds of what we make that moto's CloudFormation passes over.
 UNKNOWN = {
     "AWS::Backup::BackupPlan",
@@ -81,13 +80,7 @@ class Cloud:
         }
 
     def client(self, service: str) -> Any:
-        return boto3.session.Session().client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id="administrator",
-            aws_secret_access_key="secret",
-        )
+        return build_client(self.endpoint, service)
 
 
 @pytest.fixture(scope="module")
