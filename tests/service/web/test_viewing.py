@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 import re
 import sys
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -143,6 +145,26 @@ def test_whoever_goes_away_or_takes_too_long_keeps_nobody_from_looking(
         ):
             assert sum(map(len, answer.iter_raw())) > 0
     assert "cell-1" in ada.get(f"jobs/{job}/view").text
+
+
+def test_whoever_goes_away_leaves_no_pipe_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Going away cancels each wait, also that for the end of what made the page."""
+    endless = "while True: print('.' * 4000)"
+    monkeypatch.setattr(viewing, "COMMAND", (sys.executable, "-c", endless))
+
+    def list_open() -> list[str]:
+        return sorted(os.listdir("/proc/self/fd"))
+
+    async def go_away() -> None:
+        before = list_open()
+        with anyio.CancelScope() as leaving:
+            async with viewing.Viewers().start("ada") as program:
+                program.stdin.close()
+                assert await program.stdout.read(1)
+                leaving.cancel()
+        assert list_open() == before
+
+    anyio.run(go_away)
 
 
 @pytest.mark.parametrize(

@@ -88,9 +88,11 @@ class Viewers:
                 with suppress(ProcessLookupError):
                     process.kill()
                 # A pipe that is full is not read, and while one is open a process is waited for.
-                while await program.stdout.read(_PIECE_BYTES):
-                    pass
-                await process.wait()
+                # Whoever went away cancels each wait, also these: the pipe would stay open.
+                with anyio.CancelScope(shield=True):
+                    while await program.stdout.read(_PIECE_BYTES):
+                        pass
+                    await process.wait()
 
 
 @router.get("/jobs/{job_id}/view")
