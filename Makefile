@@ -44,7 +44,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
-	bench bench-images bench-pulls class push mirror deploy deploy-status undeploy cluster-plan \
+	bench bench-images bench-pulls class push mirror deploy deploy-status undeploy cluster-plan cluster-up cluster-verify cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -148,6 +148,18 @@ undeploy: python ## take the platform away from a cluster, but for people's file
 cluster-plan: python ## show a cluster on AWS before it is made, and what it costs, into build/cluster; SETTINGS= KUBECONFIG=
 	@$(MAKE_ENVIRONMENT) platform
 	@build/environments/platform/bin/python -m cluster.aws plan --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
+
+cluster-up: python ## make the cluster of SETTINGS= on AWS, with the platform, or go on where it stopped; STEP=
+	@$(MAKE_ENVIRONMENT) platform
+	@exec build/environments/platform/bin/python -m cluster.aws up --settings "$(SETTINGS)" --step "$(STEP)"
+
+cluster-verify: python ## look at the cluster of SETTINGS= on AWS: machines, pools, platform; changes nothing in it
+	@$(MAKE_ENVIRONMENT) platform
+	@exec build/environments/platform/bin/python -m cluster.aws verify --settings "$(SETTINGS)"
+
+cluster-down: python ## take the cluster of SETTINGS= on AWS away, but for people's files, and list what is left
+	@$(MAKE_ENVIRONMENT) platform
+	@exec build/environments/platform/bin/python -m cluster.aws down --settings "$(SETTINGS)"
 
 record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
 	@$(VENV)/python -m tests.bed.record --name $(NAME)

@@ -1,14 +1,18 @@
-"""``python -m cluster.aws COMMAND``: what `make cluster-plan` runs."""
+"""``python -m cluster.aws COMMAND``: what `make cluster-plan`, `-up`, `-verify`, `-down` run."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from cluster.aws.commands import CommandFailed, Commands, end_on_signals, hold
 from cluster.aws.karpenter import build_node_classes, build_pools
 from cluster.aws.plan import PlanFailed, make_plan
+from cluster.aws.removal import remove
 from cluster.aws.stack import ADDRESS, StackChanged
+from cluster.aws.steps import STEPS, Context, make_steps, verify
 from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_settings import Aws
 from cluster.driver.settings import Settings, load_settings
@@ -22,7 +26,7 @@ _DEFINITIONS = ("ec2nodeclasses.karpenter.k8s.aws", "nodepools.karpenter.sh")
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cluster.aws")
-    parser.add_argument("command", choices=("plan",))
+    parser.add_argument("command", choices=("plan", "up", "verify", "down"))
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--into", type=Path, default=Path("build/cluster"))
     parser.add_argument(
@@ -33,9 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--kubeconfig", default="", help="of a cluster that is there, to show the difference to it"
     )
+    parser.add_argument("--step", default="", choices=("", *STEPS), help="only this one")
+    parser.add_argument("--yes", default="", help="the cluster's name, to remove it unasked")
     options = parser.parse_args(arguments)
     try:
-        settings = load_settings(options.settings, are_pushed=False)
+        # The platform is installed by digests only.
+        pushed = options.command == "up" and options.step in ("", "50-platform")
+        settings = load_settings(options.settings, are_pushed=pushed)
     except CatalogueError as error:
         _say(str(error))
         return 2
@@ -46,14 +54,66 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 2
     try:
+        if options.command != "plan":
+            return _work(settings, settings.aws, options)
         make_plan(settings, settings.aws, options.into, _say, options.stack)
         if is_missing(options.kubeconfig):
             _say(f"There is no kubeconfig {options.kubeconfig}, so no difference to a cluster.")
         elif options.kubeconfig:
             _tell_difference(settings, settings.aws, options.kubeconfig)
-    except (PlanFailed, StackChanged, ToolFailed) as error:
+    except (PlanFailed, StackChanged, ToolFailed, CommandFailed) as error:
         _say(str(error))
         return 1
+    except KeyboardInterrupt:
+        _say("Ended. Run it again: it goes on with what is there by then.")
+        return 130
+    return 0
+
+
+def _work(settings: Settings, aws: Aws, options: argparse.Namespace) -> int:
+    """Make, look at or remove a cluster, as the only one who does."""
+    end_on_signals()
+    target = options.into / aws.cluster
+    # A folder of somebody else is refused before a lock is put there.
+    make_plan(settings, aws, options.into, lambda line: None, options.stack)
+    with hold(target) as lock:
+        log = target / "log" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+        context = Context(settings, aws, target, Commands(log, _say, lock=lock), _say)
+        if options.command == "up":
+            return 0 if make_steps(context, [options.step] if options.step else ()) else 1
+        if options.command == "verify":
+            return _verify(context)
+        return _remove(context, options.yes)
+
+
+def _verify(context: Context) -> int:
+    if context.find_cluster() is None:
+        _say(f"There is no cluster {context.aws.cluster} in {context.aws.region}.")
+        return 1
+    context.run("access")
+    findings = verify(context)
+    for each in findings:
+        _say(f"{'ok   ' if each.is_right else 'WRONG'}  {each.part}: {each.sentence}")
+    return 0 if all(each.is_right for each in findings) else 1
+
+
+def _remove(context: Context, agreed: str) -> int:
+    name = context.aws.cluster
+    if not agreed:
+        _say(
+            f"This ends all that runs on cluster {name} of account {context.aws.account} and takes"
+            " it away. Files of people and disks of hub and jobs service stay."
+        )
+        sys.stdout.write(f"Write the cluster's name, {name}, to go on: ")
+        sys.stdout.flush()
+        agreed = sys.stdin.readline().strip()
+    if agreed != name:
+        _say(f"That is not {name}; nothing was removed.")
+        return 1
+    left = remove(context)
+    for arn in left:
+        _say(f"  left: {arn}")
+    _say("What is left costs until it is deleted." if left else "Nothing with its tags is left.")
     return 0
 
 

@@ -14,6 +14,8 @@ Manifest = dict[str, Any]
 
 #: Tag by which Karpenter finds the cluster's subnets and security groups.
 DISCOVERY = "karpenter.sh/discovery"
+#: Tag of a cluster that is made here, by which it is known from others of the same name.
+CLUSTER_TAG = "notebook-hpc/cluster"
 #: Namespace of Karpenter and of the load balancer controller, and their accounts' names.
 NAMESPACE = "kube-system"
 KARPENTER_ACCOUNT, LOAD_BALANCER_ACCOUNT = "karpenter", "aws-load-balancer-controller"
@@ -50,7 +52,7 @@ def build_cluster_config(aws: Aws) -> Manifest:
             "name": aws.cluster,
             "region": aws.region,
             "version": aws.kubernetes,
-            "tags": {**aws.tags, DISCOVERY: aws.cluster},
+            "tags": {**aws.tags, DISCOVERY: aws.cluster, CLUSTER_TAG: aws.cluster},
         },
         "availabilityZones": list(aws.zones),
         "kubernetesNetworkConfig": {"serviceIPv4CIDR": str(aws.network.services)},

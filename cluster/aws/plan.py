@@ -13,24 +13,18 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from cluster.aws.costs import Cost, find_short_quotas, reckon_full, reckon_idle
-from cluster.aws.eksctl import NAMESPACE, build_cluster_config
-from cluster.aws.endpoints import (
-    ROUTE_TABLES,
-    build_endpoints_stack,
-    build_route_tables_query,
-    name_endpoints,
-)
+from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.endpoints import build_endpoints_stack
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.load_balancer import (
     BALANCER,
     BALANCER_ZONE,
-    CHART,
-    REPOSITORY,
     build_load_balancer_values,
     build_names_stack,
     list_names,
     name_names,
 )
+from cluster.aws.order import PLACES, build_deploy, list_commands
 from cluster.aws.prices import read_prices
 from cluster.aws.stack import StackAway, fetch_stack
 from cluster.aws.storage import build_storage_class, build_storage_stack
@@ -40,38 +34,15 @@ from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.instance_types import load_types
 from cluster.driver.queues import build_root_queue
 from cluster.driver.settings import Settings
-from cluster.driver.tools import MANAGER, Tools
+from cluster.driver.tools import Tools
 from cluster.driver.versions import FOLDER, read_versions
-from cluster.driver.volumes import name_stack
 
 Say = Callable[[str], None]
 
-#: What is written, by what the commands call it, in the order of the steps.
-_PLACES = {
-    "cluster": "10-eksctl/cluster.yaml",
-    "endpoints": "10-eksctl/endpoints.yaml",
-    "stack": "20-karpenter/stack.yaml",
-    "shipped": "20-karpenter/values/1-karpenter.yaml",
-    "ours": "20-karpenter/values/2-karpenter.ours.yaml",
-    "classes": "20-karpenter/node-classes.yaml",
-    "pools": "20-karpenter/node-pools.yaml",
-    "balancer": "30-load-balancer/values/1-load-balancer.yaml",
-    "balancer-ours": "30-load-balancer/values/2-load-balancer.ours.yaml",
-    "names": "30-load-balancer/names.yaml",
-    "storage": "40-storage/storage-class.yaml",
-    "files": "40-storage/stack.yaml",
-    "root": "50-platform/root-queue.yaml",
-}
 #: Steps for which there is nothing yet.
-MISSING = ("00-tools", "05-images", "60-observe", "90-verify", "99-remove")
+MISSING = ("05-images", "60-observe")
 #: Names the files of a plan, a line each, so that the next one takes away these and no others.
 _LIST = ".plan"
-#: Makes the role of spot machines, which an account has once, where it is not there yet.
-#: Source: https://karpenter.sh/docs/troubleshooting/#missing-service-linked-role (v1.14)
-_SPOT_ROLE = (
-    "aws iam get-role --role-name AWSServiceRoleForEC2Spot >/dev/null 2>&1"
-    " || aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"
-)
 
 
 class PlanFailed(Exception):
@@ -86,17 +57,17 @@ def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
         "files": build_storage_stack(settings, aws),
     }
     return {
-        **{_PLACES[name]: _dump([stack]) for name, stack in optional.items() if stack},
-        _PLACES["endpoints"]: _dump([build_endpoints_stack(aws)]),
-        _PLACES["balancer"]: (FOLDER / "load-balancer.yaml").read_text("utf-8"),
-        _PLACES["balancer-ours"]: _dump([build_load_balancer_values(aws)]),
-        _PLACES["cluster"]: _dump([build_cluster_config(aws)]),
-        _PLACES["shipped"]: (FOLDER / "karpenter.yaml").read_text("utf-8"),
-        _PLACES["ours"]: _dump([build_karpenter_values(aws)]),
-        _PLACES["classes"]: _dump(build_node_classes(aws, settings.catalogue)),
-        _PLACES["pools"]: _dump(build_pools(settings)),
-        _PLACES["storage"]: _dump([build_storage_class()]),
-        _PLACES["root"]: _dump([build_root_queue(settings.catalogue)]),
+        **{PLACES[name]: _dump([stack]) for name, stack in optional.items() if stack},
+        PLACES["endpoints"]: _dump([build_endpoints_stack(aws)]),
+        PLACES["balancer"]: (FOLDER / "load-balancer.yaml").read_text("utf-8"),
+        PLACES["balancer-ours"]: _dump([build_load_balancer_values(aws)]),
+        PLACES["cluster"]: _dump([build_cluster_config(aws)]),
+        PLACES["shipped"]: (FOLDER / "karpenter.yaml").read_text("utf-8"),
+        PLACES["ours"]: _dump([build_karpenter_values(aws)]),
+        PLACES["classes"]: _dump(build_node_classes(aws, settings.catalogue)),
+        PLACES["pools"]: _dump(build_pools(settings)),
+        PLACES["storage"]: _dump([build_storage_class()]),
+        PLACES["root"]: _dump([build_root_queue(settings.catalogue)]),
     }
 
 
@@ -121,7 +92,7 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
     away = ""
     try:
         address = stack_address.format(version=versions["KARPENTER_VERSION"])
-        files[_PLACES["stack"]] = fetch_stack(address, versions["KARPENTER_STACK_SHA256"]).decode()
+        files[PLACES["stack"]] = fetch_stack(address, versions["KARPENTER_STACK_SHA256"]).decode()
     except StackAway as error:
         away = str(error)
     with TemporaryDirectory(prefix="notebook-hpc-") as scratch:
@@ -131,9 +102,10 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
     say(
         f"Cluster {aws.cluster} in {aws.region}, account {aws.account}, Kubernetes {aws.kubernetes}"
     )
-    say(f"What would be made of it is in {target}; nothing was made. By hand, in this order:")
-    for line in _list_commands(settings, aws, target):
-        say(f"  {line}")
+    say(f"What would be made of it is in {target}; nothing was made.")
+    say("`make cluster-up` runs, in this order, and then deploys the platform:")
+    for command in list_commands(settings, aws, target).values():
+        say(f"  {command}")
     _tell_names(settings, aws, target, say)
     if away:
         say(f"Not in it: {away}")
@@ -141,49 +113,6 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
     if not settings.registry or not all(settings.digests.values()):
         say("Images are not pushed yet: `make deploy` names those that lack a digest.")
     _tell_costs(settings, aws, say)
-
-
-def _list_commands(settings: Settings, aws: Aws, target: Path) -> list[str]:
-    """Commands that would make what was written, in their order."""
-    karpenter = f"--version {read_versions()['KARPENTER_VERSION']} --namespace {NAMESPACE}"
-    registry = "oci://public.ecr.aws/karpenter"
-    place = {name: shlex.quote(str(target / path)) for name, path in _PLACES.items()}
-    pools = settings.catalogue.node_pools.values()
-    tables = f'"$({shlex.join(["aws", *build_route_tables_query(aws)])})"'
-    storage = build_storage_stack(settings, aws)
-    return [
-        f"aws cloudformation deploy --region {aws.region} --stack-name Karpenter-{aws.cluster}"
-        f" --template-file {place['stack']} --capabilities CAPABILITY_NAMED_IAM"
-        f" --parameter-overrides ClusterName={aws.cluster}",
-        *([_SPOT_ROLE] if any("spot" in pool.capacity_types for pool in pools) else []),
-        f"eksctl create cluster --config-file {place['cluster']}",
-        f"{_deploy(aws, name_endpoints(aws.cluster), place['endpoints'])}"
-        f" --parameter-overrides {ROUTE_TABLES}={tables}",
-        f"helm upgrade --install karpenter-crd {registry}/karpenter-crd {karpenter}",
-        f"helm upgrade --install karpenter {registry}/karpenter {karpenter}"
-        f" --values {place['shipped']} --values {place['ours']}",
-        f"kubectl apply --server-side --field-manager={MANAGER} --force-conflicts"
-        f" -f {place['classes']} -f {place['pools']} -f {place['storage']}",
-        f"helm upgrade --install {CHART} {CHART} --repo {REPOSITORY}"
-        f" --version {read_versions()['LOAD_BALANCER_CHART_VERSION']} --namespace {NAMESPACE}"
-        f" --values {place['balancer']} --values {place['balancer-ours']}",
-        *(
-            [
-                f"{_deploy(aws, name_stack(aws.cluster), place['files'])}"
-                " --capabilities CAPABILITY_IAM"
-            ]
-            if storage
-            else []
-        ),
-    ]
-
-
-def _deploy(aws: Aws, stack: str, template: str) -> str:
-    """Command that makes or changes one of our stacks; what is right already is no mistake."""
-    tags = [f"{key}={value}" for key, value in aws.tags.items()]
-    words = ["aws", "cloudformation", "deploy", "--region", aws.region, "--stack-name", stack]
-    words += ["--no-fail-on-empty-changeset", *(["--tags", *tags] if tags else [])]
-    return f"{shlex.join(words)} --template-file {template}"
 
 
 def _tell_names(settings: Settings, aws: Aws, target: Path, say: Say) -> None:
@@ -199,12 +128,12 @@ def _tell_names(settings: Settings, aws: Aws, target: Path, say: Say) -> None:
         say(f"After `make deploy`: make records of {names}, each a CNAME (at the top of a zone an")
         say(f"alias) to what this prints: {find}")
         return
-    place = shlex.quote(str(target / _PLACES["names"]))
+    deploy = build_deploy(aws, name_names(aws.cluster), target / PLACES["names"])
     query = "LoadBalancers[?DNSName=='$HOST'].CanonicalHostedZoneId"
     say(f"After `make deploy`, for {names}:")
     say(f'  HOST="$({find})"')
     say(
-        f"  {_deploy(aws, name_names(aws.cluster), place)} --parameter-overrides {BALANCER}=$HOST"
+        f"  {shlex.join(deploy)} --parameter-overrides {BALANCER}=$HOST"
         f' {BALANCER_ZONE}="$(aws elbv2 describe-load-balancers --region {aws.region}'
         f' --query "{query}" --output text)"'
     )

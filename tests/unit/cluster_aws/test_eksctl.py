@@ -38,7 +38,11 @@ def test_the_network_is_that_of_the_settings(config: dict[str, Any]) -> None:
         "name": "lab",
         "region": "eu-central-1",
         "version": "1.35",
-        "tags": {"cost-center": "4711", "karpenter.sh/discovery": "lab"},
+        "tags": {
+            "cost-center": "4711",
+            "karpenter.sh/discovery": "lab",
+            "notebook-hpc/cluster": "lab",
+        },
     }
 
 

@@ -1,0 +1,404 @@
+"""The steps that make a cluster on AWS and what runs on it, in their order.
+
+A step looks at the world and makes what lacks, so that it may run again at any time, also after it
+was ended in the middle. No file says how far an earlier run came.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+
+from cluster.aws.commands import LOOK_MINUTES, CommandFailed, Commands
+from cluster.aws.costs import find_short_quotas
+from cluster.aws.eksctl import CLUSTER_TAG, build_cluster_config
+from cluster.aws.failures import judge_stack
+from cluster.aws.order import KUBECONFIG, list_commands, name_stack
+from cluster.aws.storage import StackUnfinished, fill_volumes
+from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
+from cluster.driver.deployment import Deployment, Finding
+from cluster.driver.instance_types import load_types
+from cluster.driver.settings import Settings
+from cluster.driver.tools import ToolFailed, Tools
+from cluster.driver.versions import read_versions
+from cluster.driver.volumes import name_stack as name_storage
+
+#: Codes of EC2's quotas of virtual cores: capacity type -> key of QUOTAS -> code.
+#: Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+QUOTA_CODES = {
+    "on-demand": {"standard": "L-1216C47A", "gpu": "L-DB2E81BA"},
+    "spot": {"standard": "L-34B43A08", "gpu": "L-3819A6DF"},
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step works with.
+
+    Attributes:
+        settings: of the installation.
+        aws: the cluster in them.
+        target: the plan's folder of this cluster.
+        commands: runs programs.
+        say: told a line at a time.
+    """
+
+    settings: Settings
+    aws: Aws
+    target: Path
+    commands: Commands
+    say: Callable[[str], None]
+
+    @property
+    def tools(self) -> Tools:
+        """Of the cluster, once step ``10-eksctl`` has written the way into it."""
+        return Tools(str(self.target / KUBECONFIG), environment=self.commands.environment)
+
+    def run(self, *names: str) -> None:
+        """Run commands of the plan, those of these names that it has."""
+        listed = list_commands(self.settings, self.aws, self.target)
+        for command in (listed[name] for name in names if name in listed):
+            if command.unless and self._succeeds(command.unless):
+                continue
+            words = command.words
+            if command.query:
+                answer = self.commands.run(command.query, LOOK_MINUTES).strip()
+                words = (*words[:-1], words[-1] + answer)
+            self.commands.run(words, command.minutes)
+
+    def call(self, *words: str) -> tuple[str, ...]:
+        """Words of a command of AWS' program in the cluster's region."""
+        return ("aws", *words, "--region", self.aws.region)
+
+    def find_stack(self, name: str) -> str:
+        """Status of a CloudFormation stack; empty where there is none."""
+        words = self.call("cloudformation", "describe-stacks", "--stack-name", name)
+        found = self.commands.find(words, "does not exist")
+        return str(found["Stacks"][0]["StackStatus"]) if found else ""
+
+    def find_cluster(self) -> dict[str, Any] | None:
+        """What EKS says of the cluster.
+
+        Raises:
+            CommandFailed: it is another's, who gave it the same name.
+        """
+        words = self.call("eks", "describe-cluster", "--name", self.aws.cluster)
+        found = self.commands.find(words, "ResourceNotFoundException")
+        if found is None:
+            return None
+        cluster: dict[str, Any] = found["cluster"]
+        if cluster.get("tags", {}).get(CLUSTER_TAG) != self.aws.cluster:
+            raise CommandFailed(
+                f"A cluster {self.aws.cluster} is there that this did not make (it has no tag"
+                f" {CLUSTER_TAG}): name another one in aws.cluster. Nothing of it was touched"
+            )
+        return cluster
+
+    def _succeeds(self, words: tuple[str, ...]) -> bool:
+        try:
+            self.commands.run(words, LOOK_MINUTES)
+        except CommandFailed as failed:
+            # Who may not look, or is not let in, is told so.
+            if "NoSuchEntity" not in failed.written:
+                raise
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step.
+
+    Attributes:
+        purpose: what it is, for people.
+        minutes: that it takes where nothing is there yet; reckoned, never measured.
+        make: makes what lacks.
+    """
+
+    purpose: str
+    minutes: int
+    make: Callable[[Context], None]
+
+
+def check_ground(context: Context) -> None:
+    """Programs, credentials, region and quotas; nothing is made.
+
+    Raises:
+        CommandFailed: something is not as it has to be; all that was found is named.
+    """
+    aws, commands = context.aws, context.commands
+    check_programs(context)
+    identity = commands.load(("aws", "sts", "get-caller-identity", "--region", aws.region))
+    partition = str(identity["Arn"]).split(":")[1]
+    if (identity["Account"], partition) != (aws.account, aws.partition):
+        raise CommandFailed(
+            f"These credentials are of account {identity['Account']} ({partition}), and the"
+            f" settings are for {aws.account} ({aws.partition}): sign in there, name another"
+            " profile in AWS_PROFILE, or change aws.account"
+        )
+    regions = commands.load(
+        context.call("ec2", "describe-regions", "--all-regions", "--region-names", aws.region)
+    )["Regions"]
+    if not regions or regions[0].get("OptInStatus") == "not-opted-in":
+        raise CommandFailed(
+            f"Region {aws.region} is not enabled in account {aws.account}: enable it (Account, AWS"
+            " Regions), which takes some minutes"
+        )
+    _check_quotas(context)
+
+
+def check_programs(context: Context) -> None:
+    """See that the four programs are there, and are of versions that go with this.
+
+    Raises:
+        CommandFailed: all that lacks.
+    """
+    wanted = read_versions()
+    lacking = []
+    for words, newest_pattern in (
+        (("aws", "--version"), r"aws-cli/([12])\."),
+        (("eksctl", "version"), r"^v?(\d+\.\d+)\."),
+        (("kubectl", "version", "--client"), r"v(\d+\.\d+)\."),
+    ):
+        try:
+            said = context.commands.run(words, LOOK_MINUTES)
+        except CommandFailed as failed:
+            lacking.append(str(failed))
+            continue
+        found = re.search(newest_pattern, said)
+        if problem := _judge(words[0], found.group(1) if found else "", wanted):
+            lacking.append(f"{problem}; it says {said.strip()[:80]!r}")
+    try:
+        context.tools.check()
+    except ToolFailed as failed:
+        lacking.append(str(failed))
+    if lacking:
+        raise CommandFailed("\n".join(lacking))
+
+
+def _judge(program: str, version: str, wanted: Mapping[str, str]) -> str:
+    """Why a program's version will not do; empty where it will."""
+    if not version:
+        return f"{program} does not say its version"
+    if program == "aws":
+        return ""
+    parts = _order(version)
+    if program == "eksctl":
+        least = ".".join(wanted["EKSCTL_VERSION"].split(".")[:2])
+        return f"eksctl {least} or newer is needed" if parts < _order(least) else ""
+    # kubectl goes with a cluster one minor version older or newer.
+    kubernetes = wanted["KUBERNETES_VERSION"]
+    far = abs(parts[1] - _order(kubernetes)[1]) > 1
+    return f"kubectl {kubernetes}, or one older or newer, is needed" if far else ""
+
+
+def _check_quotas(context: Context) -> None:
+    aws = context.aws
+    answer = context.commands.load(
+        context.call("service-quotas", "list-service-quotas", "--service-code", "ec2")
+    )
+    found = {each["QuotaCode"]: int(each["Value"]) for each in answer["Quotas"]}
+    live = {
+        capacity_type: {
+            kind: found[code] for kind, code in QUOTA_CODES[capacity_type].items() if code in found
+        }
+        for capacity_type in CAPACITY_TYPES
+    }
+    machines = {each.name: each for each in load_types()}
+    core = machines.get(aws.core.machine)
+    for kind, allowed in live["on-demand"].items():
+        if core and core.category in QUOTAS[kind] and aws.core.count * core.cores > allowed:
+            raise CommandFailed(
+                f"The account may have {allowed} virtual cores of {kind} machines, and the core"
+                f" machines alone have {aws.core.count * core.cores:g}: ask for more in Service"
+                f" Quotas ({QUOTA_CODES['on-demand'][kind]})"
+            )
+    # Pools work below their limits, too.
+    short = find_short_quotas(replace(aws, quotas=live), context.settings.catalogue, machines)
+    for sentence in short:
+        context.say(f"Note: {sentence}.")
+
+
+def make_cluster(context: Context) -> None:
+    """Karpenter's stack, the role of spot machines and the cluster, with the way into it.
+
+    Raises:
+        CommandFailed: a command failed, or what is there cannot be gone on with.
+    """
+    aws = context.aws
+    cluster = context.find_cluster()
+    if cluster and cluster["version"] != aws.kubernetes:
+        raise CommandFailed(
+            f"The cluster has Kubernetes {cluster['version']}, and the settings say"
+            f" {aws.kubernetes}: docs/deploy.md says how to upgrade, which no step does"
+        )
+    own, eks = name_stack(aws), f"eksctl-{aws.cluster}-cluster"
+    stacks = (own, f"aws cloudformation delete-stack --stack-name {own} --region {aws.region}")
+    _refuse_half_made(context, *stacks)
+    context.run("stack", "spot")
+    undo = f"eksctl delete cluster --name {aws.cluster} --region {aws.region} --wait"
+    if cluster is None:
+        # Where the program that made it was ended, AWS goes on by itself.
+        if context.find_stack(eks) == "CREATE_IN_PROGRESS":
+            _wait(context, "cloudformation", "stack-create-complete", "--stack-name", eks)
+            cluster = context.find_cluster()
+        else:
+            _refuse_half_made(context, eks, undo)
+    if cluster is None:
+        context.run("cluster")
+    else:
+        if cluster["status"] != "ACTIVE":
+            _wait(context, "eks", "cluster-active", "--name", aws.cluster)
+        _complete(context)
+    context.run("access", "endpoints")
+
+
+def _refuse_half_made(context: Context, name: str, undo: str) -> None:
+    if reason := judge_stack(name, context.find_stack(name), undo):
+        raise CommandFailed(reason)
+
+
+def _wait(context: Context, service: str, what: str, *words: str) -> None:
+    context.commands.run(context.call(service, "wait", what, *words), 60)
+
+
+def _complete(context: Context) -> None:
+    """Make what a run of eksctl that was ended in the middle did not come to."""
+    config = build_cluster_config(context.aws)
+    for kind, lacking in _list_lacking(context, config):
+        part = {each: config[each] for each in ("apiVersion", "kind", "metadata")} | lacking
+        path = context.target / "10-eksctl" / f"lacking-{kind}.yaml"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(part, sort_keys=False), encoding="utf-8")
+        context.commands.run(("eksctl", "create", kind, "--config-file", str(path)), 30)
+
+
+def _list_lacking(
+    context: Context, config: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind in eksctl's words, and the part of a ClusterConfig with those that are not there."""
+
+    def ask(what: str) -> Any:
+        words = context.call("eks", what, "--cluster-name", context.aws.cluster)
+        (found,) = (
+            each for each in context.commands.load(words).values() if isinstance(each, list)
+        )
+        return found
+
+    entries = ask("list-access-entries")
+    access = config["accessConfig"]["accessEntries"]
+    if lacking := [each for each in access if each["principalARN"] not in entries]:
+        yield "accessentry", {"accessConfig": {"accessEntries": lacking}}
+    addons = ask("list-addons")
+    # The agent that hands out rights comes first, as eksctl has it.
+    if lacking := [each for each in config["addons"] if each["name"] not in addons]:
+        yield "addon", {"addons": lacking}
+    there = {(each["namespace"], each["serviceAccount"]) for each in ask(_ASSOCIATIONS)}
+    wanted = config["iam"]["podIdentityAssociations"]
+    if lacking := [
+        each for each in wanted if (each["namespace"], each["serviceAccountName"]) not in there
+    ]:
+        yield "podidentityassociation", {"iam": {"podIdentityAssociations": lacking}}
+    groups = ask("list-nodegroups")
+    if lacking := [each for each in config["managedNodeGroups"] if each["name"] not in groups]:
+        yield "nodegroup", {"managedNodeGroups": lacking}
+
+
+_ASSOCIATIONS = "list-pod-identity-associations"
+
+
+def _make_storage(context: Context) -> None:
+    name = name_storage(context.aws.cluster)
+    undo = f"aws cloudformation delete-stack --stack-name {name} --region {context.aws.region}"
+    _refuse_half_made(context, name, undo)
+    context.run("storage", "files")
+
+
+def _fill_volumes(context: Context) -> Settings:
+    """The settings, with what the storage's stack says of where files are."""
+    volumes = context.settings.volumes
+    if not any(each.output for each in volumes.values()):
+        return context.settings
+    name = name_storage(context.aws.cluster)
+    words = context.call("cloudformation", "describe-stacks", "--stack-name", name)
+    listed = context.commands.load(words)["Stacks"][0].get("Outputs", [])
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in listed}
+    return fill_volumes(context.settings, context.aws, outputs)
+
+
+def make_steps(context: Context, names: Iterable[str] = ()) -> bool:
+    """Make all steps, or those named; whether all of them were made.
+
+    Where one fails it is told why, and those after it are not begun.
+    """
+    context.target.joinpath("10-eksctl").mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name in names or STEPS:
+        step = STEPS[name]
+        context.say(f"{name}: {step.purpose} (reckoned {step.minutes} minutes where it is new) ...")
+        try:
+            step.make(context)
+        except (CommandFailed, ToolFailed, StackUnfinished) as error:
+            context.say(f"{name} stopped. {error}\nWhat was made stays; run it again to go on.")
+            return False
+        context.say(f"{name}: done")
+    return True
+
+
+def _deploy(context: Context) -> None:
+    settings = _fill_volumes(context)
+    with TemporaryDirectory(prefix="notebook-hpc-") as folder:
+        Deployment(settings, context.tools, Path(folder), context.say).deploy()
+
+
+def verify(context: Context) -> list[Finding]:
+    """What is there and whether it is right; nothing is changed."""
+    nodes = context.tools.list("node", labels="hub.jupyter.org/node-purpose=core")
+    ready = sum(map(_is_ready, nodes))
+    wanted = context.aws.core.count
+    found = [
+        Finding("core machines", ready >= wanted, f"{ready} of {wanted} are ready"),
+        *_look_at_machines(context),
+    ]
+    with TemporaryDirectory(prefix="notebook-hpc-") as folder:
+        deployment = Deployment(context.settings, context.tools, Path(folder), context.say)
+        return [*found, *deployment.look()]
+
+
+def _look_at_machines(context: Context) -> Iterator[Finding]:
+    for kind in ("ec2nodeclasses.karpenter.k8s.aws", "nodepools.karpenter.sh"):
+        there = {each["metadata"]["name"]: each for each in context.tools.list(kind)}
+        short = kind.partition(".")[0]
+        for slug in context.settings.catalogue.node_pools:
+            fine = slug in there and _is_ready(there[slug])
+            mend = "ready" if fine else f"not ready: kubectl describe {short} {slug}"
+            yield Finding(f"{short} {slug}", fine, mend)
+
+
+def _is_ready(found: Mapping[str, Any]) -> bool:
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+#: In their order, by their folders.
+STEPS: Mapping[str, Step] = {
+    "00-tools": Step("programs, credentials, region and quotas", 1, check_ground),
+    "10-eksctl": Step("Karpenter's stack, and the cluster", 25, make_cluster),
+    "20-karpenter": Step(
+        "Karpenter with its pools",
+        5,
+        lambda context: context.run("karpenter-crd", "karpenter", "machines", "ready"),
+    ),
+    "30-load-balancer": Step(
+        "load balancer controller", 3, lambda context: context.run("balancer")
+    ),
+    "40-storage": Step("disks, files, buckets and database", 15, _make_storage),
+    "50-platform": Step("Volcano, hub and jobs service", 10, _deploy),
+}
+
+
+def _order(version: str) -> tuple[int, ...]:
+    return tuple(int(word) for word in version.split("."))

@@ -1,0 +1,160 @@
+"""What the steps look at, by the real `aws` at moto's server: its words, not a stand-in's.
+
+moto has no model of the quotas of EC2, nor of rights; what needs them is not here.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from cluster.aws.commands import CommandFailed, Commands, hold
+from cluster.aws.eksctl import CLUSTER_TAG
+from cluster.aws.removal import list_left
+from cluster.aws.steps import Context, check_ground, make_cluster
+from cluster.driver.settings import Settings, load_settings
+from tests.unit.cluster_aws.test_plan import write_example
+
+PROGRAMS = Path(__file__).parents[2] / "build" / "environments" / "notebook" / "bin"
+REGION = "eu-central-1"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return load_settings(write_example(tmp_path_factory.mktemp("settings")), are_pushed=False)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def context(settings: Settings, endpoint: str, tmp_path: Path) -> Context:
+    environ = {
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "administrator",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_CONFIG_FILE": "/nonexistent/config",
+        "AWS_DEFAULT_REGION": REGION,
+        "NO_PROXY": "127.0.0.1",
+    }
+    assert settings.aws
+    said: list[str] = []
+    commands = Commands(tmp_path / "log", said.append, environ)
+    return Context(settings, settings.aws, tmp_path, commands, said.append)
+
+
+def test_what_is_not_there_is_none(context: Context) -> None:
+    assert context.find_cluster() is None
+    assert context.find_stack("nothing") == ""
+    assert list_left(context) == []
+
+
+def test_the_role_of_spot_machines_is_made_where_it_is_not_there(context: Context) -> None:
+    """Once: moto gives it another name than AWS, so that a second look would not find it."""
+    context.run("spot")
+
+    logs = sorted(each.name[3:] for each in context.commands.log.glob("*.err"))
+    assert logs == ["aws-iam-create-service-linked-role.err", "aws-iam-get-role.err"]
+
+
+def test_another_ones_cluster_is_told_from_ours(context: Context, endpoint: str) -> None:
+    eks = boto3.session.Session().client(
+        "eks",
+        region_name=REGION,
+        endpoint_url=endpoint,
+        aws_access_key_id="administrator",
+        aws_secret_access_key="secret",
+    )
+
+    def make(name: str, tags: dict[str, str]) -> Context:
+        eks.create_cluster(
+            name=name,
+            roleArn="arn:aws:iam::123456789012:role/cluster",
+            resourcesVpcConfig={"subnetIds": []},
+            version="1.33",
+            tags=tags,
+        )
+        return replace(context, aws=replace(context.aws, cluster=name))
+
+    with pytest.raises(CommandFailed, match="theirs is there that this did not make"):
+        make_cluster(make("theirs", {}))
+    ours = make("ours", {CLUSTER_TAG: "ours"})
+    with pytest.raises(CommandFailed, match=r"has Kubernetes 1\.33, and the settings say"):
+        make_cluster(ours)
+    ours.run("access")
+    assert (ours.target / "kubeconfig").stat().st_mode & 0o077 == 0
+
+
+def test_another_account_is_told(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind stand-ins of the three programs that are not AWS'."""
+    programs = context.target / "programs"
+    programs.mkdir()
+    for name in ("eksctl", "helm", "kubectl"):
+        (programs / name).symlink_to(Path(__file__).with_name("stand_in.sh"))
+    path = f"{PROGRAMS}{os.pathsep}{programs}{os.pathsep}{os.environ['PATH']}"
+    environ = {**context.commands.environment, "PATH": path, "WORLD": str(context.target)}
+    # Tools finds helm by this process's own path.
+    monkeypatch.setenv("PATH", path)
+    commands = replace(context.commands, environment=environ)
+
+    with pytest.raises(
+        CommandFailed, match=r"are of account 123456789012 \(aws\), and the settings"
+    ):
+        check_ground(replace(context, commands=commands))
+
+
+def test_a_program_ends_with_the_driver_and_all_that_it_started(context: Context) -> None:
+    started = context.target / "started"
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "still waiting for sh" in line and started.exists() and started.read_text():
+            raise KeyboardInterrupt
+
+    commands = Commands(context.target / "log", say, beat_seconds=0.05)
+    with pytest.raises(KeyboardInterrupt):
+        commands.run(("sh", "-c", f"sleep 600 & echo $! > {started}; wait"), 5)
+
+    # It may be a moment until whoever inherited it has buried it.
+    state = Path(f"/proc/{started.read_text().strip()}/stat")
+    assert not state.exists() or state.read_text().split()[2] in "ZX"
+
+
+def test_a_program_has_a_limit_of_time(context: Context) -> None:
+    with pytest.raises(CommandFailed, match=r"sleep 600 took more than 0\.001 minutes"):
+        context.commands.run(("sleep", "600"), 0.001)
+
+
+def test_while_one_is_at_work_another_is_refused(tmp_path: Path) -> None:
+    """Also where the first was killed, and a program of its own still runs."""
+    with hold(tmp_path) as lock:
+        left = subprocess.Popen(["sleep", "600"], pass_fds=(lock,))
+    try:
+        with pytest.raises(CommandFailed, match="Another run, or a program"), hold(tmp_path):
+            pass
+    finally:
+        left.kill()
+        left.wait()
+    with hold(tmp_path):
+        pass
+
+
+def test_what_commands_write_is_for_nobody_else(context: Context) -> None:
+    context.commands.run(("sh", "-c", "echo out; echo err >&2"), 1)
+
+    modes = [each.stat().st_mode & 0o777 for each in context.commands.log.iterdir()]
+    assert modes == [0o600, 0o600]

@@ -1,0 +1,223 @@
+"""The steps of `make cluster-up` before the platform, with stand-ins for all four programs.
+
+Real programs against moto's server are in `test_looks.py`. Nothing of this ever spoke to AWS.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster.aws.commands import CommandFailed, Commands
+from cluster.aws.removal import remove
+from cluster.aws.steps import STEPS, Context, make_steps
+from cluster.driver.settings import Settings, load_settings
+from cluster.driver.tools import ToolFailed
+from tests.unit.cluster_aws.test_plan import NAME, write_example
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "111122223333"
+#: But for the platform, which the bed's rings deploy for real.
+NAMES = [each for each in STEPS if each != "50-platform"]
+#: Calls of a run from an empty account.
+CALLS = 25
+#: The first of them that makes something.
+FIRST = 8
+#: Files of a world in which all is made.
+MADE = {
+    *("cluster", "accessentry", "addon", "podidentityassociation", "nodegroup", "access", "role"),
+    *("pools", "class", "release-karpenter", "release-karpenter-crd"),
+    *("release-aws-load-balancer-controller", f"stack-Karpenter-{NAME}", f"stack-{NAME}-endpoints"),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What the stand-ins made, and the driver over them."""
+
+    folder: Path
+    context: Context
+    said: list[str]
+
+    def up(self, *names: str) -> bool:
+        return make_steps(self.context, names or NAMES)
+
+    def list_made(self) -> set[str]:
+        return {each.name for each in self.folder.iterdir()} - {"calls", "fails", "mode"}
+
+    def list_calls(self) -> list[str]:
+        return (self.folder / "calls").read_text().splitlines()
+
+    def fail_at(self, call: int, mode: str) -> None:
+        (self.folder / "fails").write_text(str(call))
+        (self.folder / "mode").write_text(mode)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The example, before any image was pushed."""
+    return load_settings(write_example(tmp_path_factory.mktemp("settings")), are_pushed=False)
+
+
+@pytest.fixture
+def world(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    programs, folder = tmp_path / "programs", tmp_path / "world"
+    programs.mkdir()
+    folder.mkdir()
+    for name in ("aws", "eksctl", "helm", "kubectl"):
+        (programs / name).symlink_to(ROOT / "tests/deployment/stand_in.sh")
+    variables = {"WORLD": str(folder), "ACCOUNT": ACCOUNT, "CLUSTER": NAME}
+    variables["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said: list[str] = []
+    commands = Commands(tmp_path / "log", said.append)
+    assert settings.aws
+    context = Context(settings, settings.aws, tmp_path / "plan", commands, said.append)
+    return World(folder, context, said)
+
+
+def test_a_run_makes_everything_and_a_second_one_makes_nothing_twice(
+    world: World, record_property: Callable[[str, object], None]
+) -> None:
+    assert world.up()
+    assert world.list_made() == MADE
+    calls = world.list_calls()
+    assert len(calls) == CALLS
+
+    assert world.up()
+
+    again = world.list_calls()[len(calls) :]
+    assert not [each for each in again if each.startswith("eksctl create")]
+    assert not [each for each in again if "create-service-linked-role" in each]
+    programs = sorted({each.split()[0] for each in calls})
+    record_property("stand-ins, no real program", f"{', '.join(NAMES)}: {', '.join(programs)}")
+
+
+@pytest.mark.parametrize("call", range(1, CALLS + 1))
+def test_where_a_call_fails_the_driver_stops_and_a_second_run_completes(
+    world: World, call: int
+) -> None:
+    world.fail_at(call, "refuse")
+
+    assert not world.up()
+
+    assert len(world.list_calls()) <= call + 3  # 00-tools names all programs that lack at once.
+    said = "\n".join(world.said)
+    assert " stopped. " in said
+    assert "ThrottlingException" in said
+    assert world.up()
+    assert world.list_made() == MADE
+
+
+@pytest.mark.parametrize("call", range(FIRST, CALLS + 1))
+def test_a_driver_that_was_killed_goes_on(world: World, call: int) -> None:
+    """In the middle of what the call does: eksctl's cluster lacks core machines and rights."""
+    world.fail_at(call, "kill")
+    driver = os.fork()
+    if driver == 0:
+        # A copy of this process, so that nothing is imported anew; it gets no further than this.
+        try:
+            world.up()
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(driver, 0)[1]) == signal.SIGKILL
+    assert len(world.list_calls()) == call
+
+    assert world.up()
+
+    assert world.list_made() == MADE
+
+
+@pytest.mark.parametrize(
+    ("variables", "made", "step", "sentence"),
+    [
+        ({"ACCOUNT": "999900001111"}, {}, "00-tools", "are of account 999900001111 (aws), and the"),
+        ({"QUOTA": "4"}, {}, "00-tools", "the core machines alone have 6: ask for more"),
+        ({}, {"cluster": "other"}, "10-eksctl", "is there that this did not make"),
+        ({"VERSION": "1.34"}, {"cluster": NAME}, "10-eksctl", "has Kubernetes 1.34, and the"),
+        (
+            {},
+            {f"stack-Karpenter-{NAME}": "ROLLBACK_COMPLETE"},
+            "10-eksctl",
+            f"aws cloudformation delete-stack --stack-name Karpenter-{NAME}",
+        ),
+        (
+            {},
+            {f"stack-Karpenter-{NAME}": "UPDATE_IN_PROGRESS"},
+            "10-eksctl",
+            "AWS is at work on it",
+        ),
+        (
+            {},
+            {f"stack-eksctl-{NAME}-cluster": "ROLLBACK_COMPLETE"},
+            "10-eksctl",
+            f"eksctl delete cluster --name {NAME}",
+        ),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_told_and_no_cluster_is_made(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    made: dict[str, str],
+    step: str,
+    sentence: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for name, text in made.items():
+        (world.folder / name).write_text(text)
+
+    assert not world.up(step)
+
+    assert sentence in "\n".join(world.said)
+    assert not [each for each in world.list_calls() if each.startswith("eksctl create")]
+
+
+def find(calls: list[str], start: str) -> int:
+    (found,) = (number for number, each in enumerate(calls) if each.startswith(start))
+    return found
+
+
+def test_what_makes_things_goes_after_them_and_a_second_run_removes_the_rest(world: World) -> None:
+    assert world.up()
+    begun = len(world.list_calls())
+    clean = [
+        *("helm uninstall offline-jobs", "helm uninstall volcano"),
+        "kubectl delete nodepools.karpenter.sh --all",
+        "kubectl delete nodeclaims.karpenter.sh --all",
+        *("helm uninstall karpenter ", "helm uninstall karpenter-crd"),
+        f"aws cloudformation delete-stack --stack-name {NAME}-endpoints",
+        "eksctl delete cluster",
+        f"aws cloudformation delete-stack --stack-name Karpenter-{NAME}",
+    ]
+    remove(world.context)
+
+    calls = world.list_calls()[begun:]
+    order = [find(calls, each) for each in clean]
+    assert order == sorted(order)
+    assert world.list_made() == {"role", "access"}
+
+    # Ended at each of its steps, it goes on.
+    for each in order:
+        assert world.up()
+        world.fail_at(len(world.list_calls()) + each + 1, "refuse")
+        with pytest.raises((CommandFailed, ToolFailed)):
+            remove(world.context)
+        assert remove(world.context) == []
+        assert world.list_made() == {"role", "access"}
+
+
+def test_another_ones_cluster_is_not_removed(world: World) -> None:
+    (world.folder / "cluster").write_text("other")
+
+    with pytest.raises(CommandFailed, match="is there that this did not make"):
+        remove(world.context)
+
+    assert not [each for each in world.list_calls() if "delete" in each or "uninstall" in each]
