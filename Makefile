@@ -44,12 +44,13 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
-	bench bench-images bench-pulls class push mirror deploy deploy-status undeploy cluster-plan cluster-up cluster-verify cluster-down \
+	bench bench-b1 bench-b7 bench-stock bench-images bench-pulls class push mirror deploy deploy-status undeploy \
+	cluster-plan cluster-up cluster-verify cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
 	@echo "make TARGET [NAME=value ...]"
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 	@echo "Needed: Python >= 3.11 and the package registries; all else is fetched into build/,"
 	@echo ".venv/ and the cache (NOTEBOOK_HPC_CACHE, ~/.cache/notebook-hpc by default)."
 
@@ -164,8 +165,17 @@ cluster-down: python ## take the cluster of SETTINGS= on AWS away, but for peopl
 record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
 	@$(VENV)/python -m tests.bed.record --name $(NAME)
 
-bench: setup ## measure the figures that the documents quote, into build/bench
-	@if test -d tests/bench; then $(VENV)/python -m tests.bench; else echo "No benchmark is here yet."; fi
+bench: bench-stock ## measure runner and list against what a user would pick instead, into build/bench
+	@$(VENV)/python -m tests.bench
+
+bench-b1: bench-stock ## measure the runner against papermill, of 1, 200 and 1,000 cells
+	@$(VENV)/python -m tests.bench.bench_runner --cells 1 200 1000
+
+bench-b7: setup ## measure a list of jobs among 10,000 against one among 100
+	@$(VENV)/python -m tests.bench.bench_list
+
+bench-stock: setup
+	@$(MAKE_ENVIRONMENT) stock
 
 bench-images: setup system-packages ## measure how fast containers of our images start, against a stock image
 	@$(VENV)/python -m tests.bench.bench_images

@@ -7,7 +7,7 @@ interrupted is made again. Run by the machine's own Python, so standard library 
 The environments: `.venv` (everything that tests need) · `build/environments/platform` (hub, jobs
 service, runner) · `build/environments/IMAGE` (locally an image is a Python environment: the image's
 lock and the wheel of `offline_jobs`) · `build/hub6` (all in one with the next JupyterHub, for its
-one test).
+one test) · `build/stock` (what benchmarks compare with, from `tests/bench/stock`).
 """
 
 from __future__ import annotations
@@ -183,6 +183,8 @@ def build_steps(places: Places) -> list[Step]:
         base = f"packages of {name}"
         steps.append(environments.make_lock_step(base, folder, lock))
         steps.append(environments.make_platform_step(name, base, folder))
+    stock = places.root / "tests" / "bench" / "stock" / "requirements.txt"
+    steps.append(environments.make_lock_step("stock", places.build / "stock", stock))
     for lock in sorted(places.root.glob("images/*/requirements.txt")):
         image = lock.parent.name
         if image in IMAGES_OF_THE_PLATFORM:
@@ -206,7 +208,7 @@ def choose_steps(wanted: Sequence[str], steps: Sequence[Step]) -> list[str]:
             chosen += [".venv", "hub6", "provider", f"image {IMAGE_OF_TESTS}"]
         elif word == "lab":
             chosen.append("Lab extension")
-        elif word in ("platform", "hub6", "tools"):
+        elif word in ("platform", "hub6", "tools", "stock"):
             chosen.append(word)
         elif f"image {word}" in names:
             chosen.append(f"image {word}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,7 +23,7 @@ import psutil
 from fastapi import Request
 
 from offline_jobs.service.web.identity import Caller
-from tests.bench.figures import Figure, report
+from tests.bench.figures import Figure, percentile, report
 from tests.factories import make_person
 from tests.service.web.factories import API, make_notebook, make_submission, running_service
 
@@ -38,12 +37,9 @@ async def identify(request: Request) -> Caller:
     return Caller(make_person(request.headers["authorization"].partition(" ")[2], ["lab"]))
 
 
-def serve() -> None:
+def serve(folder: Path) -> None:
     """Run the service, tell its address, and end when nobody reads any more."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_service(Path(folder), who=identify) as service,
-    ):
+    with running_service(folder, who=identify) as service:
         sys.stdout.write(f"{service.public}\n")
         sys.stdout.flush()
         sys.stdin.read()
@@ -72,12 +68,15 @@ def send(url: str) -> None:
 
 @contextmanager
 def started(*words: str) -> Iterator[subprocess.Popen[str]]:
-    """One of the other processes."""
+    """One of the other processes; one that is still there at the end is told to end."""
     command = [sys.executable, "-m", _MODULE, *words]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            process.communicate()
 
 
 def list_jobs(url: str, go_on: Iterator[bool]) -> list[float]:
@@ -95,7 +94,7 @@ def list_jobs(url: str, go_on: Iterator[bool]) -> list[float]:
 
 def measure() -> Figure:
     """The list's answers before and while the notebooks come."""
-    with started("--serve") as service:
+    with tempfile.TemporaryDirectory() as folder, started("--serve", folder) as service:
         assert service.stdout is not None
         url = service.stdout.readline().strip()
         process = psutil.Process(service.pid)
@@ -107,15 +106,14 @@ def measure() -> Figure:
             took = time.monotonic() - start
             assert sender.returncode == 0, "a notebook was not taken"
         after = process.memory_info().rss
-        service.communicate("")
-    p99 = statistics.quantiles(busy, n=100)[98]
+    p99 = percentile(busy, 99)
     return Figure(
         part="heavy",
         name="list-p99-of-100ms",
         value=p99 / LONGEST_SECONDS,
         goal=1.0,
         details={
-            "quiet_p99_seconds": statistics.quantiles(quiet, n=100)[98],
+            "quiet_p99_seconds": percentile(quiet, 99),
             "busy_p99_seconds": p99,
             "busy_longest_seconds": max(busy),
             "lists": len(busy),
@@ -129,11 +127,11 @@ def measure() -> Figure:
 def main(arguments: list[str]) -> int:
     """Measure and report; returns 1 when the figure is short."""
     parser = argparse.ArgumentParser(prog="bench_heavy", description=__doc__)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--send", metavar="URL", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.serve:
-        serve()
+        serve(options.serve)
         return 0
     if options.send:
         send(options.send)

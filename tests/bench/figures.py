@@ -50,6 +50,11 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value that so many percent of them do not exceed; of few values, the largest."""
+    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
+
+
 def report(part: str, figures: Sequence[Figure], packages: Sequence[str]) -> int:
     """Print the figures, keep them as JSON; returns 1 when one is short."""
     surroundings = {

@@ -17,6 +17,7 @@ DOCUMENTS = (
     "docs/deploy.md",
     "docs/images.md",
     "docs/logins.md",
+    "docs/performance.md",
 )
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

@@ -15,7 +15,7 @@ WANTED = {
     *("run", "setup", "environment", "test", "test-long", "bench", "lint", "types"),
     *("screenshots", "clean", "lock", "build-lab", "bed", "bed-down", "bed-status", "record"),
 }
-INTERNAL = {"python", "system-packages", "try-bed-programs"}
+INTERNAL = {"python", "system-packages", "try-bed-programs", "bench-stock"}
 
 
 def make(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
