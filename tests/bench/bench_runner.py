@@ -19,6 +19,7 @@ from typing import Any
 
 import nbformat
 
+from images._tool.lock import read_pins
 from tests.bench.figures import Figure, median, percentile, report
 from tests.runner.attempts import Attempt, make_specification
 
@@ -27,6 +28,7 @@ GOALS = {1: 0.35, 200: 0.15, 1000: 0.05}
 #: Cells -> rounds: a thousand take papermill minutes, so they are run when asked for.
 ROUNDS = {1: 7, 200: 7, 1000: 1}
 USUAL = (1, 200)
+STOCK = Path(__file__).parent / "stock" / "requirements.txt"
 PYTHON = str(Path(__file__).resolve().parents[2] / "build" / "stock" / "bin" / "python")
 PAPERMILL = "from papermill.__main__ import papermill; papermill()"
 MENDED = f"import sys; sys.modules['rfc3987_syntax'] = None; {PAPERMILL}"
@@ -38,6 +40,7 @@ def run_papermill(folder: Path, cells: int, program: str) -> tuple[float, Any]:
     source.write_text(json.dumps(make_specification(*["1+1"] * cells)["notebook"]))
     command = [PYTHON, "-c", program, "--no-progress-bar", "in.ipynb", "out.ipynb"]
     environment = os.environ | {"IPYTHONDIR": str(folder / "ipython")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     start = time.monotonic()
     subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
     return time.monotonic() - start, nbformat.read(folder / "out.ipynb", as_version=4)
@@ -68,24 +71,31 @@ def shown(notebook: Any) -> list[Any]:
     ]
 
 
+def run_all(cells: int) -> dict[str, float]:
+    """All sides once, one after the other; the seconds of each, once it is seen that all agree."""
+    seconds, written = {}, []
+    for name, program in (("runner", ""), ("papermill", PAPERMILL), ("mended", MENDED)):
+        with tempfile.TemporaryDirectory() as folder:
+            if program:
+                seconds[name], notebook = run_papermill(Path(folder), cells, program)
+            else:
+                seconds[name], notebook = run_runner(Path(folder), cells)
+            written.append(shown(notebook))
+    if not written[0] == written[1] == written[2]:
+        raise SystemExit("the notebooks differ")
+    return seconds
+
+
 def measure(cells: int, rounds: int) -> list[Figure]:
     """All sides in turn, ``rounds`` times."""
-    seconds: dict[str, list[float]] = {"runner": [], "papermill": [], "mended": []}
-    for _ in range(rounds):
-        written = {}
-        for name, taken_so_far in seconds.items():
-            with tempfile.TemporaryDirectory() as folder:
-                if name == "runner":
-                    taken, notebook = run_runner(Path(folder), cells)
-                else:
-                    program = PAPERMILL if name == "papermill" else MENDED
-                    taken, notebook = run_papermill(Path(folder), cells, program)
-                taken_so_far.append(taken)
-                written[name] = shown(notebook)
-        if not written["runner"] == written["papermill"] == written["mended"]:
-            raise SystemExit("the notebooks differ")
+    taken = [run_all(cells) for _ in range(rounds)]
+    seconds = {name: [each[name] for each in taken] for name in taken[0]}
     ours = median(seconds["runner"])
-    details = {"seconds": seconds, "runner_p99": percentile(seconds["runner"], 99)}
+    details = {
+        "seconds": seconds,
+        "runner_p99": percentile(seconds["runner"], 99),
+        "papermill_versions": read_pins(STOCK),
+    }
     return [
         Figure("B1", f"runner-{cells}", ours / median(seconds["papermill"]), GOALS[cells], details),
         Figure(
@@ -100,6 +110,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, help="instead of 7, and of 1 for a thousand cells")
     parser.add_argument("--cells", type=int, nargs="*", choices=GOALS, default=USUAL)
     options = parser.parse_args(arguments)
+    # One that does not count: an environment that was never used has no compiled modules yet.
+    run_all(1)
     figures: list[Figure] = []
     for cells in options.cells:
         figures += measure(cells, options.rounds or ROUNDS[cells])
