@@ -44,7 +44,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
-	bench bench-b1 bench-b7 bench-stock bench-images bench-pulls class push mirror deploy deploy-status undeploy \
+	bench bench-b1 bench-b7 bench-stock bench-images bench-pulls class push mirror deploy deploy-status undeploy smoke \
 	cluster-plan cluster-up cluster-verify cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
@@ -145,6 +145,10 @@ deploy-status: python ## show what of the platform is on a cluster and whether i
 undeploy: python ## take the platform away from a cluster, but for people's files; SETTINGS= KUBECONFIG= YES=1
 	@$(MAKE_ENVIRONMENT) platform
 	@$(DEPLOYMENT) $(if $(filter 1,$(YES)),--yes) undeploy
+
+smoke: python ## try a hub as somebody with a token does: session, cell, job, result; URL= CLASSES=standard,gpu (or all) GROUP=
+	@$(MAKE_ENVIRONMENT) platform
+	@exec build/environments/platform/bin/python -m cluster.smoke --url "$(or $(URL),http://127.0.0.1:8000)" --classes "$(CLASSES)" --group "$(GROUP)"
 
 cluster-plan: python ## show a cluster on AWS before it is made, and what it costs, into build/cluster; SETTINGS= KUBECONFIG=
 	@$(MAKE_ENVIRONMENT) platform

@@ -56,6 +56,11 @@ _KNOWN: Sequence[tuple[str, str]] = (
         "A stack went back: its events say which part could not be made, and why",
     ),
     (
+        r"Waiter NodegroupActive failed",
+        "The core machines did not come up: their node group's health says why (EKS in the console,"
+        " Compute). Then eksctl delete nodegroup --name core --cluster NAME, and run it again",
+    ),
+    (
         r"IN_PROGRESS|ResourceInUse|UPDATE_IN_PROGRESS",
         "AWS is still at work on it: run it again when that has ended",
     ),

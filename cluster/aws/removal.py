@@ -13,7 +13,7 @@ from cluster.aws.eksctl import CLUSTER_TAG, DISCOVERY, NAMESPACE
 from cluster.aws.endpoints import name_endpoints
 from cluster.aws.load_balancer import CHART, name_names
 from cluster.aws.order import name_stack as name_karpenter
-from cluster.aws.steps import Context, check_ground
+from cluster.aws.steps import Context, check_account, check_programs
 from cluster.driver.deployment import Deployment
 from cluster.driver.tools import PATIENCE_SECONDS
 from cluster.driver.volumes import name_stack as name_storage
@@ -44,7 +44,8 @@ def remove(context: Context, pause_seconds: float = 15.0) -> list[str]:
         ToolFailed: as it, of helm or kubectl.
     """
     aws, commands = context.aws, context.commands
-    check_ground(context)
+    check_programs(context)
+    check_account(context)
     if context.find_cluster():
         context.run("access")
         _remove_inside(context, pause_seconds)
@@ -89,7 +90,12 @@ def _remove_inside(context: Context, pause_seconds: float) -> None:
             )
         time.sleep(pause_seconds)
     context.say("Ending Karpenter's machines ...")
-    for kind in ("nodepools.karpenter.sh", "nodeclaims.karpenter.sh"):
+    # A class of machines has an instance profile, which holds the role of Karpenter's stack.
+    for kind in (
+        "nodepools.karpenter.sh",
+        "nodeclaims.karpenter.sh",
+        "ec2nodeclasses.karpenter.k8s.aws",
+    ):
         if tools.find("customresourcedefinition", kind):
             tools.delete(kind)
     for release in (CHART, "karpenter", "karpenter-crd"):

@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,8 +23,11 @@ import pytest
 import yaml
 
 from cluster.aws.__main__ import main
+from cluster.aws.commands import Commands
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
+from cluster.aws.order import KUBECONFIG
+from cluster.aws.steps import Context, verify
 from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws
@@ -144,6 +148,32 @@ def test_the_difference_to_a_cluster_is_what_was_edited(tools: Tools, client: Cl
         "-      volumeSize: 640Gi",
         "+      volumeSize: 641Gi",
     ]
+
+
+def test_a_look_at_what_is_there_tells_what_is_ready_from_what_is_not(
+    bed: Bed, tools: Tools, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster with node classes and pools, of which one class is ready, and with no platform."""
+    (ready, *others) = classes = build_node_classes(AWS, SHIPPED)
+    tools.apply(classes)
+    is_ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": ""}
+    is_ready["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    kind, name = ("karpenter.k8s.aws/v1", "EC2NodeClass"), ready["metadata"]["name"]
+    client.patch(*kind, name, {"status": {"conditions": [is_ready]}}, subresource="status")
+    shutil.copy(bed.kubeconfig, tmp_path / KUBECONFIG)
+    places = (str(bed.programs.path(name).parent) for name in ("kubectl", "helm"))
+    monkeypatch.setenv("PATH", os.pathsep.join([*places, os.environ["PATH"]]))
+    settings = replace(make_settings(HOMES), catalogue=SHIPPED)
+
+    context = Context(settings, AWS, tmp_path, Commands(tmp_path, print), print)
+    found = {each.part: each for each in verify(context)}
+
+    assert found["core machines"].sentence == f"0 of {AWS.core.count} are ready"
+    assert found[f"ec2nodeclasses {name}"].is_right
+    other = others[0]["metadata"]["name"]
+    assert f"kubectl describe ec2nodeclasses {other}" in found[f"ec2nodeclasses {other}"].sentence
+    assert found["nodepools sessions-general"].is_right
+    assert found["volcano"].sentence == "not installed: make deploy STEP=volcano"
 
 
 def test_a_cluster_that_is_away_has_no_difference(tools: Tools, tmp_path: Path) -> None:

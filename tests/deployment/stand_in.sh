@@ -38,6 +38,7 @@ case "$program $1 $2" in
 "aws cloudformation deploy") echo CREATE_COMPLETE > "stack-$6" ;;
 "aws ec2 describe-route-tables") echo rtb-1,rtb-2 ;;
 "aws cloudformation wait") : ;;
+"aws eks wait") [ "$4" != --cluster-name ] || [ ! -f sick ] || refuse "Waiter NodegroupActive failed" ;;
 "aws iam get-role") [ -f role ] || refuse NoSuchEntity ;;
 "aws iam create-service-linked-role") [ ! -f role ] || refuse InvalidInput; touch role ;;
 "aws eks list-access-entries") list accessEntries accessentry ;;

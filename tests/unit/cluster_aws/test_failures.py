@@ -22,6 +22,7 @@ from cluster.aws.failures import explain, find_meaning, judge_stack
         ("(LimitExceededException): too many", "A quota of the account is too small"),
         ("Could not connect to the endpoint URL", "There is no way to it from here"),
         ("Stack X is in ROLLBACK_COMPLETE state", "A stack went back"),
+        ("Waiter NodegroupActive failed: Waiter enc", "The core machines did not come up"),
         ("(OptInRequired) when calling", "The region is not enabled"),
         ("something else", ""),
     ],
