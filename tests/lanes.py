@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 #: Rings that wait most of the time, each list run by one process in this order. Images are built
 #: while the ring of nodes, which is the longest, does not need them yet. Chromium comes last: while
 #: Playwright runs in a process no other event loop can.
-WAITING = (("node",), ("images", "control_plane", "browser"))
+WAITING = (("node",), ("images", "control_plane"), ("browser",))
 COMPUTING = 0
+#: Of those that compute, what cannot be shared out and takes long: begun last it would end alone.
+LONG = ("hub", "clone")
 #: Rings whose tests share a platform that takes seconds to start.
 WHOLE = ("control_plane", "node", "images", "browser", "hub")
 #: More would not fit into the memory that goes with so many cores.
@@ -42,6 +44,10 @@ def get_scope(nodeid: str) -> str:
     file = nodeid.split("::", maxsplit=1)[0]
     ring = get_ring(Path(file), Path())
     return ring if ring in WHOLE else file
+
+
+def _get_scope_ring(scope: str) -> str:
+    return scope if scope in WHOLE else get_ring(Path(scope), Path())
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -66,7 +72,7 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         return get_scope(nodeid)
 
     def _get_lane(self, scope: str) -> int:
-        return get_lane(scope if scope in WHOLE else get_ring(Path(scope), Path()))
+        return get_lane(_get_scope_ring(scope))
 
     def _choose_lane(self, node: WorkerController) -> int | None:
         """Choose the lane for a process: its own, one that nobody works on, else the first."""
@@ -87,7 +93,7 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
             return None
         self._lanes[node] = lane
         scopes: list[str] = [each for each in self.workqueue if self._get_lane(each) == lane]
-        return scopes[0]
+        return min(scopes, key=lambda scope: _get_scope_ring(scope) not in LONG)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         scope = self._find_scope(node)

@@ -39,14 +39,17 @@ def run(folder: Path, rings: tuple[str, ...], processes: int) -> dict[str, list[
 
 
 def test_what_waits_has_a_process_of_its_own(tmp_path: Path) -> None:
-    ran = run(tmp_path, ORDER, 4)
+    ran = run(tmp_path, ORDER, 5)
 
     lanes_of = {process: {lanes.get_lane(f.split("/")[1]) for f in ran[process]} for process in ran}
-    assert sorted(map(sorted, lanes_of.values())) == [[0], [0], [1], [2]]
+    assert sorted(map(sorted, lanes_of.values())) == [[0], [0], [1], [2], [3]]
     for process, files in ran.items():
         if lanes_of[process] != {lanes.COMPUTING}:
             rings = list(dict.fromkeys(file.split("/")[1] for file in files))
             assert tuple(rings) in lanes.WAITING
+    # What takes long and stays together is not left for the end.
+    firsts = {files[0].split("/")[1] for process, files in ran.items() if 0 in lanes_of[process]}
+    assert firsts == {"hub", "clone"}
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

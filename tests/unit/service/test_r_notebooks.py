@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from offline_jobs.contract.executed import read_sources
+from offline_jobs.contract.r_source import RAssignment, find_r_assignments
 from offline_jobs.contract.request import Request
 from offline_jobs.service.errors import Unsound
 from offline_jobs.service.notebooks import inspect
@@ -116,6 +117,15 @@ def test_a_cell_that_is_nested_deeply_is_read_or_left(source: str) -> None:
     notebook = make_notebook("1", parameters=f"k <- {source}", metadata=SPEC)
     found = inspect(notebook).parameters
     assert found is None or [each.default for each in found] == [None]
+
+
+def test_what_a_person_nests_is_read_and_much_more_is_not() -> None:
+    def find(depth: int) -> list[RAssignment]:
+        return find_r_assignments("{" * depth + "n <- 1" + "}" * depth)
+
+    assert [each.name for each in find(40)] == ["n"]
+    with pytest.raises(SyntaxError, match="nested too deeply"):
+        find(60)
 
 
 def test_a_cell_that_is_too_long_is_refused() -> None:

@@ -18,6 +18,8 @@ _ASSIGN, _ASSIGN_RIGHT = frozenset({"<-", "<<-", "="}), frozenset({"->", "->>"})
 _CLOSED_BY = {"(": ")", "[": "]", "{": "}"}
 _WITH_HEADER = frozenset({"if", "for", "while", "function", "\\"})
 _OTHER_SCOPE = frozenset({"for", "while", "repeat", "function", "\\"})
+#: Blocks, branches and assignments within each other. All that is in one is read again for each.
+_DEEPEST = 50
 #: After one of these a statement goes on in the next line.
 _GOES_ON = re.compile(r"[-+*/^~?!<>=&|:,$@]+|%.*%|else|repeat", re.DOTALL)
 
@@ -48,14 +50,11 @@ def find_r_assignments(source: str) -> list[RAssignment]:
     Raises:
         SyntaxError: the cell is not plain R.
     """
-    try:
-        return [
-            RAssignment(name, value, _cut(source, value), _read_comment(source, statement))
-            for statement in _split(tokenize(source))
-            for name, value in _find_assigned(statement)
-        ]
-    except RecursionError as e:
-        raise SyntaxError("nested too deeply") from e
+    return [
+        RAssignment(name, value, _cut(source, value), _read_comment(source, statement))
+        for statement in _split(tokenize(source))
+        for name, value in _find_assigned(statement)
+    ]
 
 
 def read_r_values(source: str) -> dict[str, Any]:
@@ -122,18 +121,26 @@ def _goes_on(
     return after == "else" and statement[0].text == "if"
 
 
-def _find_assigned(statement: Sequence[Token]) -> Iterator[tuple[str, tuple[Token, ...]]]:
-    """Names that a statement assigns in the cell's own scope, each with its value."""
+def _find_assigned(
+    statement: Sequence[Token], depth: int = 0
+) -> Iterator[tuple[str, tuple[Token, ...]]]:
+    """Names that a statement assigns in the cell's own scope, each with its value.
+
+    Raises:
+        SyntaxError: it has too much within each other.
+    """
+    if depth > _DEEPEST:
+        raise SyntaxError("nested too deeply")
     match statement:
         case [Token("name", "if"), *rest]:
             for branch in _split_branches(rest):
-                yield from _find_assigned(branch)
+                yield from _find_assigned(branch, depth + 1)
         case [Token("sign", "{"), *inner, Token("sign", "}")]:
             for each in _split(inner):
-                yield from _find_assigned(each)
+                yield from _find_assigned(each, depth + 1)
         case [Token("name", name), Token("sign", sign), *value] if sign in _ASSIGN and value:
             if value[0].text not in _OTHER_SCOPE:
-                inner_names = list(_find_assigned(value))
+                inner_names = list(_find_assigned(value, depth + 1))
                 yield name, inner_names[-1][1] if inner_names else tuple(value)
                 yield from inner_names
         case [*value, Token("sign", sign), Token("name", name)] if sign in _ASSIGN_RIGHT and value:
