@@ -179,7 +179,7 @@ bench-b7: setup ## measure a list of jobs among 10,000 against one among 100
 	@$(VENV)/python -m tests.bench.bench_list
 
 bench-stock: setup
-	@$(MAKE_ENVIRONMENT) stock
+	@$(MAKE_ENVIRONMENT) stock scheduler
 
 bench-images: setup system-packages ## measure how fast containers of our images start, against a stock image
 	@$(VENV)/python -m tests.bench.bench_images
@@ -208,7 +208,7 @@ screenshots: setup system-packages ## take the documents' pictures anew, with th
 	@SCREENSHOTS=docs/pictures $(PYTEST) tests/browser
 
 clean: ## remove all that was made, but not the state of `make run`
-	@rm -rf .venv build/environments build/hub6 build/wheels build/stamps build/bench
+	@rm -rf .venv build/environments build/hub6 build/stock build/scheduler build/wheels build/stamps build/bench
 	@rm -rf $(LAB)/node_modules $(LAB)/lib $(LAB)/offline_jobs/labextension $(LAB)/offline_jobs/service/web/built $(LAB)/.yarn
 	@rm -rf .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(LAB)/tsconfig.tsbuildinfo
 

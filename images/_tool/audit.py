@@ -51,7 +51,7 @@ def audit_python(places: Places, osv: str) -> list[Finding]:
     Raises:
         StepFailed: OSV is not reached.
     """
-    names = [*list_locks(places.root), ALONE]
+    names = [*list_locks(places.root), *ALONE]
     pins = {pin for name in names for pin in read_pins(places.root / f"{name}.txt").items()}
     with tempfile.TemporaryDirectory() as folder:
         # pip-audit takes one version of a package at a time, and the locks have one but for a few.

@@ -7,7 +7,7 @@ interrupted is made again. Run by the machine's own Python, so standard library 
 The environments: `.venv` (everything that tests need) · `build/environments/platform` (hub, jobs
 service, runner) · `build/environments/IMAGE` (locally an image is a Python environment: the image's
 lock and the wheel of `offline_jobs`) · `build/hub6` (all in one with the next JupyterHub, for its
-one test) · `build/stock` (what benchmarks compare with, from `tests/bench/stock`).
+one test) · `build/stock` and `build/scheduler` (what benchmarks compare with, from `tests/bench`).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from images._tool.tools import (
 IMAGE_OF_TESTS = "notebook"
 # Users work in the other images; these are the platform's own, which the platform's environment is.
 IMAGES_OF_THE_PLATFORM = ("hub", "jobs-service")
+#: What benchmarks compare with, by its folder there.
+STOCK = ("stock", "scheduler")
 #: Where a session looks for the examples of its environment; in an image it is below /usr/local.
 EXAMPLES = Path("share", "notebook-hpc", "examples")
 SHIM = """#!/bin/sh
@@ -183,8 +185,9 @@ def build_steps(places: Places) -> list[Step]:
         base = f"packages of {name}"
         steps.append(environments.make_lock_step(base, folder, lock))
         steps.append(environments.make_platform_step(name, base, folder))
-    stock = places.root / "tests" / "bench" / "stock" / "requirements.txt"
-    steps.append(environments.make_lock_step("stock", places.build / "stock", stock))
+    for name in STOCK:
+        lock = places.root / "tests" / "bench" / name / "requirements.txt"
+        steps.append(environments.make_lock_step(name, places.build / name, lock))
     for lock in sorted(places.root.glob("images/*/requirements.txt")):
         image = lock.parent.name
         if image in IMAGES_OF_THE_PLATFORM:
@@ -208,7 +211,7 @@ def choose_steps(wanted: Sequence[str], steps: Sequence[Step]) -> list[str]:
             chosen += [".venv", "hub6", "provider", f"image {IMAGE_OF_TESTS}"]
         elif word == "lab":
             chosen.append("Lab extension")
-        elif word in ("platform", "hub6", "tools", "stock"):
+        elif word in ("platform", "hub6", "tools", *STOCK):
             chosen.append(word)
         elif f"image {word}" in names:
             chosen.append(f"image {word}")

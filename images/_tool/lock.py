@@ -1,7 +1,7 @@
 """Resolves the locks: every `requirements*.txt` from its `.in` file (`make lock`).
 
 All sets together are resolved first and every lock is held to that, so what two locks pin is
-equal; only the lock with the next JupyterHub stands by itself where it must. Locks hold hashes and
+equal; only those in `ALONE` stand by themselves where they must. Locks hold hashes and
 no address. Standard library only. Nobody imports it but its test.
 """
 
@@ -27,9 +27,14 @@ from images._tool.tools import (
     run_program,
 )
 
-ALONE = "requirements-hub6"
+#: Locks of what others would install, as they would.
+OF_OTHERS = "tests/bench"
+NEXT_HUB = "requirements-hub6"
+SCHEDULER = f"{OF_OTHERS}/scheduler/requirements"
+#: Locks that stand by themselves, and in which packages: jupyter-scheduler asks for time zones of
+#: 2024, which nobody else should get for its sake.
+ALONE = {NEXT_HUB: ("jupyterhub",), SCHEDULER: ("pytz",)}
 OVERRIDES = "requirements-overrides"
-HUB_OF_ITS_OWN = ("jupyterhub",)
 OPTIONS = (
     "--quiet",
     "--universal",
@@ -39,8 +44,6 @@ OPTIONS = (
     "--no-annotate",
     "--no-header",
 )
-#: Locks of what others would install, as they would.
-OF_OTHERS = "tests/bench"
 
 
 def read_pins(lock: Path) -> dict[str, str]:
@@ -50,11 +53,11 @@ def read_pins(lock: Path) -> dict[str, str]:
 
 
 def list_locks(root: Path) -> list[str]:
-    """List the names of all locks but the one that stands alone, without their endings."""
+    """List the names of all locks but those that stand alone, without their endings."""
     folders = (".", "images/*", f"{OF_OTHERS}/*")
     sources = [path for folder in folders for path in root.glob(f"{folder}/requirements*.in")]
     names = sorted(path.relative_to(root).as_posix().removesuffix(".in") for path in sources)
-    return [name for name in names if name not in (ALONE, OVERRIDES)]
+    return [name for name in names if name not in (*ALONE, OVERRIDES)]
 
 
 def compile_lock(places: Places, source: Path, target: Path, *options: str) -> None:
@@ -83,12 +86,13 @@ def lock_all(places: Places, upgrade: bool) -> None:
             log.info("  %s.txt", name)
             source, target = root / f"{name}.in", root / f"{name}.txt"
             compile_lock(places, source, target, "--generate-hashes", "-c", str(whole), "--upgrade")
-        log.info("  %s.txt", ALONE)
-        loose = Path(folder) / "loose.txt"
-        kept = {n: v for n, v in read_pins(whole).items() if n not in HUB_OF_ITS_OWN}
-        loose.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()))
-        source, target = root / f"{ALONE}.in", root / f"{ALONE}.txt"
-        compile_lock(places, source, target, "--generate-hashes", "-c", str(loose), *again)
+        for name, own in ALONE.items():
+            log.info("  %s.txt", name)
+            loose = Path(folder) / "loose.txt"
+            kept = {n: v for n, v in read_pins(whole).items() if n not in own}
+            loose.write_text("".join(f"{n}=={version}\n" for n, version in kept.items()))
+            source, target = root / f"{name}.in", root / f"{name}.txt"
+            compile_lock(places, source, target, "--generate-hashes", "-c", str(loose), *again)
 
 
 def main(arguments: Sequence[str]) -> int:

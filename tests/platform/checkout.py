@@ -10,6 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from images._tool.lock import OF_OTHERS
+
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(?P<info>(?:sh|bash|console)[^\n]*)\n(?P<text>.*?)^```", re.M | re.S)
 
@@ -35,6 +37,7 @@ def list_locks() -> list[Path]:
     return [
         *sorted(ROOT.glob("requirements*.txt")),
         *sorted(ROOT.glob("images/*/requirements.txt")),
+        *sorted(ROOT.glob(f"{OF_OTHERS}/*/requirements.txt")),
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from images._tool.audit import NODE_FOLDERS, audit, main, split_versions
-from images._tool.lock import ALONE
+from images._tool.lock import NEXT_HUB
 from images._tool.tools import Places, find_places
 from tests.platform.checkout import ROOT
 
@@ -86,7 +86,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
         (root / f"{name}.in").touch()
     (root / "requirements.txt").write_text("requests==2.32.4\nidna==3.10\n")
     (root / "images" / "own" / "requirements.txt").write_text("idna==3.10\n")
-    (root / f"{ALONE}.txt").write_text("requests==2.31.0\n")
+    (root / f"{NEXT_HUB}.txt").write_text("requests==2.31.0\n")
     (root / "requirements-build.txt").write_bytes((ROOT / "requirements-build.txt").read_bytes())
     (root / PROXY).mkdir(parents=True)
     for file in ("package.json", "yarn.lock", ".yarnrc.yml"):
@@ -104,7 +104,7 @@ def test_every_package_of_every_lock_is_asked_for(sources: str, places: Places) 
 def test_what_is_known_to_be_vulnerable_is_named_with_what_mends_it(
     sources: str, places: Places
 ) -> None:
-    (places.root / f"{ALONE}.txt").write_text("requests==2.19.0\n")
+    (places.root / f"{NEXT_HUB}.txt").write_text("requests==2.19.0\n")
     Sources.node = {
         "1": {
             "id": 7,
