@@ -44,7 +44,8 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
-	bench bench-b1 bench-b7 bench-stock bench-images bench-pulls class push mirror deploy deploy-status undeploy smoke \
+	bench bench-b1 bench-b2 bench-b3 bench-b7 bench-b8 bench-stock bench-images bench-pulls class push mirror deploy deploy-status undeploy smoke \
+	cluster-plan cluster-up cluster-verify cluster-down \
 	cluster-plan cluster-up cluster-verify cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
@@ -169,14 +170,23 @@ cluster-down: python ## take the cluster of SETTINGS= on AWS away, but for peopl
 record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
 	@$(VENV)/python -m tests.bed.record --name $(NAME)
 
-bench: bench-stock ## measure runner and list against what a user would pick instead, into build/bench
+bench: bench-stock ## measure runner, jobs, list and sessions against what a user would pick instead, into build/bench
 	@$(VENV)/python -m tests.bench
 
 bench-b1: bench-stock ## measure the runner against papermill, of 1, 200 and 1,000 cells
 	@$(VENV)/python -m tests.bench.bench_runner --cells 1 200 1000
 
+bench-b2: bench-stock ## measure one job from its submission to its end against jupyter-scheduler
+	@$(VENV)/python -m tests.bench.bench_job
+
+bench-b3: bench-stock ## measure many jobs at once against jupyter-scheduler, JOBS=100 ROUNDS=3
+	@$(VENV)/python -m tests.bench.bench_burst --jobs "$(or $(JOBS),100)" --rounds "$(or $(ROUNDS),3)"
+
 bench-b7: setup ## measure a list of jobs among 10,000 against one among 100
 	@$(VENV)/python -m tests.bench.bench_list
+
+bench-b8: bench-stock ## measure the start of a session, and of ten at once, against a stock JupyterHub
+	@$(VENV)/python -m tests.bench.bench_session
 
 bench-stock: setup
 	@$(MAKE_ENVIRONMENT) stock scheduler

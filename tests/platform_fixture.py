@@ -41,17 +41,18 @@ def find_free_port() -> int:
 
 def find_processes(state: Path) -> list[psutil.Process]:
     """Living processes that name the state folder in command or environment, or work in it."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-                continue
-            words = [*process.cmdline(), *process.environ().values(), process.cwd()]
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if any(str(state) in word for word in words):
-            found.append(process)
-    return found
+    return [each for each in psutil.process_iter() if names(each, state)]
+
+
+def names(process: psutil.Process, state: Path) -> bool:
+    """Whether it lives, is not this one, and names the state folder."""
+    try:
+        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        words = [*process.cmdline(), *process.environ().values(), process.cwd()]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(str(state) in word for word in words)
 
 
 @dataclass

@@ -23,6 +23,7 @@ class Figure:
 
     Attributes:
         goal: None where the figure only tells what another one consists of.
+        seen: what the ratio is of, in words, for the line.
     """
 
     part: str
@@ -30,6 +31,7 @@ class Figure:
     value: float
     goal: float | None
     details: dict[str, Any] = field(default_factory=dict)
+    seen: str = ""
 
     @property
     def holds(self) -> bool:
@@ -40,9 +42,9 @@ class Figure:
     def line(self) -> str:
         """The figure in one line."""
         line = f"{self.part} {self.name} ratio {self.value:.2f}"
-        if self.goal is None:
-            return line
-        return f"{line} goal {self.goal:.2f} {'holds' if self.holds else 'short'}"
+        if self.goal is not None:
+            line += f" goal {self.goal:.2f} {'holds' if self.holds else 'short'}"
+        return f"{line} ({self.seen})" if self.seen else line
 
 
 def median(values: Sequence[float]) -> float:

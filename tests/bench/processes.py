@@ -1,0 +1,144 @@
+"""Stock programs as somebody who installed them has them: an environment, a home, a port.
+
+A program and all that it starts have a folder of their own in command or variables. By that they
+are found: to weigh them, and to end what is left of them however a benchmark ends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+
+from tests.plain import NO_TLS
+from tests.platform_fixture import find_processes, names
+from tests.site import wait_until
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+LOCK_OF_SCHEDULER = Path(__file__).parent / "scheduler" / "requirements.txt"
+LOCK_OF_STOCK = Path(__file__).parent / "stock" / "requirements.txt"
+START_SECONDS = 180
+#: Whoever starts Python with this module in its path is told that there is no such package.
+WITHOUT_SLOW_IMPORT = "import sys\n\nsys.modules['rfc3987_syntax'] = None\n"
+_KEPT = ("LANG", "LC_ALL", "TZ", "TMPDIR")
+_LOOK_SECONDS = 0.2
+
+
+def build_variables(name: str, folder: Path, *, mended: bool) -> dict[str, str]:
+    """What somebody has who activated the environment ``name``, in a home below ``folder``.
+
+    Args:
+        name: of an environment below ``build``.
+        folder: where the home is made.
+        mended: the slow import, which our locks leave out, is taken from all its processes.
+    """
+    environment, home = BUILD / name, folder / "home"
+    home.mkdir()
+    variables = {each: os.environ[each] for each in _KEPT if each in os.environ} | {
+        "HOME": str(home),
+        "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(environment),
+    }
+    if mended:
+        path = folder / "without"
+        path.mkdir()
+        (path / "sitecustomize.py").write_text(WITHOUT_SLOW_IMPORT)
+        variables["PYTHONPATH"] = str(path)
+    return variables
+
+
+@contextmanager
+def running(
+    command: Sequence[str], folder: Path, variables: dict[str, str], url: str
+) -> Iterator[None]:
+    """Run a program in ``folder`` until ``url`` answers, and end it with all that it started."""
+    log = folder / "output"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+
+        def is_served() -> bool:
+            if process.poll() is not None:
+                raise SystemExit(f"{command[0]} ended: {log.read_text()[-2000:]}")
+            try:
+                return httpx.get(url, verify=NO_TLS, timeout=5).is_success
+            except httpx.TransportError:
+                return False
+
+        wait_until(is_served, url, START_SECONDS)
+        yield
+        process.terminate()
+        process.wait(60)
+    finally:
+        kill(find_processes(folder))
+        process.wait(10)
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """End processes that are known by their numbers and start times."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(processes, timeout=10)
+
+
+class Memory:
+    """The most that all processes of a folder had together, looked at five times a second."""
+
+    def __init__(self, folder: Path) -> None:
+        self.peak_bytes = 0
+        self.peak_processes = 0
+        self._folder = folder
+        # Each is asked once: what it names it has from its start, or from who started it.
+        self._known: dict[psutil.Process, bool] = {}
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._is_over.wait(_LOOK_SECONDS):
+            sizes = [weigh(each) for each in psutil.process_iter() if self._is_of_it(each)]
+            if sum(sizes) > self.peak_bytes:
+                self.peak_bytes, self.peak_processes = sum(sizes), len(sizes)
+
+    def _is_of_it(self, process: psutil.Process) -> bool:
+        if process not in self._known:
+            self._known[process] = names(process, self._folder)
+        return self._known[process]
+
+
+def weigh(process: psutil.Process) -> int:
+    """Resident bytes; of one that is gone none."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0

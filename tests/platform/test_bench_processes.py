@@ -1,0 +1,67 @@
+"""How the benchmarks run what they compare with: weighed whole, and ended whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.processes import Memory, build_variables, running
+from tests.platform_fixture import find_free_port, find_processes
+from tests.site import wait_until
+
+#: Serves its folder, and has started another that would outlive it.
+SERVER = """
+import http.server, subprocess, sys
+subprocess.Popen([sys.executable, "-c", "x = 'x' * 64 * 2**20; input()"],
+                 stdin=subprocess.PIPE, start_new_session=True)
+http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")
+"""
+
+
+def interrupt(folder: Path, memory: Memory) -> None:
+    """Run the program until both are weighed, then press Ctrl-C."""
+    port = find_free_port()
+    command = [sys.executable, "-c", SERVER, str(port)]
+    variables = {**os.environ, "HOME": str(folder)}
+    with running(command, folder, variables, f"http://127.0.0.1:{port}"), memory:
+        wait_until(lambda: memory.peak_bytes > 64 * 2**20, "both to be weighed", 20)
+        raise KeyboardInterrupt
+
+
+def test_what_a_program_started_is_weighed_and_ended_with_it(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(tmp_path, memory)
+    assert memory.peak_processes == 2
+    assert find_processes(tmp_path) == []
+
+
+def test_a_program_that_ends_at_once_is_told_with_its_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "raise SystemExit('no such option')"]
+    with (
+        pytest.raises(SystemExit, match="no such option"),
+        running(command, tmp_path, dict(os.environ), "http://127.0.0.1:9"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("mended", [False, True])
+def test_the_slow_import_is_taken_from_a_mended_program_alone(tmp_path: Path, mended: bool) -> None:
+    (tmp_path / "rfc3987_syntax.py").write_text("")
+    variables = build_variables("stock", tmp_path, mended=mended)
+    path = f"{variables.get('PYTHONPATH', '')}{os.pathsep}{tmp_path}"
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import rfc3987_syntax"],
+        env=variables | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ("halted; None in sys.modules" in done.stderr) == mended
+    assert (done.returncode != 0) == mended
