@@ -59,7 +59,7 @@ def run_ours(folder: Path) -> Iterator[People]:
     folder.mkdir()
     platform = Platform(folder / "state", module="tests.bench.many_users")
     with platform.running():
-        yield sign_in(platform, {"group": GROUP, "image": "notebook", "class": "small"})
+        yield sign_in(platform, {"group": GROUP, "image": "notebook", "class": "standard"})
 
 
 @contextmanager

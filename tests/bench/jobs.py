@@ -54,7 +54,10 @@ class Side(Protocol):
 
 
 class Ours:
-    """The platform of ``make run``: a user's token, by the proxy to the jobs service."""
+    """The platform of ``make run``: a user's token, by the proxy to the jobs service.
+
+    Jobs have the class that the dialog proposes, which here has two cores.
+    """
 
     right_end = "succeeded"
     ends = frozenset({"succeeded", "failed", "cancelled"})
@@ -72,7 +75,7 @@ class Ours:
             "path": "one.ipynb",
             "group": "spatial-lab",
             "image": "notebook",
-            "class": "small",
+            "class": "standard",
             "kernel": {"name": "python3", "source": "image"},
             "parameters": {},
             "time_limit_seconds": 3600,
