@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from images._tool.lock import read_pins
 from tests.bench.bench_job import run_job
 from tests.bench.figures import Figure, median, percentile, report
 from tests.bench.jobs import Side, read_cells, run_ours, run_scheduler
-from tests.bench.processes import LOCK_OF_SCHEDULER, Memory
+from tests.bench.processes import LOCK_OF_SCHEDULER, Memory, call_at_once, end_in_order
 
 #: For a hundred jobs; of fewer the figures are told without goals.
 GOALS = {"wall": 0.25, "memory": 0.05, "slowest-post": 0.02}
@@ -59,7 +58,7 @@ class Burst:
 def submit_all(side: Side, jobs: int) -> dict[str, float]:
     """Submit all at once; the ids, each with the seconds of its POST. One may be refused."""
 
-    def submit(_: int) -> tuple[str, float] | None:
+    def submit() -> tuple[str, float] | None:
         sent = time.monotonic()
         try:
             job = side.submit()
@@ -67,8 +66,7 @@ def submit_all(side: Side, jobs: int) -> dict[str, float]:
             return None
         return job, time.monotonic() - sent
 
-    with ThreadPoolExecutor(jobs) as pool:
-        return dict(filter(None, pool.map(submit, range(jobs))))
+    return dict(filter(None, call_at_once([submit] * jobs)))
 
 
 def wait_for_ends(side: Side, jobs: Sequence[str]) -> tuple[float, dict[str, str]]:
@@ -176,6 +174,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=FULL)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args(arguments)
+    end_in_order()
     figures = make_figures(measure(options.jobs, options.rounds), options.jobs)
     return report("B3", figures, ("papermill", "nbclient", "fastapi", "uvicorn"))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from images._tool.lock import read_pins
 from tests.bench.figures import Figure, median, percentile, report
 from tests.bench.jobs import PATIENCE_SECONDS, Ours, Side, read_cells, run_ours, run_scheduler
-from tests.bench.processes import LOCK_OF_SCHEDULER
+from tests.bench.processes import LOCK_OF_SCHEDULER, end_in_order
 from tests.bench.trace import list_steps, read_marks, show_shares
 
 GOAL = 0.28
@@ -103,6 +103,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bench_job", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args(arguments)
+    end_in_order()
     figures, trace = measure(options.rounds)
     sys.stdout.write("".join(f"{line}\n" for line in trace))
     return report("B2", figures, ("papermill", "nbclient", "fastapi", "uvicorn"))

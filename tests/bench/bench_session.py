@@ -12,15 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
 from images._tool.lock import read_pins
 from tests.bench.figures import Figure, median, percentile, report
 from tests.bench.hubs import PATIENCE_SECONDS, People, run_ours, run_stock
-from tests.bench.processes import LOCK_OF_STOCK
+from tests.bench.processes import LOCK_OF_STOCK, call_at_once, end_in_order
 from tests.site import User
 
 GOALS = {1: 0.35, 10: 0.33}
@@ -43,12 +43,9 @@ def start_session(user: User, options: dict[str, str]) -> None:
 
 def start_sessions(people: People, number: int) -> float:
     """Start so many sessions at once; the seconds until the last has answered."""
-    users = people.users[:number]
-    with ThreadPoolExecutor(number) as pool:
-        asked = time.monotonic()
-        list(pool.map(lambda user: start_session(user, people.options), users))
-        seconds = time.monotonic() - asked
-    return seconds
+    asked = time.monotonic()
+    call_at_once([partial(start_session, user, people.options) for user in people.users[:number]])
+    return time.monotonic() - asked
 
 
 def stop_sessions(people: People, number: int) -> None:
@@ -121,6 +118,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=7, help="of one session")
     parser.add_argument("--rounds-of-ten", type=int, default=7, help="of ten sessions at once")
     options = parser.parse_args(arguments)
+    end_in_order()
     figures = measure({1: options.rounds, 10: options.rounds_of_ten})
     return report("B8", figures, ("jupyterhub", "jupyterlab", "jupyter-server"))
 

@@ -7,12 +7,15 @@ are found: to weigh them, and to end what is left of them however a benchmark en
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import httpx
 import psutil
@@ -29,6 +32,7 @@ START_SECONDS = 180
 WITHOUT_SLOW_IMPORT = "import sys\n\nsys.modules['rfc3987_syntax'] = None\n"
 _KEPT = ("LANG", "LC_ALL", "TZ", "TMPDIR")
 _LOOK_SECONDS = 0.2
+T = TypeVar("T")
 
 
 def build_variables(name: str, folder: Path, *, mended: bool) -> dict[str, str]:
@@ -97,6 +101,33 @@ def kill(processes: Sequence[psutil.Process]) -> None:
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(processes, timeout=10)
+
+
+def end_in_order() -> None:
+    """Let SIGTERM do what Ctrl-C does: end this program with all that it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def call_at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Make all calls at once, each in a thread of its own; what they return, in their order.
+
+    Ctrl-C does not wait for them, as a pool's end would: what they wait for is about to be ended.
+
+    Raises:
+        Exception: that of a call that failed, once all have ended.
+    """
+    done: list[Future[T]] = [Future() for _ in calls]
+
+    def call(number: int) -> None:
+        try:
+            done[number].set_result(calls[number]())
+        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
+            done[number].set_exception(error)
+
+    for number in range(len(calls)):
+        threading.Thread(target=call, args=(number,), daemon=True).start()
+    wait(done)
+    return [each.result() for each in done]
 
 
 class Memory:

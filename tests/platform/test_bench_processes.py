@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.bench.processes import Memory, build_variables, running
+from tests.bench.processes import Memory, build_variables, call_at_once, running
 from tests.platform_fixture import find_free_port, find_processes
 from tests.site import wait_until
 
@@ -47,6 +49,17 @@ def test_a_program_that_ends_at_once_is_told_with_its_words(tmp_path: Path) -> N
         running(command, tmp_path, dict(os.environ), "http://127.0.0.1:9"),
     ):
         pass
+
+
+def test_calls_are_made_at_once_and_answered_in_their_order() -> None:
+    meet = threading.Barrier(3)
+    calls = [partial(lambda number: (meet.wait(20), number)[1], number) for number in range(3)]
+    assert call_at_once(calls) == [0, 1, 2]
+
+
+def test_a_call_that_fails_is_not_kept_secret() -> None:
+    with pytest.raises(ZeroDivisionError):
+        call_at_once([lambda: 1, lambda: 1 // 0])
 
 
 @pytest.mark.parametrize("mended", [False, True])
