@@ -78,6 +78,7 @@ PLACES = [
         ("POST", "departures"),
         ("POST", "departures/complete"),
         ("POST", "sessions"),
+        ("POST", "home"),
     ),
     *(("GET", "nothing"), ("GET", "")),
 ]

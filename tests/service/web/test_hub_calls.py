@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from offline_jobs.contract.session import MOST_TURNS
 from offline_jobs.contract.states import State
+from offline_jobs.service.store.overview import MOST_OPEN
 from tests.service.web.factories import API, HUB_TOKEN, Client, Service
 
 KEEPER = ".retired/ada-2026-11-28T230512"
@@ -109,6 +110,7 @@ def test_nobody_but_the_hub_may_say_so(service: Service, ada: Client, token: str
     for path, more in (("departures", {}), ("departures/complete", {"keeper": KEEPER})):
         assert ask(service, path, token, user="ada", **more).status_code == 401
     assert ask(service, "sessions", token, turns=[TURN]).status_code == 401
+    assert ask(service, "home", token, user="ada", groups=["lab"]).status_code == 401
     assert read_turns(service) == []
     assert ada.get(f"jobs/{job}").json()["owner"] == "ada"
     assert ada.submit("key-00000002").status_code == 202
@@ -205,3 +207,46 @@ def test_a_full_message_with_the_longest_names_is_taken(service: Service) -> Non
     turn = {**TURN, **longest, "owner": "ü" * 255, "reason": "cluster-unreachable"}
     turns = [{**turn, "number": number} for number in range(1, MOST_TURNS + 1)]
     assert ask(service, "sessions", turns=turns).json()["kept"] == MOST_TURNS
+
+
+def test_the_home_has_what_is_open_and_what_ended_lately(
+    service: Service, ada: Client, ben: Client
+) -> None:
+    first, second, third, fourth = (
+        ada.submit(f"key-0000000{n}", name=f"job {n}").json()["id"] for n in range(1, 5)
+    )
+    other = ben.submit(group="teaching").json()["id"]
+    service.finish(first)
+    service.finish(second, State.FAILED)
+    service.stand(fourth, State.RUNNING)
+
+    told = ask(service, "home", user="ada", groups=["lab", "gone"]).json()
+
+    # What runs before what waits, failures before successes.
+    assert [job["id"] for job in told["jobs"]] == [fourth, third]
+    assert [job["id"] for job in told["ended"]] == [second, first]
+    assert told["open"] == 2
+    assert told["jobs"][0] == ada.get(f"jobs/{fourth}").json()
+    assert told["groups"] == {
+        "lab": {"running": 1, "waiting": 1, "cores": 2},
+        "gone": {"running": 0, "waiting": 0, "cores": 0},
+    }
+    assert other not in str(told)
+
+
+def test_the_home_is_short_however_many_jobs_there_are(service: Service, ada: Client) -> None:
+    for n in range(12):
+        assert ada.submit(f"key-000000{n:02}").status_code == 202
+
+    told = ask(service, "home", user="ada", groups=[]).json()
+
+    assert (told["open"], len(told["jobs"]), told["ended"]) == (12, MOST_OPEN, [])
+    assert ask(service, "home", user="nobody", groups=[]).json()["open"] == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"user": "ada"}, {"groups": []}, {"user": "ada", "groups": "lab"}, {"user": 1, "groups": []}],
+)
+def test_the_home_is_asked_for_somebody(service: Service, body: dict[str, Any]) -> None:
+    assert ask(service, "home", **body).status_code == 422

@@ -19,6 +19,8 @@ ENV_LONGEST = "OFFLINE_JOBS_LONGEST_SESSION_SECONDS"
 
 #: Where the hub tells changes of sessions, below the service's API: ``{"turns": [SessionTurn]}``.
 PATH_SESSIONS = "sessions"
+#: Where the hub asks what its home says of somebody's jobs: ``{"user": name, "groups": [slugs]}``.
+PATH_HOME = "home"
 #: So many in one message.
 MOST_TURNS = 200
 

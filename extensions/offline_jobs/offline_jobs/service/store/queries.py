@@ -1,9 +1,10 @@
 """Reading jobs and attempts inside a transaction; for the rooms of the store alone."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from offline_jobs.contract.states import TERMINAL, State
 from offline_jobs.service.model import Attempt, Job
@@ -65,6 +66,17 @@ def read_jobs(
                 and_(jobs.c.created == created, jobs.c.id < before[1]),
             )
         )
+    return [build_job(row) for row in connection.execute(statement)]
+
+
+def read_some(
+    connection: Connection,
+    conditions: Sequence[ColumnElement[bool]],
+    order: Sequence[ColumnElement[Any]],
+    limit: int,
+) -> list[Job]:
+    """At most ``limit`` of the jobs for which all conditions hold."""
+    statement = _jobs().where(*conditions).order_by(*order).limit(limit)
     return [build_job(row) for row in connection.execute(statement)]
 
 

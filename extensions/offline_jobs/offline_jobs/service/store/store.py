@@ -34,6 +34,7 @@ from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.census import Census
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.departures import Departures
+from offline_jobs.service.store.overview import Overviews
 from offline_jobs.service.store.rows import make_cursor, parse_cursor
 from offline_jobs.service.store.states import StateWriter, new_attempt_row
 from offline_jobs.service.store.tables import (
@@ -73,6 +74,8 @@ class Store:
         self.states = StateWriter(self._database, changes, clock)
         #: What the hub asks before it deletes a user.
         self.departures = Departures(self._database, changes, clock)
+        #: What the hub's home says.
+        self.overview = Overviews(self._database)
         #: What is measured.
         self.census = Census(self._database)
 

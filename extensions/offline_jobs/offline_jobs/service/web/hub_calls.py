@@ -1,23 +1,28 @@
-"""What the hub alone asks and tells: the end of a user's jobs, and the turns of sessions.
+"""What the hub alone asks and tells: the end of a user's jobs, turns of sessions, its home's jobs.
 
-It shows the token that it gave the service. ``hub_config/departures.py`` and
-``hub_config/sessions.py`` are the other side.
+It shows the token that it gave the service. ``hub_config/departures.py``,
+``hub_config/sessions.py`` and ``hub_config/form/home.py`` are the other side.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Request
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from offline_jobs.contract.session import MOST_TURNS, PATH_SESSIONS, SessionState
+from offline_jobs.contract.session import MOST_TURNS, PATH_HOME, PATH_SESSIONS, SessionState
 from offline_jobs.contract.states import Reason
 from offline_jobs.service.errors import Unauthorized, Unsound
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.model import SessionTurn
+from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.rooms import rooms_of
 
 LONGEST_NAME = 255
 Name = Annotated[str, Body(min_length=1, max_length=LONGEST_NAME)]
+Groups = Annotated[list[Annotated[str, StringConstraints(max_length=100)]], Body(max_length=200)]
+#: What ended since then is news.
+LATELY = timedelta(days=1)
 Slug = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
@@ -86,3 +91,32 @@ def keep_turns(request: Request, told: TurnsBody) -> dict[str, Any]:
     store = rooms_of(request).store
     kept = store.keep_turns([turn.build_turn() for turn in told.turns])
     return {"kept": kept, "usual_seconds": store.find_usual_starts()}
+
+
+@router.post(f"/{PATH_HOME}")
+def show_home(request: Request, user: Name, groups: Groups) -> dict[str, Any]:
+    """A user's jobs that have not ended, what ended lately, and what their groups' jobs use.
+
+    The hub knows who looks at its home and which groups they are in.
+    """
+    rooms = rooms_of(request)
+    found = rooms.store.overview.read(user, datetime.now(UTC) - LATELY)
+    uses = rooms.store.overview.count(groups)
+    sizes = rooms.catalogue.classes
+    return {
+        "open": found.open,
+        "jobs": [answer_job(job, rooms) for job in found.first],
+        "ended": [answer_job(job, rooms) for job in found.ended],
+        "groups": {
+            group: {
+                "running": use.running,
+                "waiting": use.waiting,
+                "cores": sum(
+                    count * sizes[size].cores
+                    for size, count in use.machines.items()
+                    if size in sizes
+                ),
+            }
+            for group, use in uses.items()
+        },
+    }
