@@ -6,7 +6,7 @@ Imported by configuration files (:mod:`hub_config.embedded.jupyterhub_config`) a
 """
 
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from jupyterhub.app import JupyterHub
 from tornado.web import RedirectHandler
@@ -29,7 +29,7 @@ from hub_config.proxy import Proxy
 from hub_config.sessions import Courier
 from hub_config.settings import Cluster, OneMachine, Settings
 from hub_config.spawners.local import LocalOffering, LocalSpawner
-from offline_jobs.contract.names import SERVICE_NAME, SERVICE_PREFIX, build_service_url
+from offline_jobs.contract.names import SERVICE_PREFIX, build_service_url
 from offline_jobs.contract.session import ENV_SERVICE_URL
 
 #: A label of the Zero to JupyterHub chart's.
@@ -220,8 +220,9 @@ def update_pages(c: Config, settings: Settings) -> None:
     """How the hub's own pages look."""
     c.JupyterHub.template_paths = [str(TEMPLATES), str(away.PAGES)]
     variables: dict[str, Any] = {
-        "service_titles": {SERVICE_NAME: "Offline jobs"},
         "home": f"{settings.subdomain_host}/hub/home",
+        # Whose cookie the theme is: where the jobs service has a host of its own, for that too.
+        "theme_domain": urlsplit(settings.subdomain_host).hostname or "",
     }
     if settings.demonstration_host is not None:
         variables["demonstration"] = {"users": USERS, "password": PASSWORD}

@@ -23,8 +23,10 @@ class JobsService:
     url: str
     token: str = field(repr=False)
 
-    async def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        """Ask for something; its answer.
+    async def post(
+        self, path: str, body: Mapping[str, object], patience: float = _TIMEOUT
+    ) -> dict[str, Any]:
+        """Ask for something; its answer, waited for ``patience`` seconds.
 
         Raises:
             ServiceAway: it cannot be reached, or refuses.
@@ -34,7 +36,7 @@ class JobsService:
             method="POST",
             headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
             body=json.dumps(body),
-            request_timeout=_TIMEOUT,
+            request_timeout=patience,
         )
         try:
             response = await AsyncHTTPClient().fetch(request)

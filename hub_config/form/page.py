@@ -15,11 +15,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from hub_config.platform.catalogue import InstanceClass, Price, why_pair_fails
 from hub_config.platform.choices import OPTION_KEYS, Offer
 from hub_config.platform.errors import Refused
-from hub_config.platform.quantities import format_bytes, format_cores, format_gpus
+from hub_config.platform.quantities import (
+    format_bytes,
+    format_cores,
+    format_gpus,
+    format_seconds,
+)
 
 TEMPLATES = Path(__file__).with_name("templates")
 SIGNS_BEFORE = {"USD": "$", "GBP": "£", "JPY": "¥"}
 SIGNS_AFTER = {"EUR": "€"}
+#: How a cost begins that is less than is worth a figure.
+UNDER = "under"
+_HOUR, _CENT = 3600, 0.01
 
 _environment = Environment(
     loader=FileSystemLoader(TEMPLATES),
@@ -37,7 +45,9 @@ class Card:
     Attributes:
         slug: the value that is sent.
         name: what people call it.
-        lines: rows of figures or one row of description.
+        figures: figures of a machine, or the description of an image.
+        price: per hour, in words.
+        ends: when a session of it stops by itself, in words.
         why: why it cannot be had; empty when it can.
         note: a remark on something that can be had.
         groups: groups that may use it, for classes.
@@ -47,7 +57,9 @@ class Card:
 
     slug: str
     name: str
-    lines: tuple[tuple[str, ...], ...]
+    figures: tuple[str, ...]
+    price: str = ""
+    ends: str = ""
     why: str = ""
     note: str = ""
     groups: tuple[str, ...] = ()
@@ -68,7 +80,7 @@ def build_page(offer: Offer, remembered: object) -> str:
         Card(
             slug=offered.image.slug,
             name=offered.image.name,
-            lines=((offered.image.description,),),
+            figures=(offered.image.description,),
             why=offered.why,
             checked=offered.image.slug == start["image"],
         )
@@ -78,7 +90,9 @@ def build_page(offer: Offer, remembered: object) -> str:
         Card(
             slug=offered.instance_class.slug,
             name=offered.instance_class.name,
-            lines=build_figures(offered.instance_class),
+            figures=build_figures(offered.instance_class),
+            price=word_price(offered.instance_class.price),
+            ends=word_limits(offered.instance_class),
             why=offered.why,
             note=offered.note,
             groups=offered.groups,
@@ -136,8 +150,8 @@ def _first(possible: Sequence[str], *wishes: object) -> str:
     )
 
 
-def build_figures(instance_class: InstanceClass) -> tuple[tuple[str, ...], ...]:
-    """Rows of figures of a class: cores, memory, GPU and scratch; then the price."""
+def build_figures(instance_class: InstanceClass) -> tuple[str, ...]:
+    """Figures of a class: cores, memory, GPU and scratch."""
     figures = [
         format_cores(instance_class.cores),
         format_bytes(instance_class.memory_bytes),
@@ -146,16 +160,37 @@ def build_figures(instance_class: InstanceClass) -> tuple[tuple[str, ...], ...]:
         figures.append(format_gpus(instance_class.gpus, instance_class.gpu_model))
     if instance_class.scratch_bytes:
         figures.append(f"{format_bytes(instance_class.scratch_bytes)} scratch")
-    price = instance_class.price
-    return (tuple(figures), (word_price(price),)) if price else (tuple(figures),)
+    return tuple(figures)
 
 
-def word_price(price: Price) -> str:
-    """A price per hour in words, its currency as people write it."""
-    amount = f"{price.per_hour:.2f}"
-    if price.currency in SIGNS_BEFORE:
-        return f"{SIGNS_BEFORE[price.currency]}{amount} per hour"
-    return f"{amount} {SIGNS_AFTER.get(price.currency, price.currency)} per hour"
+def word_price(price: Price | None) -> str:
+    """A price per hour in words; empty where none is known."""
+    return f"{word_amount(price.per_hour, price.currency)} per hour" if price else ""
+
+
+def word_cost(price: Price | None, seconds: float) -> str:
+    """What so many seconds cost: ``$0.38``, ``under $0.01``; empty where no price is known."""
+    if price is None:
+        return ""
+    amount = price.per_hour * seconds / _HOUR
+    if 0 < amount < _CENT:
+        return f"{UNDER} {word_amount(_CENT, price.currency)}"
+    return word_amount(amount, price.currency)
+
+
+def word_amount(amount: float, currency: str) -> str:
+    """An amount of money as people write it in its currency."""
+    if currency in SIGNS_BEFORE:
+        return f"{SIGNS_BEFORE[currency]}{amount:.2f}"
+    return f"{amount:.2f} {SIGNS_AFTER.get(currency, currency)}"
+
+
+def word_limits(instance_class: InstanceClass) -> str:
+    """When a session of a class is stopped, as the catalogue says."""
+    longest = f"after {format_seconds(instance_class.longest_session_seconds)} at the latest"
+    if not instance_class.idle_session_seconds:
+        return longest
+    return f"after {format_seconds(instance_class.idle_session_seconds)} without use, {longest}"
 
 
 def parse_form(fields: Mapping[str, Sequence[object]]) -> dict[str, object]:

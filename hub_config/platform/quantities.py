@@ -5,7 +5,9 @@ amounts are plain numbers with their unit in the name. Pure, standard library on
 import it.
 """
 
+import math
 import re
+from decimal import ROUND_HALF_UP, Decimal
 
 _BYTES_PER_UNIT = {"KiB": 1024, "MiB": 1024**2, "GiB": 1024**3, "TiB": 1024**4}
 _SECONDS_PER_UNIT = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
@@ -20,6 +22,10 @@ _SCALES = {
     **{letter: 1000.0**power for power, letter in enumerate("MGTPE", 2)},
     **{f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", 1)},
 }
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_SECONDS_MATTER = 10 * _MINUTE
+#: Seconds from which a duration is rounded to whole ones; below the other one it is no figure.
+_WHOLE_SECONDS, _SHORTEST = 0.95, 0.05
 _AMOUNT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([A-Za-z]+)")
 
 
@@ -83,6 +89,21 @@ def format_seconds(seconds: float) -> str:
     return f"{_trim(seconds)} s"
 
 
+def format_duration(seconds: float) -> str:
+    """Two units at most: ``0.4 s``, ``35 s``, ``12 min``, ``4 h``, ``1 h 30 min``, ``2 d 4 h``."""
+    if 0 < seconds < _WHOLE_SECONDS:
+        return f"{_round_tenths(seconds)} s" if seconds >= _SHORTEST else "under 0.1 s"
+    whole = max(0, math.floor(seconds + 0.5))
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        minutes, rest = divmod(whole, _MINUTE)
+        return _pair(minutes, "min", rest if whole < _SECONDS_MATTER else 0, "s")
+    if whole < 2 * _DAY:
+        return _pair(whole // _HOUR, "h", whole % _HOUR // _MINUTE, "min")
+    return _pair(whole // _DAY, "d", whole % _DAY // _HOUR, "h")
+
+
 def format_cores(cores: float) -> str:
     """``1 core``, ``2 cores``, ``0.5 cores``."""
     return f"{cores:g} core" if cores == 1 else f"{cores:g} cores"
@@ -116,6 +137,14 @@ def _parse(text: str, sizes: dict[str, int], example: str) -> int:
     if amount != int(amount):
         amount = round(amount)
     return int(amount)
+
+
+def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
+
+
+def _round_tenths(value: float) -> str:
+    return str(Decimal(value).quantize(Decimal("0.1"), ROUND_HALF_UP)).removesuffix(".0")
 
 
 def _trim(number: float) -> str:

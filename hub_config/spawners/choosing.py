@@ -14,7 +14,20 @@ from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
 from traitlets import HasTraits, Instance, default
 
+from hub_config.form.home import (
+    AWAY,
+    Home,
+    Jobs,
+    LastChoice,
+    Session,
+    describe_groups,
+    describe_jobs,
+    describe_session,
+    find_last_choice,
+    read_time,
+)
 from hub_config.form.page import build_page, build_refusal, parse_form
+from hub_config.jobs_service import ServiceAway
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.choices import Choice, Machine, Offer, choose, offer
 from hub_config.platform.errors import Refused
@@ -23,8 +36,13 @@ from hub_config.platform.quantities import format_size
 from hub_config.platform.sentences import describe_usual
 from hub_config.sessions import KEY, Courier, SessionBook
 from hub_config.shown import ShownError
-from offline_jobs.contract.session import SessionState
+from offline_jobs.contract.session import PATH_HOME, SessionState
 from offline_jobs.contract.states import Reason
+
+#: So long (seconds) somebody's home waits for what the jobs service knows.
+_HOME_PATIENCE = 2.0
+#: What JupyterHub says is pending, as the page calls it.
+_PENDING = {"spawn": "starting", "stop": "stopping", "check": "checking"}
 
 
 class ChoosingSpawner(HasTraits):
@@ -34,6 +52,7 @@ class ChoosingSpawner(HasTraits):
     user: Any
     orm_spawner: Any
     pending: Any
+    ready: bool
     log: Any
     stop_polling: Callable[[], None]
     _callbacks: list[Callable[[], Any]]
@@ -139,6 +158,43 @@ class ChoosingSpawner(HasTraits):
         size = self._choice.instance_class
         words = format_size(size.cores, size.memory_bytes, size.gpus, size.gpu_model)
         return f"{self._choice.image.name} on {size.name} ({words})"
+
+    # ---- the hub's home, whose page calls these
+
+    def find_last(self) -> LastChoice | None:
+        """What the user chose last, as far as that is to be had now."""
+        try:
+            return find_last_choice(self.build_offer(), self.orm_spawner.user_options)
+        except Refused:
+            return None
+
+    async def describe_home(self) -> Home:
+        """What the page says; of jobs why not, where their service is away."""
+        now = datetime.now(UTC)
+        person = self.build_person()
+        groups = [each for each in self.catalogue.groups.values() if each.slug in person.groups]
+        asked = {"user": self.user.name, "groups": [group.slug for group in groups]}
+        try:
+            answer = await self.courier.service.post(PATH_HOME, asked, _HOME_PATIENCE)
+            jobs = describe_jobs(answer, now)
+            uses = describe_groups(groups, answer["groups"], shared=self.measure() is None)
+        except ServiceAway as away:
+            self.log.warning("The home of %s goes without jobs: %s", self.user.name, away)
+            jobs, uses = Jobs(away=AWAY), ()
+        try:
+            self.build_offer()
+            refusal = ""
+        except Refused as refused:
+            refusal = refused.message
+        return Home(self.find_session(now), self.find_last(), refusal, jobs, uses)
+
+    def find_session(self, now: datetime) -> Session | None:
+        """The session that there is, in words."""
+        state = _PENDING.get(self.pending or "", "running" if self.ready else "")
+        if not state:
+            return None
+        used = read_time(self.orm_spawner.last_activity)
+        return describe_session(state, self.book.current, self.catalogue, used, now)
 
     # ---- what becomes of it
 

@@ -20,9 +20,6 @@ from tests.site import PASSWORD, Site, User, wait_until
 
 JOBS = "/services/offline-jobs/api/v1/jobs"
 PAGE = "/services/offline-jobs/"
-# Whether the button that stops a session does something.
-HAS_STOP = """() => window.require?.defined?.("jquery")
-  && require("jquery")._data(document.querySelector("#stop"), "events")?.click"""
 _keys = itertools.count()
 
 
@@ -170,11 +167,9 @@ class Window:
     def stop_session(self) -> None:
         """Stop one's session on the hub's home page."""
         self.page.goto("/hub/home")
-        # The page's script comes after the page, and a click before it is lost.
-        self.page.wait_for_function(HAS_STOP)
-        self.page.get_by_role("button", name="Stop My Server").click()
-        start = self.page.get_by_role("button", name="Start My Server")
-        expect(start).to_be_visible()
+        self.page.get_by_role("button", name="Stop", exact=True).click()
+        self.page.get_by_role("button", name="Stop the session").click()
+        expect(self.page.get_by_role("heading", name="No session")).to_be_visible()
 
     def open_jobs(self) -> Page:
         """The list of the Offline Jobs page."""

@@ -48,7 +48,7 @@ def test_classes_show_cores_memory_and_price(ben: User) -> None:
     page = ben.client.get("/hub/spawn").text
 
     assert "<span>0.8 cores</span><span>3 GiB</span>" in page
-    assert re.search(r"<span>(\d+\.\d\d €|\$\d+\.\d\d) per hour</span>", page)
+    assert re.search(r'<span class="price">(\d+\.\d\d €|\$\d+\.\d\d) per hour</span>', page)
 
 
 def test_a_wrong_form_comes_back_with_the_reason_above_it(ada: User) -> None:
@@ -104,7 +104,7 @@ def test_nonsense_that_was_refused_is_not_remembered(ben: User) -> None:
 def test_the_hub_leads_to_the_jobs_page(ben: User, platform: Platform) -> None:
     page = ben.client.get("/hub/home").text
 
-    assert '<a class="nav-link" href="/services/offline-jobs/">Offline jobs</a>' in page
+    assert '<a href="/services/offline-jobs/">Offline jobs</a>' in page
     assert platform.answers("/hub/login")
 
 

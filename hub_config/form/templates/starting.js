@@ -38,7 +38,7 @@
     message.textContent = last;
     if (news.failed) {
       isOver = true;
-      bar.classList.add("bg-danger");
+      bar.classList.add("bad");
       document.getElementById("progress-details").open = true;
       cancel.hidden = true;
     }

@@ -9,13 +9,6 @@
     document.getElementById("away-meaning").textContent = meaning;
   };
 
-  try {
-    // The choice of the hub's own pages.
-    document.documentElement.dataset.bsTheme = localStorage.getItem("jupyterhub-bs-theme") ?? "";
-  } catch {
-    // This browser keeps nothing.
-  }
-
   if (location.pathname.startsWith("/services/offline-jobs/")) {
     say("The jobs service is away for a moment", "Jobs run on, and what was submitted is kept.");
   } else if (location.pathname.startsWith("/user/")) {

@@ -47,7 +47,9 @@ def assert_plain(text: str) -> None:
             assert set(sandbox.split()) == {"allow-popups", "allow-popups-to-escape-sandbox"}
         assert not any(name.startswith("on") or name == "style" for name in attributes)
         if tag == "script":
-            assert attributes == {"type": "module", "src": f"{SERVICE_PREFIX}static/page.js"}
+            theme = {"src": f"{SERVICE_PREFIX}static/theme.js", "data-domain": ""}
+            page = {"type": "module", "src": f"{SERVICE_PREFIX}static/page.js"}
+            assert attributes in (theme, page)
         for name in ("src", "href", "action"):
             value = attributes.get(name)
             assert value is None or re.fullmatch(r"/[^/].*|#\w+", value), (tag, value)
@@ -57,7 +59,7 @@ def test_the_list_knows_who_is_logged_in(browser: Client) -> None:
     text = page(browser)
     assert_plain(text)
     assert '<meta name="xsrf" content="xsrf-of-ada">' in text
-    assert '<span class="quiet">ada' in text
+    assert 'aria-label="Account of ada"' in text
     for link in ("/hub/home", "/hub/logout", "/user-redirect/lab"):
         assert f'href="{link}"' in text
     assert 'id="everybody"' not in text
@@ -73,7 +75,7 @@ def test_names_are_text(browser: Client, ada: Client) -> None:
     text = page(browser, f"jobs/{job['id']}")
     assert_plain(text)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert sum(tag == "script" for tag, _ in Elements(text).found) == 1
+    assert sum(tag == "script" for tag, _ in Elements(text).found) == 2
 
 
 def test_another_users_job_is_no_page(service: Service, ada: Client) -> None:
@@ -128,7 +130,7 @@ def test_a_login_that_was_not_begun_here_is_refused(ada: Client, query: str) -> 
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("name", ["page.css", "page.js", "icon.svg"])
+@pytest.mark.parametrize("name", ["look.css", "theme.js", "page.css", "page.js", "icon.svg"])
 def test_style_and_script_are_ours(ada: Client, name: str) -> None:
     answer = ada.http.get(f"{SERVICE_PREFIX}static/{name}")
     assert answer.status_code == 200

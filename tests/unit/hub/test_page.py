@@ -14,8 +14,11 @@ from hub_config.form.page import (
     build_refusal,
     choose_start,
     parse_form,
+    word_cost,
+    word_limits,
     word_price,
 )
+from hub_config.platform import away
 from hub_config.platform.catalogue import GIB, Price
 from hub_config.platform.errors import Refused
 from tests.factories import (
@@ -76,7 +79,7 @@ def test_what_the_machine_cannot_give_is_not_selected() -> None:
 
     assert choose_start(offered, None)["image"] == ""
     page = build_page(offered, None)
-    assert '<button type="submit" class="nh-primary" disabled>' in page
+    assert '<button type="submit" class="btn primary wide" disabled>' in page
     assert "Nothing can be started here now" in page
 
 
@@ -122,11 +125,40 @@ def test_one_group_is_named_and_not_asked_for() -> None:
 
 
 def test_figures_have_units() -> None:
-    assert build_figures(make_class("gpu", gpus=2, gpu_model="A10G", scratch_bytes=900 * GIB)) == (
-        ("2 cores", "4 GiB", "2 GPUs (A10G)", "900 GiB scratch"),
-        ("0.10 € per hour",),
-    )
-    assert build_figures(make_class(cores=1, scratch_bytes=0, price=None)) == (("1 core", "4 GiB"),)
+    large = make_class("gpu", gpus=2, gpu_model="A10G", scratch_bytes=900 * GIB)
+    assert build_figures(large) == ("2 cores", "4 GiB", "2 GPUs (A10G)", "900 GiB scratch")
+    assert build_figures(make_class(cores=1, scratch_bytes=0)) == ("1 core", "4 GiB")
+
+
+def test_what_is_not_to_be_had_is_folded_and_says_why() -> None:
+    offered = make_offer(TWO_GROUPS, make_person(groups=("lab", "fast")), make_machine(gpus=0))
+
+    machines = build_page(offered, None).split('id="nh-class"')[1]
+
+    shown, folded = machines.split("<details", 1)
+    assert 'value="standard"' in shown
+    assert 'value="gpu"' not in shown
+    assert "1 more, not to be had here now" in folded
+    assert "this machine has" in folded
+
+
+@pytest.mark.parametrize(
+    ("idle", "words"),
+    [(3600, "after 1 h without use, after 12 h at the latest"), (0, "after 12 h at the latest")],
+)
+def test_the_form_says_when_a_session_stops_by_itself(idle: int, words: str) -> None:
+    item = make_class(longest_session_seconds=12 * 3600, idle_session_seconds=idle)
+
+    assert word_limits(item) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "$0.00"), (1, "under $0.01"), (360, "$0.01"), (3600 * 25, "$2.50")],
+)
+def test_a_cost_is_the_price_of_the_time(seconds: float, words: str) -> None:
+    assert word_cost(Price(0.1, "USD", "2026-11-01"), seconds) == words
+    assert word_cost(None, seconds) == ""
 
 
 @pytest.mark.parametrize(
@@ -155,15 +187,17 @@ def render_login(**variables: object) -> str:
     """What the login page adds to the hub's frame, rendered as the hub does."""
     own = FileSystemLoader(Path(DATA_FILES_PATH) / "templates")
     loader = ChoiceLoader(
-        [PrefixLoader({"templates": own}), FileSystemLoader(TEMPLATES), own],
+        [PrefixLoader({"templates": own}), FileSystemLoader([TEMPLATES, away.PAGES]), own],
     )
     hub = {
         "authenticator_login_url": "/hub/login?next=",
         "base_url": "/hub/",
+        "prefix": "/",
         "services": [],
         "static_url": lambda path, **_: path,
         "username": "",
         "xsrf": "an-xsrf-token",
+        "xsrf_token": "an-xsrf-token",
     }
     template = Environment(loader=loader, autoescape=True).get_template("login.html")
     return template.render(**hub | variables).partition("<main")[2].partition("</main>")[0]
@@ -172,7 +206,7 @@ def render_login(**variables: object) -> str:
 def test_the_login_page_asks_for_name_and_password() -> None:
     page = render_login(login_error="Invalid <b>user</b>")
 
-    assert '<form class="nh-panel nh-sign-in" action="/hub/login?next=" method="post">' in page
+    assert '<form class="card sign-in" action="/hub/login?next=" method="post">' in page
     assert 'value="an-xsrf-token"' in page
     assert "Invalid &lt;b&gt;user&lt;/b&gt;" in page
     assert "otp" not in page
@@ -200,7 +234,7 @@ def test_the_login_page_is_the_authenticator_s_where_it_has_one() -> None:
 def test_the_login_page_asks_for_the_one_time_password_where_there_is_one() -> None:
     page = render_login(authenticator=SimpleNamespace(request_otp=True, otp_prompt="OTP:"))
 
-    assert '<label for="otp_input">OTP:</label>' in page
+    assert '<label class="labelled" for="otp_input">OTP:' in page
     assert 'name="otp"' in page
 
 

@@ -4,33 +4,13 @@ Used by :mod:`~offline_jobs.service.rules.sentences` and the web layer; panel an
 alike (``src/words.ts``), which ``tests/golden/amounts.json`` holds. Pure.
 """
 
-import math
 from decimal import ROUND_HALF_UP, Decimal
 
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_SECONDS_MATTER = 10 * _MINUTE
-#: Seconds from which a duration is rounded to whole ones; below the other one it is no figure.
-_WHOLE_SECONDS, _SHORTEST = 0.95, 0.05
+from hub_config.platform.quantities import format_duration as duration
+
+__all__ = ["cores", "count", "duration", "size", "size_of"]
+
 _UNITS = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
-
-
-def duration(seconds: float) -> str:
-    """Two units at most: ``0.4 s``, ``35 s``, ``12 min``, ``4 h``, ``1 h 30 min``, ``2 d 4 h``."""
-    if 0 < seconds < _WHOLE_SECONDS:
-        return f"{_number(seconds)} s" if seconds >= _SHORTEST else "under 0.1 s"
-    whole = max(0, math.floor(seconds + 0.5))
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        minutes, rest = divmod(whole, _MINUTE)
-        return _pair(minutes, "min", rest if whole < _SECONDS_MATTER else 0, "s")
-    if whole < 2 * _DAY:
-        return _pair(whole // _HOUR, "h", whole % _HOUR // _MINUTE, "min")
-    return _pair(whole // _DAY, "d", whole % _DAY // _HOUR, "h")
-
-
-def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
-    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
 
 
 def size(count: int) -> str:

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from hub_config.platform import away
 from offline_jobs.service.errors import Forbidden, NotFound, ServiceError, Unauthorized
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.web.identity import Caller, identify_caller
@@ -34,18 +35,21 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'"
 )
 _HERE = Path(__file__).parent
-#: Name -> folder, media type. The script is built of `src/page`, with the Lab extension.
+#: Name -> folder, media type. The script is built of `src/page`, with the Lab extension; the look
+#: is the hub's as well.
 _STATIC = {
-    "page.css": ("static", "text/css; charset=utf-8"),
-    "page.js": ("built", "text/javascript; charset=utf-8"),
-    "icon.svg": ("static", "image/svg+xml"),
+    "look.css": (away.PAGES, "text/css; charset=utf-8"),
+    "theme.js": (away.PAGES, "text/javascript; charset=utf-8"),
+    "page.css": (_HERE / "static", "text/css; charset=utf-8"),
+    "page.js": (_HERE / "built", "text/javascript; charset=utf-8"),
+    "icon.svg": (_HERE / "static", "image/svg+xml"),
 }
 
 
 @cache
 def _templates() -> Environment:
     return Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader([_HERE / "templates", away.PAGES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -105,7 +109,7 @@ def show_static(name: str) -> Response:
     if name not in _STATIC:
         raise NotFound("There is nothing at this address.")
     folder, media_type = _STATIC[name]
-    content = (_HERE / folder / name).read_bytes()
+    content = (folder / name).read_bytes()
     return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
 
@@ -141,6 +145,7 @@ def _render(
         .render(
             base=rooms.addresses.base_path,
             hub=rooms.addresses.hub_base,
+            theme_domain=rooms.addresses.theme_domain,
             user=caller.name if caller else "",
             admin=bool(caller and caller.admin),
             xsrf=(caller and caller.xsrf) or "",

@@ -45,6 +45,11 @@ class Addresses:
         return urlsplit(self.hub_public_url).path or "/"
 
     @property
+    def theme_domain(self) -> str:
+        """Whose cookie the theme is: the hub's host and those below it; empty: this host's."""
+        return (urlsplit(self.hub_public_url).hostname or "") if self.public_url else ""
+
+    @property
     def is_secure(self) -> bool:
         """Whether browsers come by TLS."""
         return self.hub_public_url.startswith("https://")
