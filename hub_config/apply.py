@@ -142,6 +142,7 @@ def update_spawner(c: Config, settings: Settings) -> None:
     # A refused start is no failure of the hub's; else a few bad requests would end the hub.
     spawner.consecutive_failure_limit = 0
     spawner.courier = Courier(JobsService(settings.jobs_url, settings.jobs_token))
+    spawner.idle_seconds = settings.idle_seconds
     spawner.default_url = "/lab"
     spawner.http_timeout = 60
     spawner.server_token_scopes = build_server_scopes()

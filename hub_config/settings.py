@@ -78,6 +78,7 @@ class Settings:
         jobs_url: the jobs service, for the proxy and for sessions.
         jobs_token: what the jobs service says to the hub.
         culler: the idle culler's entry among the services, beside its name, if there is one.
+        idle_seconds: a session that nobody uses for so long is stopped by the idle culler; 0: never.
         activity_seconds: how often a server reports its activity.
     """
 
@@ -100,6 +101,7 @@ class Settings:
     jobs_url: str
     jobs_token: str
     culler: Mapping[str, Any] | None
+    idle_seconds: int
     activity_seconds: int
 
 
@@ -165,6 +167,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         jobs_url=f"http://{LOOPBACK}:{number('SERVICE_PORT')}",
         jobs_token=read_secret(secrets / "service-token"),
         culler={"api_token": read_secret(secrets / "culler-token")},
+        idle_seconds=number("IDLE_SECONDS", 0),
         activity_seconds=number("ACTIVITY_SECONDS", 300),
     )
 

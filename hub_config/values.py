@@ -140,6 +140,7 @@ def parse_values(
         for item in catalogue.classes.values()
         if item.idle_session_seconds
     }
+    culler = _build_culler(read, idle_seconds)
     settings = Settings(
         catalogue=catalogue,
         sessions=Cluster(
@@ -163,7 +164,8 @@ def parse_values(
         ends_sessions=False,
         jobs_url=_find_jobs_url(read),
         jobs_token=_get_secret(read, secrets, _JOBS_TOKEN),
-        culler=_build_culler(read, idle_seconds),
+        culler=culler,
+        idle_seconds=idle_seconds if culler is not None else 0,
         activity_seconds=choose_activity_seconds(min([idle_seconds, *idle.values()])),
     )
     for slug, seconds in idle.items():

@@ -172,6 +172,7 @@ def build_programs(
         PREFIX + "PROXY_API_PORT": ports["proxy"],
         PREFIX + "SERVICE_PORT": ports["service"],
         PREFIX + "PROXY_COMMAND": find_proxy(),
+        PREFIX + "IDLE_SECONDS": order.idle_seconds,
         PREFIX + "ACTIVITY_SECONDS": choose_activity_seconds(order.idle_seconds),
     }
     culler = {

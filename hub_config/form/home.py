@@ -153,6 +153,8 @@ def describe_session(
     catalogue: Catalogue,
     last_used: datetime | None,
     now: datetime,
+    *,
+    idle_seconds: int = 0,
 ) -> Session:
     """A session in words.
 
@@ -162,6 +164,7 @@ def describe_session(
         catalogue: what its choice is called there.
         last_used: when the hub last heard that somebody uses it.
         now: the time.
+        idle_seconds: the hub stops a session that nobody uses for so long; 0: never.
     """
     title = _TITLES[state]
     if turn is None:
@@ -183,7 +186,7 @@ def describe_session(
         used = max(began, last_used) if last_used else began
         unused = max(timedelta(), now - used).total_seconds()
         left = max(0.0, size.longest_session_seconds - up)
-        ends = _word_ends(size.idle_session_seconds, unused, left)
+        ends = _word_ends(size.idle_session_seconds or idle_seconds, unused, left)
     cost = word_cost(size.price, up) if size else ""
     if cost and not cost.startswith(UNDER):
         cost = f"about {cost}"

@@ -67,13 +67,14 @@ class Card:
     checked: bool = False
 
 
-def build_page(offer: Offer, remembered: object) -> str:
+def build_page(offer: Offer, remembered: object, idle_seconds: int = 0) -> str:
     """The form as HTML, without the hub's frame.
 
     Args:
         offer: what the person may choose from.
         remembered: the person's last choice, as stored by the hub; ignored where it is not
             something that the form can show.
+        idle_seconds: the hub stops a session that nobody uses for so long; 0: never.
     """
     start = choose_start(offer, remembered)
     images = [
@@ -92,7 +93,7 @@ def build_page(offer: Offer, remembered: object) -> str:
             name=offered.instance_class.name,
             figures=build_figures(offered.instance_class),
             price=word_price(offered.instance_class.price),
-            ends=word_limits(offered.instance_class),
+            ends=word_limits(offered.instance_class, idle_seconds),
             why=offered.why,
             note=offered.note,
             groups=offered.groups,
@@ -185,12 +186,11 @@ def word_amount(amount: float, currency: str) -> str:
     return f"{amount:.2f} {SIGNS_AFTER.get(currency, currency)}"
 
 
-def word_limits(instance_class: InstanceClass) -> str:
-    """When a session of a class is stopped, as the catalogue says."""
+def word_limits(instance_class: InstanceClass, idle_seconds: int = 0) -> str:
+    """When a session of a class stops by itself: the class's own idle time comes first."""
     longest = f"after {format_seconds(instance_class.longest_session_seconds)} at the latest"
-    if not instance_class.idle_session_seconds:
-        return longest
-    return f"after {format_seconds(instance_class.idle_session_seconds)} without use, {longest}"
+    idle = instance_class.idle_session_seconds or idle_seconds
+    return f"after {format_seconds(idle)} without use, {longest}" if idle else longest
 
 
 def parse_form(fields: Mapping[str, Sequence[object]]) -> dict[str, object]:

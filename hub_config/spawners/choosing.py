@@ -12,7 +12,7 @@ from typing import Any
 
 from jupyterhub.utils import maybe_future
 from traitlets import Any as AnyTrait
-from traitlets import HasTraits, Instance, default
+from traitlets import HasTraits, Instance, Integer, default
 
 from hub_config.form.home import (
     AWAY,
@@ -63,6 +63,10 @@ class ChoosingSpawner(HasTraits):
     courier = Instance(Courier, help="Brings changes of sessions to the jobs service.").tag(
         config=True
     )
+
+    idle_seconds = Integer(
+        0, help="The hub stops a session that nobody uses for so long; 0: never."
+    ).tag(config=True)
 
     _choice: Choice | None = None
 
@@ -120,7 +124,8 @@ class ChoosingSpawner(HasTraits):
     def render_form(self) -> str:
         """The start form as HTML."""
         try:
-            return build_page(self.build_offer(), self.orm_spawner.user_options)
+            remembered = self.orm_spawner.user_options
+            return build_page(self.build_offer(), remembered, self.idle_seconds)
         except Refused as refused:
             return build_refusal(refused)
 
@@ -194,7 +199,8 @@ class ChoosingSpawner(HasTraits):
         if not state:
             return None
         used = read_time(self.orm_spawner.last_activity)
-        return describe_session(state, self.book.current, self.catalogue, used, now)
+        idle, turn = self.idle_seconds, self.book.current
+        return describe_session(state, turn, self.catalogue, used, now, idle_seconds=idle)
 
     # ---- what becomes of it
 

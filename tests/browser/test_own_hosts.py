@@ -77,10 +77,15 @@ def test_a_session_and_its_jobs_and_the_way_back(hosts: OwnHosts, page: Page) ->
     expect(jobs.locator("#jp-MainMenu")).to_be_visible()
     assert get_host(jobs) == ADA
 
+    # The hub asks the service itself: its page may not.
     jobs.goto("/hub/home")
+    expect(jobs.locator("#jobs-cards")).to_contain_text("1-tour")
+    jobs.get_by_role("button", name="Theme: as the system").click()
+    jobs.get_by_role("button", name="Theme: light").click()
     jobs.get_by_role("link", name="Offline jobs").click()
     expect(jobs.get_by_role("heading", name="Offline jobs")).to_be_visible()
     assert get_host(jobs) == JOBS
+    expect(jobs.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
 
 def test_a_page_of_a_users_server_reaches_nothing_of_others(hosts: OwnHosts, page: Page) -> None:

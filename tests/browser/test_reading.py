@@ -13,6 +13,12 @@ from tests.browser.people import PAGE, Visitor, Window, build_notebook, wait_for
 NARROW = {"viewport": {"width": 390, "height": 844}}
 LONG = "a-name-without-any-place-to-break-" * 5
 Jobs = dict[str, str]
+#: Path → heading.
+OF_THE_HUB = {
+    "/hub/home": "Running and waiting",
+    "/hub/token": "A new token",
+    "/hub/none": "There is nothing",
+}
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +78,10 @@ def test_axe_finds_nothing_on_any_page(
     faults = find_faults(open_login(open_window(color_scheme=scheme)))
     window = open_window(ada, color_scheme=scheme)
     faults += find_faults(open_form(window))
+    for path, heading in OF_THE_HUB.items():
+        window.page.goto(path)
+        expect(window.page.get_by_role("heading", name=heading)).to_be_visible()
+        faults += find_faults(window.page)
     window.open_jobs()
     expect(window.row(jobs["queued"])).to_contain_text("Waiting")
     faults += find_faults(window.page)
@@ -89,6 +99,9 @@ def test_nothing_is_wider_than_a_telephone(
     assert_fits(open_login(open_window(**NARROW)))
     window = open_window(ada, **NARROW)
     assert_fits(open_form(window))
+    for path in OF_THE_HUB:
+        window.page.goto(path)
+        assert_fits(window.page)
     window.open_jobs()
     for job in jobs.values():
         expect(window.row(job).locator(".name")).to_be_visible()

@@ -150,6 +150,8 @@ def test_what_is_not_known_of_a_session_is_left_out() -> None:
     session = describe_session("running", free, CATALOGUE, None, NOW)
     assert session.cost == ""
     assert session.ends.startswith("It stops by itself in 9 h 45 min at the latest.")
+    session = describe_session("running", free, CATALOGUE, None, NOW, idle_seconds=7200)
+    assert session.ends.startswith("It stops by itself after 2 h without use (last used 2 h 14 min")
 
 
 @pytest.mark.parametrize("state", ["starting", "stopping", "checking"])

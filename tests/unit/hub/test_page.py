@@ -143,13 +143,21 @@ def test_what_is_not_to_be_had_is_folded_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("idle", "words"),
-    [(3600, "after 1 h without use, after 12 h at the latest"), (0, "after 12 h at the latest")],
+    ("of_class", "of_hub", "words"),
+    [
+        (1800, 3600, "after 30 min without use, after 12 h at the latest"),
+        (0, 3600, "after 1 h without use, after 12 h at the latest"),
+        (0, 0, "after 12 h at the latest"),
+    ],
 )
-def test_the_form_says_when_a_session_stops_by_itself(idle: int, words: str) -> None:
-    item = make_class(longest_session_seconds=12 * 3600, idle_session_seconds=idle)
+def test_the_form_says_when_a_session_stops_by_itself(
+    of_class: int, of_hub: int, words: str
+) -> None:
+    item = make_class(longest_session_seconds=12 * 3600, idle_session_seconds=of_class)
+    catalogue = make_catalogue(classes=[item])
 
-    assert word_limits(item) == words
+    assert word_limits(item, of_hub) == words
+    assert words in build_page(make_offer(catalogue), None, of_hub)
 
 
 @pytest.mark.parametrize(
