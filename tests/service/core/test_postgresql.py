@@ -20,6 +20,7 @@ from offline_jobs.service.errors import (
     Superseded,
     Unavailable,
 )
+from offline_jobs.service.model import Selection
 from offline_jobs.service.store.postgresql import Postgresql
 from offline_jobs.service.store.store import Store
 from tests.database_server import MOST_CONNECTIONS, PASSWORD, DatabaseServer
@@ -45,7 +46,7 @@ def submit(store: Store) -> str:
 
 
 def list_ids(store: Store) -> list[str]:
-    return [job.id for job in store.jobs(None, None, 99, None)[0]]
+    return [job.id for job in store.jobs(Selection(), 99, None)[0]]
 
 
 def end_sessions(server: DatabaseServer, store: Store) -> None:
@@ -84,7 +85,7 @@ def test_a_write_of_who_lost_the_lock_does_not_get_through(
         connection.exec_driver_sql("UPDATE jobs SET state = 'failed'")
         end_sessions(database_server, store)
         other.migrate()
-    [stored] = other.jobs(None, None, 9, None)[0]
+    [stored] = other.jobs(Selection(), 9, None)[0]
     assert stored.state == "queued"
     with pytest.raises(StateInUse):
         store.keep()

@@ -38,7 +38,8 @@ from offline_jobs.service.errors import (
     Unavailable,
     Unsound,
 )
-from offline_jobs.service.model import Ending, Job, Standing
+from offline_jobs.service.model import Ending, Job, Selection, Standing
+from offline_jobs.service.rules.searching import read_terms
 from offline_jobs.service.store import database
 from offline_jobs.service.store.departures import CLOSED
 from offline_jobs.service.store.store import Store
@@ -121,7 +122,7 @@ def test_several_submissions_are_stored_together_or_not_at_all(
         store.create_jobs([more, make_new_job("1")], open_limit=4)
     with pytest.raises(IdempotencyConflict):
         store.create_jobs([more, replace(news[0], digest="f" * 64)], open_limit=LIMIT)
-    assert len(store.jobs("ada", None, LIMIT, None)[0]) == 3
+    assert len(store.jobs(Selection("ada"), LIMIT, None)[0]) == 3
     assert store.job_of_key("ada", more.idempotency_key, more.digest) is None
 
 
@@ -301,7 +302,7 @@ def test_a_hundred_submissions_at_once_with_repeats_make_each_job_once(store: St
         made = list(pool.map(lambda new: store.create_job(new, open_limit=LIMIT), news))
     assert sum(created for _, created in made) == 50
     assert len({job.id for job, _ in made}) == 50
-    versions = [job.version for job in store.jobs(None, None, 100, None)[0]]
+    versions = [job.version for job in store.jobs(Selection(), 100, None)[0]]
     assert len(set(versions)) == 50
 
 
@@ -320,20 +321,21 @@ def test_pages_hold_every_job_once_newest_first_while_more_arrive(store: Store) 
     ids = [submit(store) for _ in range(7)]
     submit(store, owner="ben")
     seen: list[str] = []
-    page, cursor = store.jobs("ada", None, 3, None)
+    page, cursor = store.jobs(Selection("ada"), 3, None)
     while True:
         seen += [job.id for job in page]
         if cursor is None:
             break
         submit(store)
-        page, cursor = store.jobs("ada", None, 3, cursor)
+        page, cursor = store.jobs(Selection("ada"), 3, cursor)
     assert seen == ids[::-1]
 
 
 def test_a_page_of_one_state(store: Store) -> None:
     ids = [submit(store) for _ in range(3)]
     store.states.finish(ids[1], 1, DONE)
-    assert [job.id for job in store.jobs("ada", State.SUCCEEDED, 9, None)[0]] == [ids[1]]
+    done = Selection("ada", states=frozenset({State.SUCCEEDED}))
+    assert [job.id for job in store.jobs(done, 9, None)[0]] == [ids[1]]
 
 
 def test_pages_hold_jobs_of_the_same_instant_once_in_an_order_of_their_own(
@@ -345,7 +347,7 @@ def test_pages_hold_jobs_of_the_same_instant_once_in_an_order_of_their_own(
     seen: list[str] = []
     cursor = None
     while len(seen) < len(ids):
-        page, cursor = store.jobs("ada", None, 5, cursor)
+        page, cursor = store.jobs(Selection("ada"), 5, cursor)
         seen += [job.id for job in page]
     store.close()
     assert seen == sorted(ids, reverse=True)
@@ -362,7 +364,7 @@ def test_text_that_a_database_may_not_hold_is_no_trouble(store: Store, text: str
     assert ended is not None
     assert attempt.log_tail == "a\ufffdb"
     assert ended.facts == {"error_value": text}
-    assert store.jobs(text, None, 9, None)[0] == []
+    assert store.jobs(Selection(text), 9, None)[0] == []
     assert store.departures.begin(text) == 0
 
 
@@ -382,7 +384,7 @@ def test_large_numbers_and_long_words_are_kept(store: Store) -> None:
 )
 def test_a_forged_cursor_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(Unsound) as refused:
-        store.jobs("ada", None, 3, cursor)
+        store.jobs(Selection("ada"), 3, cursor)
     assert refused.value.field == "cursor"
 
 
@@ -540,7 +542,7 @@ def test_a_run_began_within_its_jobs_life_whatever_its_record_says(
     job = submit(store)
     record = make_record(started=started)
     store.states.finish(job, 1, replace(DONE, cell=2, total=2, record=record))
-    [stored] = store.jobs("ada", None, 9, None)[0]
+    [stored] = store.jobs(Selection("ada"), 9, None)[0]
     assert stored.started is not None
     assert stored.ended is not None
     assert stored.created <= stored.started <= stored.ended
@@ -668,7 +670,7 @@ def move_rows(file: Path, place: Store) -> None:
     source.dispose()
 
 
-@pytest.mark.parametrize("through", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("through", ["0001", "0002", "0003", "0004", "0005"])
 def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
     tmp_path: Path, empty_url: str, through: str
 ) -> None:
@@ -681,7 +683,7 @@ def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
     store.migrate()
     with store._database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    jobs, _ = store.jobs(None, None, 99, None)
+    jobs, _ = store.jobs(Selection(), 99, None)
     assert {job.state for job in jobs} == set(State)
     assert len(jobs) == len(before) == len(State)
     for job in jobs:
@@ -699,7 +701,15 @@ def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
     queued = jobs[-1].request
     assert queued.parameters == {"gene": "Kdr", "n": [1, 2.5, None, True], "é": {"a": "“x”"}}
     assert queued.interruptible is True
-    assert store.jobs(None, None, 99, None, group="imaging-core")[0][0].request.image == "stomics"
+    assert store.jobs(Selection(group="imaging-core"), 99, None)[0][0].request.image == "stomics"
+    for job in jobs:
+        found = Selection(
+            image=job.request.image,
+            machine_class=job.request.machine_class,
+            terms=read_terms(f"{job.request.name} {job.request.path}"),
+        )
+        assert job in store.jobs(found, 99, None)[0]
+    assert store.jobs(Selection(terms=read_terms("GENE=kdr é")), 99, None)[0] == [jobs[-1]]
     assert store.states.removals() == [("t0a1b2c3d4e5", 1)]
     by_state = {job.state: job for job in jobs}
     for state, turns in FIRST_TURNS.items():
@@ -790,7 +800,7 @@ def test_a_database_that_cannot_be_written_is_unavailable_and_keeps_nothing_half
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable):
         submit(store)
-    assert [each.id for each in store.jobs(None, None, 9, None)[0]] == [job]
+    assert [each.id for each in store.jobs(Selection(), 9, None)[0]] == [job]
     other.execute("ROLLBACK")
     other.close()
     submit(store)

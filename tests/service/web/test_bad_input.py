@@ -155,11 +155,14 @@ def test_joiners_that_a_script_needs_are_taken(service: Service, name: str) -> N
             "jobs?stat=failed",
             "unknown-query",
             "stat",
-            ["cursor", "group", "limit", "state", "user"],
+            [
+                *("class", "cursor", "group", "image", "limit", "q"),
+                *("since", "state", "until", "user"),
+            ],
         ),
         ("jobs?limit=1&limit=2", "repeated-query", "limit", None),
         ("catalogue?x=", "unknown-query", "x", []),
-        ("events?user=*&x=1", "unknown-query", "x", ["job", "user"]),
+        ("events?user=*&x=1", "unknown-query", "x", ["group", "job", "user"]),
     ],
 )
 def test_queries_that_a_route_does_not_heed(
@@ -279,10 +282,17 @@ def test_idempotency_keys(sender: Client, key: str) -> None:
         ("limit=-1", "limit"), ("limit=0", "limit"), ("limit=1000000000", "limit"),
         ("limit=abc", "limit"), ("state=.*", "state"), ("cursor=forged", "cursor"),
         ("cursor=" + "x" * 300, "cursor"), ("user=" + "x" * 300, "user"),
+        ("state=", "state"), ("state=failed,", "state"), ("state=failed,x", "state"),
+        ("state=Failed", "state"), ("q=" + "x" * 201, "q"), ("class=" + "x" * 101, "class"),
+        ("image=" + "x" * 101, "image"), ("since=yesterday", "since"),
+        ("since=2026-11-24T12:00:00", "since"), ("until=2026-13-01T00:00:00Z", "until"),
+        ("until=1e999", "until"),
     ],
 )  # fmt: skip
 def test_queries(sender: Client, query: str, field: str) -> None:
     assert_refused(sender.get(f"jobs?{query}"), field=field)
+    if field not in ("limit", "cursor"):
+        assert_refused(sender.get(f"jobs/counts?{query}"), field=field)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from offline_jobs.service.changes import Changes
+from offline_jobs.service.model import Selection
 from offline_jobs.service.store.store import Store
 from tests.database_server import PASSWORD, DatabaseServer, running_server
 from tests.service.web.factories import Client, Service, running_service
@@ -91,7 +92,7 @@ def test_a_server_that_is_away_loses_and_doubles_nothing(
         is_over.set()
         for line in lines:
             line.result(60)
-    listed = own.store.jobs("ada", None, 10_000, None)[0]
+    listed = own.store.jobs(Selection("ada"), 10_000, None)[0]
     assert sorted(job.id for job in listed) == sorted(accepted.values())
     assert health(own) == {"status": "ok"}
 

@@ -91,6 +91,21 @@ def test_one_job_can_be_followed_by_who_may_see_it(service: Service, ada: Client
         assert (kind, data["id"], data["state"]) == ("job", job, "running")
 
 
+def test_leads_may_follow_their_group_and_nothing_else(
+    service: Service, ada: Client, ben: Client
+) -> None:
+    lea = service.client("lea")
+    with following(lea, "?user=*&group=lab") as stream:
+        ben.submit(group="teaching")
+        job = ada.submit().json()["id"]
+        assert stream.next() == ("job", ada.get(f"jobs/{job}").json())
+        service.finish(job)
+        assert stream.next()[1]["state"] == "succeeded"
+        ada.delete(f"jobs/{job}")
+        # Whether it was one of the group's nobody can tell any more.
+        assert stream.next() == ("resync", {})
+
+
 def test_administrators_may_follow_all(service: Service, ada: Client) -> None:
     root = service.client("root")
     with following(root) as own, following(root, "?user=*") as everybodys:

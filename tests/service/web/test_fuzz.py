@@ -61,6 +61,7 @@ QUERIES = [
         "user=%00",
         "user=*",
         "group=%ff",
+        *("q=%00", "q=%25%5f%5c", "q=%ed%a0%80", "since=1e99", "until=x", "class=%00"),
         "x=1",
         "%ff=%fe",
     ),
@@ -70,6 +71,7 @@ QUERIES = [
 PLACES = [
     *(("POST", "jobs"), ("POST", "jobs"), ("POST", "jobs/check"), ("POST", "jobs/check")),
     *(("GET", "catalogue"), ("GET", "jobs"), ("GET", "jobs/JOB"), ("GET", "jobs/JOB/log")),
+    ("GET", "jobs/counts"),
     *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "record")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
     ("POST", "jobs/JOB/rerun/check"),

@@ -15,7 +15,7 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.changes import Change, Changes
 from offline_jobs.service.errors import Unsound
 from offline_jobs.service.intake import Sent
-from offline_jobs.service.model import Ending, Standing
+from offline_jobs.service.model import Ending, Selection, Standing
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.web import reading
 from offline_jobs.service.web.identity import Caller
@@ -71,7 +71,7 @@ def test_several_are_accepted_together_or_not_at_all(own: Service) -> None:
     wrong = send(parameters={"colour": 1})
     with pytest.raises(Unsound, match="does not name this parameter"):
         intake.accept_all(ada, offered, [(send(name="one"), "key-00001"), (wrong, "key-00002")])
-    assert own.store.jobs("ada", None, 9, None)[0] == []
+    assert own.store.jobs(Selection("ada"), 9, None)[0] == []
     one, _ = intake.accept(ada, offered, send(name="one"), "key-00001")
     pair = [(send(name="two"), "key-00002"), (send(name="one"), "key-00001")]
     (two, is_new), again = intake.accept_all(ada, offered, pair)
@@ -125,7 +125,7 @@ def test_a_submission_that_cannot_be_committed_is_not_taken(
         answer = ada.submit("key-00000002")
     assert answer.status_code == 503
     assert told == []
-    assert len(elsewhere.jobs(None, None, 9, None)[0]) == 1
+    assert len(elsewhere.jobs(Selection(), 9, None)[0]) == 1
     assert ada.submit("key-00000002").status_code == 202
 
 
@@ -324,13 +324,15 @@ def test_one_list_is_never_taken_for_another(service: Service, ada: Client) -> N
         "group=teaching",
         "group=lab&user=ada",
         "group=lab&state=failed",
+        *("q=markers", "q=x", "image=notebook", "image=x", "class=standard", "class=x"),
+        *("since=2026-01-01T00:00:00Z", "until=2026-01-01T00:00:00Z", "state=queued,failed"),
     ]
     lists = {query: root.get(f"jobs?{query}") for query in queries}
     for one, other in permutations(queries, 2):
         answer = root.get(f"jobs?{other}", **{"If-None-Match": lists[one].headers["etag"]})
         assert (answer.status_code, answer.content) == (200, lists[other].content), (one, other)
     service.stand(job, State.RUNNING)
-    for query in queries[3:]:
+    for query in queries[3:13]:
         etag = lists[query].headers["etag"]
         assert root.get(f"jobs?{query}", **{"If-None-Match": etag}).status_code == 200
 
@@ -501,7 +503,9 @@ class TestOwnership:
         for client in (ada, service.client("ben"), service.client("eve")):
             answer = client.get(f"jobs?group={group}")
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-            assert client.get(f"jobs?group={group}&user=ada").status_code == 403
+            assert client.get(f"jobs?group={group}&user=lea").status_code == 403
+            assert client.get(f"jobs/counts?group={group}").status_code == 403
+            assert client.get(f"events?group={group}").status_code == 403
 
     def test_administrators_see_all_and_may_end_and_delete(
         self, service: Service, ada: Client

@@ -6,7 +6,7 @@ administrator; run again by the owner. To all others there is no such job.
 
 from dataclasses import dataclass
 
-from hub_config.platform.catalogue import Catalogue
+from hub_config.platform.catalogue import Catalogue, Group
 from hub_config.platform.people import Person
 from offline_jobs.contract.names import JOB_ID
 from offline_jobs.service.errors import Forbidden, NotFound
@@ -74,15 +74,21 @@ class Access:
             Forbidden: another user's, and the person is no administrator; a group's, and the person
                 is neither that nor its lead, alike for groups that do not exist.
         """
+        if user == person.name:
+            return user
         if group is not None:
             if not person.admin and not self._leads(person, group):
                 raise Forbidden("Only its leads and an administrator can see the jobs of a group.")
             return None if user in (None, "", "*") else user
-        if user in (None, "", person.name):
+        if user in (None, ""):
             return person.name
         if not person.admin:
             raise Forbidden("Only an administrator can see the jobs of other users.")
         return None if user == "*" else user
+
+    def list_led(self, person: Person) -> list[Group]:
+        """The groups whose jobs the person may see for being their lead."""
+        return [group for group in self.catalogue.groups.values() if person.name in group.leads]
 
     def _leads(self, person: Person, group: str) -> bool:
         found = self.catalogue.groups.get(group)

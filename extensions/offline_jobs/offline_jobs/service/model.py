@@ -103,6 +103,29 @@ class SessionTurn:
 
 
 @dataclass(frozen=True)
+class Selection:
+    """Which jobs are meant; what is ``None`` or empty narrows nothing.
+
+    Attributes:
+        owner: whose they are.
+        states: one of them is theirs.
+        group: slug of the group that is charged; likewise ``image`` and ``machine_class``.
+        terms: all of them are in what a job is found by.
+        since: submitted then or later.
+        until: submitted before.
+    """
+
+    owner: str | None = None
+    states: frozenset[State] = frozenset()
+    group: str | None = None
+    image: str | None = None
+    machine_class: str | None = None
+    terms: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One try of a job, one backend object."""
 

@@ -1,13 +1,13 @@
 """Reading jobs and attempts inside a transaction; for the rooms of the store alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from offline_jobs.contract.states import TERMINAL, State
-from offline_jobs.service.model import Attempt, Job
+from offline_jobs.service.model import Attempt, Job, Selection
 from offline_jobs.service.store.rows import (
     ATTEMPT_COLUMNS,
     ATTEMPT_FIELDS,
@@ -43,21 +43,10 @@ def read_job_of_key(connection: Connection, owner: str, key: str) -> Job | None:
 
 
 def read_jobs(
-    connection: Connection,
-    owner: str | None,
-    state: State | None,
-    limit: int,
-    before: tuple[int, str] | None,
-    group: str | None = None,
+    connection: Connection, wanted: Selection, limit: int, before: tuple[int, str] | None
 ) -> list[Job]:
     """At most ``limit`` jobs, newest first, after the place ``before`` (microseconds, id)."""
     statement = _jobs().order_by(jobs.c.created.desc(), jobs.c.id.desc()).limit(limit)
-    if owner is not None:
-        statement = statement.where(jobs.c.owner == owner)
-    if state is not None:
-        statement = statement.where(jobs.c.state == state)
-    if group is not None:
-        statement = statement.where(jobs.c.group == group)
     if before is not None:
         created = EPOCH + timedelta(microseconds=before[0])
         statement = statement.where(
@@ -66,7 +55,38 @@ def read_jobs(
                 and_(jobs.c.created == created, jobs.c.id < before[1]),
             )
         )
-    return [build_job(row) for row in connection.execute(statement)]
+    return [build_job(row) for row in connection.execute(statement.where(*_narrow(wanted)))]
+
+
+def count_jobs(connection: Connection, wanted: Selection) -> dict[State, int]:
+    """How many jobs there are in each state."""
+    number = func.count()
+    statement = select(jobs.c.state, number).where(*_narrow(wanted)).group_by(jobs.c.state)
+    found = {row[0]: row[1] for row in connection.execute(statement)}
+    return {state: found.get(state.value, 0) for state in State}
+
+
+def _narrow(wanted: Selection) -> Iterator[ColumnElement[bool]]:
+    for column, value in (
+        (jobs.c.owner, wanted.owner),
+        (jobs.c.group, wanted.group),
+        (jobs.c.image, wanted.image),
+        (jobs.c.machine_class, wanted.machine_class),
+    ):
+        if value is not None:
+            yield column == value
+    if wanted.states >= TERMINAL:
+        # Most jobs have ended. Said in this way no index of states is taken, which would have to
+        # sort them all: the newest come from the index of their times.
+        yield jobs.c.state.not_in(sorted(set(State) - wanted.states))
+    elif wanted.states:
+        yield jobs.c.state.in_(sorted(wanted.states))
+    for term in wanted.terms:
+        yield jobs.c.searched.contains(term, autoescape=True)
+    if wanted.since is not None:
+        yield jobs.c.created >= wanted.since
+    if wanted.until is not None:
+        yield jobs.c.created < wanted.until
 
 
 def read_some(

@@ -29,7 +29,8 @@ from offline_jobs.service.errors import (
     TooManyJobs,
     Unavailable,
 )
-from offline_jobs.service.model import Attempt, Job, NewJob, SessionTurn, Turn
+from offline_jobs.service.model import Attempt, Job, NewJob, Selection, SessionTurn, Turn
+from offline_jobs.service.rules.searching import write_searched
 from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.census import Census
 from offline_jobs.service.store.database import Database
@@ -204,6 +205,9 @@ class Store:
             "created": now,
             "rerun_of": new.rerun_of,
             "version": next_version(connection, new.owner),
+            "image": new.request.image,
+            "machine_class": new.request.machine_class,
+            "searched": write_searched(new.request),
         }
         connection.execute(insert(jobs).values(row))
         connection.execute(insert(snapshots).values(job=job_id, notebook=new.notebook))
@@ -253,28 +257,27 @@ class Store:
             return queries.read_job(connection, job_id)
 
     def jobs(
-        self,
-        owner: str | None,
-        state: State | None,
-        limit: int,
-        cursor: str | None,
-        *,
-        group: str | None = None,
+        self, wanted: Selection, limit: int, cursor: str | None
     ) -> tuple[list[Job], str | None]:
         """A page of jobs, newest first, and the next page's cursor (``None``: no more).
 
-        ``owner`` ``None`` means everybody's, ``group`` ``None`` every group's.
+        A place is a time of submission, so a job that changes meanwhile keeps its own.
 
         Raises:
             Unsound: the cursor is none of ours.
         """
         before = None if cursor is None else parse_cursor(cursor)
         with self._database.read() as connection:
-            page = queries.read_jobs(connection, owner, state, limit + 1, before, group)
+            page = queries.read_jobs(connection, wanted, limit + 1, before)
         if len(page) <= limit:
             return page, None
         last = page[limit - 1]
         return page[:limit], make_cursor(to_microseconds(last.created), last.id)
+
+    def count_jobs(self, wanted: Selection) -> dict[State, int]:
+        """How many jobs there are in each state."""
+        with self._database.read() as connection:
+            return queries.count_jobs(connection, wanted)
 
     def version(self, owner: str | None) -> int:
         """Grows with every change of the owner's jobs (everybody's with ``None``)."""

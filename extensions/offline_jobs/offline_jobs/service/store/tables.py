@@ -106,8 +106,12 @@ jobs = Table(
     Column("rerun_of", String(12)),
     Column("version", BigInteger, nullable=False),
     Column("request", JSON, nullable=False, server_default="{}"),
+    Column("image", Plain(64), nullable=False, server_default=""),
+    Column("machine_class", Plain(64), nullable=False, server_default=""),
+    Column("searched", PlainText, nullable=False, server_default=""),
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_owner_created_id", "owner", "created", "id"),
+    Index("ix_jobs_owner_state_created_id", "owner", "state", "created", "id"),
     Index("ix_jobs_created_id", "created", "id"),
     Index("ix_jobs_state_created_id", "state", "created", "id"),
 )

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -25,6 +26,7 @@ from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.errors import answer_error
 from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
 from offline_jobs.service.web.rooms import Rooms, rooms_of
+from offline_jobs.service.web.wanted import Whose
 
 router = APIRouter(tags=["events"])
 
@@ -80,26 +82,43 @@ class CountedStream(StreamingResponse):
             await answer_error(error)(scope, receive, send)
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """Who listens, and to news of which jobs; ``None``: of all."""
+
+    caller: Caller
+    owner: str | None
+    group: str | None
+    job: str | None
+
+    def may_have(self, change: Change) -> bool:
+        return change.resync or (
+            self.owner in (None, change.owner) and self.job in (None, change.job)
+        )
+
+
 @router.get("/events")
 async def stream_events(
     request: Request,
     caller: CallerOf,
-    user: Annotated[str | None, Query(max_length=255)] = None,
+    whose: Annotated[Whose, Depends()],
     job: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """News of one's jobs; ``job`` narrows it to one job that the caller may see."""
+    """News of one's jobs; ``job`` narrows it to one job that the caller may see.
+
+    ``user`` and ``group`` as of a list.
+    """
     rooms = rooms_of(request)
     streams: Streams = request.app.state.streams
     if job is None:
-        owner = rooms.access.choose_owner(caller.person, user)
+        owner = rooms.access.choose_owner(caller.person, whose.user, whose.group)
     else:
         owner = (await run_in_threadpool(rooms.access.find_visible, caller.person, job)).owner
-    return CountedStream(_stream(request, rooms, caller, owner, job), streams, caller.name)
+    wanted = _Wanted(caller, owner, whose.group, job)
+    return CountedStream(_stream(request, rooms, wanted), streams, caller.name)
 
 
-async def _stream(
-    request: Request, rooms: Rooms, caller: Caller, owner: str | None, job: str | None
-) -> AsyncIterator[str]:
+async def _stream(request: Request, rooms: Rooms, wanted: _Wanted) -> AsyncIterator[str]:
     streams: Streams = request.app.state.streams
     async with rooms.changes.subscribe() as news:
         yield "retry: 2000\n: open\n\n"
@@ -124,13 +143,8 @@ async def _stream(
                     while (await asyncio.wait({waiting}, timeout=0))[0]:
                         changes.append(waiting.result())
                         waiting = asyncio.create_task(_next(news))
-                    wanted = [
-                        c
-                        for c in changes
-                        if c.resync or (owner in (None, c.owner) and job in (None, c.job))
-                    ]
-                    if wanted:
-                        yield await run_in_threadpool(_events, rooms, caller, wanted)
+                    if news_of_these := [c for c in changes if wanted.may_have(c)]:
+                        yield await run_in_threadpool(_events, rooms, wanted, news_of_these)
         except ServiceError:
             return  # logged out, or the hub is away: the browser comes back and is told so
         finally:
@@ -142,7 +156,7 @@ async def _next(news: AsyncIterator[Change]) -> Change:
     return await anext(news)
 
 
-def _events(rooms: Rooms, caller: Caller, changes: list[Change]) -> str:
+def _events(rooms: Rooms, wanted: _Wanted, changes: list[Change]) -> str:
     """The text of the events: the last change of each job counts, its newest record is sent."""
     if any(c.resync for c in changes):
         return _event("resync", {})
@@ -150,10 +164,16 @@ def _events(rooms: Rooms, caller: Caller, changes: list[Change]) -> str:
     parts = []
     for change in latest.values():
         if change.removed:
-            parts.append(_event("removed", {"id": change.job}))
+            # Of a group nobody knows any more whether it was one of its jobs.
+            is_known = wanted.group is None
+            parts.append(
+                _event("removed", {"id": change.job}) if is_known else _event("resync", {})
+            )
             continue
         job = rooms.store.job(change.job)
-        if job is not None and rooms.access.may_see(caller.person, job):
+        if job is None or not rooms.access.may_see(wanted.caller.person, job):
+            continue
+        if wanted.group in (None, job.request.group):
             parts.append(_event("job", answer_job(job, rooms)))
     return "".join(parts)
 

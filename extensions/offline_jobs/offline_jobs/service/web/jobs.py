@@ -1,11 +1,10 @@
-"""Jobs that there are: list, look at, history, cancel, delete.
+"""Jobs that there are: list, count, look at, history, cancel, delete.
 
 Each route reads top to bottom: caller, call, answer. Who may do what with a job is ``access.py``'s.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -16,46 +15,48 @@ from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.web.answers import answer_job, answer_turn
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.rooms import rooms_of
+from offline_jobs.service.web.wanted import Wanted
 
 router = APIRouter(tags=["jobs"])
 
 MOST_LISTED = 500
 
 
-@dataclass(frozen=True)
-class Whose:
-    """Whose jobs a list is to hold."""
-
-    user: Annotated[str | None, Query(max_length=255)] = None
-    group: Annotated[str | None, Query(max_length=100)] = None
-
-
 @router.get("/jobs")
 def list_jobs(
     request: Request,
     caller: CallerOf,
-    whose: Annotated[Whose, Depends()],
-    state: State | None = None,
+    wanted: Annotated[Wanted, Depends()],
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
-    """One's jobs, newest first.
+    """One's jobs, newest first; the parameters narrow them.
 
     An administrator may name another user, or ``*`` for all; a lead or an administrator a group,
-    for everybody's jobs that are charged to it.
+    for everybody's jobs that are charged to it; everybody a group with oneself as the user.
     """
     rooms = rooms_of(request)
-    owner = rooms.access.choose_owner(caller.person, whose.user, whose.group)
-    version = rooms.store.version(owner)
-    said = json.dumps([caller.name, owner, state, limit, cursor, whose.group, version])
-    etag = f'"{hashlib.sha256(said.encode()).hexdigest()[:32]}"'
+    selection = wanted.select(rooms.access, caller.person)
+    version = rooms.store.version(selection.owner)
+    said = [caller.name, selection.owner, wanted.spell(), limit, cursor, version]
+    etag = f'"{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]}"'
     tags = (tag.strip() for tag in request.headers.get("if-none-match", "").split(","))
     # A proxy that compresses makes a tag weak; for a comparison of this kind both are the same.
     if etag in (tag.removeprefix("W/") for tag in tags):
         return Response(status_code=304, headers={"ETag": etag})
-    jobs, next_cursor = rooms.store.jobs(owner, state, limit, cursor, group=whose.group)
+    jobs, next_cursor = rooms.store.jobs(selection, limit, cursor)
     content = {"jobs": [answer_job(job, rooms) for job in jobs], "next_cursor": next_cursor}
     return JSONResponse(content, headers={"ETag": etag})
+
+
+@router.get("/jobs/counts")
+def count_jobs(
+    request: Request, caller: CallerOf, wanted: Annotated[Wanted, Depends()]
+) -> Response:
+    """How many jobs a list with these parameters has in each state, on all its pages."""
+    rooms = rooms_of(request)
+    counts = rooms.store.count_jobs(wanted.select(rooms.access, caller.person))
+    return JSONResponse({"states": {state.value: number for state, number in counts.items()}})
 
 
 @router.get("/jobs/{job_id}")
