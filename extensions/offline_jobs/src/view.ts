@@ -163,19 +163,25 @@ export function differences(
 }
 
 /** How many jobs there are in which states, in words; '' where there are none. */
-export function summary(jobs: readonly IJob[], isWhole: boolean): string {
+export function summary(
+  counts: Readonly<Partial<Record<IJob['state'], number>>>
+): string {
   const count = (...states: IJob['state'][]): number =>
-    jobs.filter(job => states.includes(job.state)).length;
-  const counts: [number, string][] = [
+    states.reduce((sum, state) => sum + (counts[state] ?? 0), 0);
+  const parts: [number, string][] = [
     [count('running', 'cancelling'), 'running'],
     // It has its place; its machine, image or kernel has not come yet.
     [count('starting'), 'starting'],
     [count('queued'), 'waiting']
   ];
-  const noun = jobs.length === 1 && isWhole ? 'job' : 'jobs';
-  const all = `${jobs.length}${isWhole ? '' : ' or more'} ${noun}`;
-  const parts = counts.flatMap(([n, word]) => (n ? [`${n} ${word}`] : []));
-  return jobs.length ? [...parts, all].join(' · ') : '';
+  const all = Object.values(counts).reduce((sum, each) => sum + each, 0);
+  const said = parts.flatMap(([n, word]) =>
+    n ? [`${n.toLocaleString('en')} ${word}`] : []
+  );
+  const noun = all === 1 ? 'job' : 'jobs';
+  return all
+    ? [...said, `${all.toLocaleString('en')} ${noun}`].join(' · ')
+    : '';
 }
 
 /** Percent of the memory limit that is or was needed; null where it is not known. */

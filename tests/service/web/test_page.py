@@ -62,11 +62,17 @@ def test_the_list_knows_who_is_logged_in(browser: Client) -> None:
     assert 'aria-label="Account of ada"' in text
     for link in ("/hub/home", "/hub/logout", "/user-redirect/lab"):
         assert f'href="{link}"' in text
-    assert 'id="everybody"' not in text
+    assert 'id="whose"' not in text
+    assert 'data-admin="false"' in text
 
 
-def test_administrators_may_ask_for_everybodys(service: Service) -> None:
-    assert 'id="everybody"' in page(service.client("root", "cookie"))
+def test_whose_jobs_somebody_may_ask_for_are_links(service: Service) -> None:
+    everybody, lab = 'href="/services/offline-jobs/?user=*"', "?user=*&amp;group=lab"
+    roots, leas = (page(service.client(name, "cookie")) for name in ("root", "lea"))
+    assert (everybody in roots, lab in roots, 'data-admin="true"' in roots) == (True, False, True)
+    assert (everybody in leas, lab in leas, 'data-admin="false"' in leas) == (False, True, True)
+    for text in (roots, leas):
+        assert_plain(text)
 
 
 def test_names_are_text(browser: Client, ada: Client) -> None:
@@ -130,7 +136,9 @@ def test_a_login_that_was_not_begun_here_is_refused(ada: Client, query: str) -> 
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("name", ["look.css", "theme.js", "page.css", "page.js", "icon.svg"])
+@pytest.mark.parametrize(
+    "name", ["look.css", "theme.js", "page.css", "list.css", "page.js", "icon.svg"]
+)
 def test_style_and_script_are_ours(ada: Client, name: str) -> None:
     answer = ada.http.get(f"{SERVICE_PREFIX}static/{name}")
     assert answer.status_code == 200

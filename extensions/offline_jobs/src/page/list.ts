@@ -1,217 +1,311 @@
 /**
- * The list of jobs, newest first.
+ * The list of jobs: what runs, what waits, what has ended; in each the newest first.
+ *
+ * The service narrows, counts and pages. The page holds what it has shown so far, follows the news
+ * of these jobs, and reads the counts and first pages anew when a job came, went or changed its part.
  */
 
 import type { IJob, IJobPage } from '../types';
-import { differences, summary } from '../view';
-import { isActive } from '../words';
+import { summary } from '../view';
 import {
-  act,
-  byId,
-  make,
-  makeCancelButton,
-  makeDownloadLink,
-  makeRerunButton,
-  partOf,
-  setBar,
-  setState,
-  setText,
-  showTime,
-  sinceWhen,
-  toast,
-  trouble
-} from './parts';
-import { AGAIN, BASE, follow, loadNames, ME, nameOf, request } from './service';
+  countOf,
+  queryOf,
+  STAGE_NAMES,
+  stageOf,
+  statesOf,
+  whoseOf
+} from './filters';
+import type { Counts, Stage } from './filters';
+import { Narrowing } from './narrowing';
+import { act, byId, partOf, setText, toast, trouble } from './parts';
+import { Picking } from './picking';
+import { Rows } from './rows';
+import { BASE, follow, loadNames, ME, nameOf, request } from './service';
 
 const PAGE = 100;
+/** As many as the service lists at once. */
+const MOST = 500;
+const SOON_MILLISECONDS = 500;
 
 export function showList(): void {
-  const body = byId<HTMLTableElement>('jobs').tBodies[0];
-  const template = byId<HTMLTemplateElement>('row');
-  const everybody = document.querySelector<HTMLInputElement>('#everybody');
-  const more = byId<HTMLButtonElement>('more');
-  const jobs = new Map<string, IJob>();
-  const rows = new Map<string, HTMLTableRowElement>();
-  let etag = '';
-  let cursor: string | null = null;
+  const table = byId('jobs');
+  const etags = new Map<string, string>();
+  /** Where a part goes on, and the time of its last job: all newer ones are shown. */
+  const ends = new Map<Stage, { cursor: string; oldest: string }>();
+  /** Jobs of which news came while an answer was awaited: what it says of them is older. */
+  const touched = new Set<string>();
+  /** In which state a job was when news of it came last. */
+  const told = new Map<string, IJob['state']>();
+  let counts: Counts | null = null;
+  /** Grows when other jobs are wanted: answers for those before are too late. */
+  let wish = 0;
+  let isReading = false;
+  let isOutdated = false;
+  let timer: number | undefined;
   let stopFollowing = (): void => undefined;
 
-  function address(extra: Record<string, string>): string {
-    const whose: Record<string, string> = everybody?.checked
-      ? { user: '*' }
-      : {};
-    const query = new URLSearchParams({ ...whose, ...extra }).toString();
-    return query ? `?${query}` : '';
-  }
-
-  function put(job: IJob): void {
-    jobs.set(job.id, job);
-    const row = rows.get(job.id) ?? insert(job);
-    fill(row, job);
-  }
-
-  /** Newest first; rows that are there already stay where they are. */
-  function insert(job: IJob): HTMLTableRowElement {
-    const copy = template.content.cloneNode(true) as DocumentFragment;
-    const row = partOf<HTMLTableRowElement>(copy, 'tr');
-    rows.set(job.id, row);
-    row.dataset.created = job.created;
-    row.dataset.job = job.id;
-    const after = [...body.rows].find(
-      other => (other.dataset.created ?? '') < job.created
-    );
-    body.insertBefore(row, after ?? null);
-    return row;
-  }
-
-  function fill(row: HTMLTableRowElement, job: IJob): void {
-    const link = partOf<HTMLAnchorElement>(row, '.name');
-    setText(link, job.name);
-    link.href = `${BASE}jobs/${job.id}`;
-    const place = job.owner === ME ? job.path : `${job.owner}: ${job.path}`;
-    setText(partOf(row, '.place'), place);
-    setState(partOf(row, '.state'), job);
-    setText(partOf(row, '.sentence'), job.sentence);
-    setBar(partOf(row, '.bar'), job);
-    setText(partOf(row, '.machine'), nameOf('classes', job.class));
-    showTime(partOf(row, '.since'), job, sinceWhen);
-    const kind = `${job.state} ${job.has_result}`;
-    // A focused button is left alone.
-    if (row.dataset.kind !== kind) {
-      row.dataset.kind = kind;
-      partOf(row, '.do').replaceChildren(...listActions(job));
-    }
-  }
-
-  function listActions(job: IJob): HTMLElement[] {
-    if (job.state === 'cancelling') {
-      return [];
-    }
-    if (isActive(job)) {
-      return [makeCancelButton(job, changed)];
-    }
-    if (job.state === 'succeeded' && job.has_result) {
-      return [makeDownloadLink(job, 'Download')];
-    }
-    if (job.owner !== ME) {
-      return [];
-    }
-    if (job.again?.label || job.again?.unchanged) {
-      return [makeRerunButton(job, begun)];
-    }
-    // As it was it would end in the same way.
-    const href = `${BASE}jobs/${job.id}#${AGAIN}`;
-    const label = { 'aria-label': `Run again…: ${job.name}` };
-    return [make('a', 'Run again…', { class: 'button', href, ...label })];
-  }
+  const narrowing = new Narrowing(begin);
+  const rows = new Rows({
+    changed: news,
+    begun,
+    mayChange: job => job.owner === ME || narrowing.isAdmin
+  });
+  const picking = new Picking(rows, { changed: news, removed });
 
   function begun(fresh: IJob): void {
-    changed(fresh);
+    soon();
     toast(
       `“${fresh.name}” runs again on ${nameOf('classes', fresh.class)}.`,
       `${BASE}jobs/${fresh.id}`
     );
   }
 
-  function changed(job: IJob): void {
-    put(job);
-    summarize();
+  /** A job changed. One that is not shown may have to be: the service says so. */
+  function news(job: IJob): void {
+    const known = rows.jobs.get(job.id);
+    const before = known?.state ?? told.get(job.id);
+    told.set(job.id, job.state);
+    touched.add(job.id);
+    if (known) {
+      const stage = stageOf(job.state);
+      const isWanted = statesOf(stage, narrowing.filters).includes(job.state);
+      if (isWanted && job.created >= (ends.get(stage)?.oldest ?? '')) {
+        rows.put(job);
+      } else {
+        rows.remove(job.id);
+      }
+      picking.show();
+    }
+    if (before !== job.state) {
+      soon();
+    }
   }
 
   function removed(id: string): void {
-    jobs.delete(id);
-    rows.get(id)?.remove();
-    rows.delete(id);
-    summarize();
+    told.delete(id);
+    rows.remove(id);
+    picking.show();
+    soon();
   }
 
-  /** Small labels with what tells a run from the others of its notebook. */
-  function label(): void {
-    for (const [id, words] of differences(jobs.values())) {
-      const row = rows.get(id);
-      const place = row && partOf(row, '.chips');
-      if (place && place.dataset.words !== words.join('\n')) {
-        place.dataset.words = words.join('\n');
-        place.replaceChildren(
-          ...words.map(word => make('span', word, { title: word }))
-        );
+  /** Read anew in a moment, once for much news. */
+  function soon(): void {
+    timer ??= window.setTimeout(() => {
+      timer = undefined;
+      void refresh();
+    }, SOON_MILLISECONDS);
+  }
+
+  async function ask(
+    path: string,
+    extra: Record<string, string> = {}
+  ): Promise<Response> {
+    const query = queryOf(narrowing.filters, ME, extra);
+    const address = query ? `${path}?${query}` : path;
+    // Of all pages but the first nobody knows any more what was in them.
+    const etag = extra.cursor ? '' : etags.get(address);
+    const answer = await request(
+      'GET',
+      address,
+      etag ? { 'If-None-Match': etag } : {}
+    );
+    etags.set(address, answer.headers.get('etag') ?? '');
+    return answer;
+  }
+
+  async function readPage(
+    stage: Stage,
+    limit: number,
+    cursor: string
+  ): Promise<IJobPage | null> {
+    const states = statesOf(stage, narrowing.filters).join();
+    const extra = { state: states, limit: String(limit), cursor };
+    const answer = await ask('jobs', extra);
+    return answer.status === 304 ? null : ((await answer.json()) as IJobPage);
+  }
+
+  /** A part anew, as far as it is shown; null: nothing in it changed. */
+  async function readStage(
+    stage: Stage,
+    number: number
+  ): Promise<IJobPage | null> {
+    const whole: IJobPage = { jobs: [], next_cursor: '' };
+    while (whole.jobs.length < number && whole.next_cursor !== null) {
+      const limit = Math.min(number - whole.jobs.length, MOST);
+      const page = await readPage(stage, limit, whole.next_cursor);
+      if (!page) {
+        return null;
       }
+      whole.jobs.push(...page.jobs);
+      whole.next_cursor = page.next_cursor;
     }
+    return whole;
   }
 
-  function summarize(): void {
-    label();
-    const isWhole = cursor === null;
-    setText(byId('summary'), summary([...jobs.values()], isWhole));
-    byId('jobs').hidden = !jobs.size;
-    byId('empty').hidden = jobs.size > 0;
-    more.hidden = isWhole;
-  }
-
+  /** One reading at a time; what changes meanwhile is read after it. */
   async function refresh(): Promise<void> {
+    isOutdated = true;
+    if (isReading) {
+      return;
+    }
+    isReading = true;
+    while (isOutdated) {
+      isOutdated = false;
+      await read();
+    }
+    isReading = false;
+  }
+
+  async function read(): Promise<void> {
+    const asked = wish;
+    touched.clear();
     try {
-      const response = await request(
-        'GET',
-        `jobs${address({ limit: String(PAGE) })}`,
-        etag ? { 'If-None-Match': etag } : {}
+      const answer = (await (await ask('jobs/counts')).json()) as {
+        states: Counts;
+      };
+      const pages = await Promise.all(
+        STAGE_NAMES.map(async stage => {
+          const states = statesOf(stage, narrowing.filters);
+          const none: IJobPage = { jobs: [], next_cursor: null };
+          const isNew = table.ariaBusy === 'true';
+          const shown = isNew ? 0 : rows.inStage(stage).length;
+          const page = countOf(states, answer.states)
+            ? await readStage(stage, Math.max(PAGE, shown))
+            : none;
+          return [stage, page] as const;
+        })
       );
-      trouble(null);
-      if (response.status === 304) {
+      if (asked !== wish) {
         return;
       }
-      etag = response.headers.get('etag') ?? '';
-      takeFirst((await response.json()) as IJobPage);
+      if (table.ariaBusy === 'true') {
+        rows.clear();
+        table.ariaBusy = 'false';
+      }
+      counts = answer.states;
+      trouble(null);
+      take(pages);
     } catch (error) {
-      if (!jobs.size) {
-        setText(byId('summary'), '');
+      if (asked === wish) {
+        fail(error);
       }
-      trouble(error);
     }
   }
 
-  /** Take the newest page: what it should hold and does not is gone. */
-  function takeFirst(page: IJobPage): void {
-    const seen = new Set(page.jobs.map(job => job.id));
-    const oldest = page.jobs.at(-1)?.created ?? '';
-    for (const [id, job] of jobs) {
-      if (!seen.has(id) && (!page.next_cursor || job.created > oldest)) {
-        removed(id);
-      }
+  function fail(error: unknown): void {
+    trouble(error);
+    if (table.ariaBusy === 'true') {
+      rows.clear();
+      etags.clear();
+      counts = null;
+      show();
     }
-    if (jobs.size <= page.jobs.length) {
-      cursor = page.next_cursor;
-    }
-    page.jobs.forEach(put);
-    summarize();
   }
 
-  async function showMore(): Promise<void> {
-    const place = address({ limit: String(PAGE), cursor: cursor ?? '' });
-    const page = (await (
-      await request('GET', `jobs${place}`)
-    ).json()) as IJobPage;
-    cursor = page.next_cursor;
-    page.jobs.forEach(put);
-    summarize();
+  /** What a part should hold and does not is there no more. */
+  function take(pages: (readonly [Stage, IJobPage | null])[]): void {
+    for (const [stage, page] of pages) {
+      if (!page) {
+        continue;
+      }
+      const seen = new Set(page.jobs.map(job => job.id));
+      for (const job of rows.inStage(stage)) {
+        if (!seen.has(job.id) && !touched.has(job.id)) {
+          rows.remove(job.id);
+        }
+      }
+      setEnd(stage, page);
+    }
+    for (const [, page] of pages) {
+      page?.jobs
+        .filter(({ id }) => !touched.has(id) || !rows.jobs.has(id))
+        .forEach(job => rows.put(job));
+    }
+    show();
+  }
+
+  function setEnd(stage: Stage, page: IJobPage): void {
+    const cursor = page.next_cursor ?? '';
+    const oldest = cursor ? (page.jobs.at(-1)?.created ?? '') : '';
+    ends.set(stage, { cursor, oldest });
+  }
+
+  async function showMore(stage: Stage): Promise<void> {
+    const asked = wish;
+    const page = await readPage(stage, PAGE, ends.get(stage)?.cursor ?? '');
+    if (asked !== wish || !page) {
+      return;
+    }
+    setEnd(stage, page);
+    page.jobs.forEach(job => rows.put(job));
+    show();
+    const first = page.jobs.at(0);
+    if (first && !page.next_cursor) {
+      // The button is gone: the keyboard goes on at what it brought.
+      table
+        .querySelector<HTMLElement>(`[data-job="${first.id}"] .name`)
+        ?.focus();
+    }
+  }
+
+  function show(): void {
+    rows.label();
+    narrowing.offer(rows.jobs.values());
+    picking.show();
+    const total = Object.values(counts ?? {}).reduce((a, b) => a + b, 0);
+    setText(byId('summary'), summary(counts ?? {}));
+    table.hidden = !rows.jobs.size;
+    byId('empty').hidden = !counts || total > 0 || narrowing.isNarrowed;
+    byId('nothing').hidden = !counts || total > 0 || !narrowing.isNarrowed;
+    STAGE_NAMES.forEach(showStage);
+  }
+
+  function showStage(stage: Stage): void {
+    const all = countOf(statesOf(stage, narrowing.filters), counts ?? {});
+    const shown = rows.inStage(stage).length;
+    const head = byId(`${stage}-head`);
+    head.hidden = !all && !shown;
+    setText(partOf(head, '.count'), Math.max(all, shown).toLocaleString('en'));
+    const more = byId(`${stage}-more`);
+    more.hidden = !ends.get(stage)?.cursor;
+    setText(
+      partOf(more, '.quiet'),
+      `${shown.toLocaleString('en')} of ${all.toLocaleString('en')} are shown`
+    );
   }
 
   function begin(): void {
+    wish += 1;
     stopFollowing();
-    jobs.clear();
-    rows.clear();
-    body.replaceChildren();
-    etag = '';
-    cursor = null;
+    picking.clear();
+    etags.clear();
+    ends.clear();
+    told.clear();
+    // What was shown stays until the answer is there.
+    table.ariaBusy = 'true';
     void refresh();
-    stopFollowing = follow(address({}), {
-      job: changed,
+    const whose = new URLSearchParams(whoseOf(narrowing.filters, ME));
+    const isOwn = !narrowing.filters.user;
+    stopFollowing = follow(isOwn ? '' : `?${whose.toString()}`, {
+      job: news,
       removed,
       refresh: () => void refresh()
     });
   }
 
-  everybody?.addEventListener('change', begin);
-  more.addEventListener('click', () => void act(more, showMore));
-  void loadNames().then(() => jobs.forEach(put));
+  for (const stage of STAGE_NAMES) {
+    const more = partOf<HTMLButtonElement>(byId(`${stage}-more`), 'button');
+    more.addEventListener('click', () => void act(more, () => showMore(stage)));
+  }
+  document.addEventListener('keydown', event => {
+    const isAsked = byId<HTMLDialogElement>('confirm').open;
+    if (event.key === 'Escape' && !isAsked && !picking.isEmpty) {
+      picking.clear();
+    }
+  });
+  void loadNames().then(() => {
+    rows.refill();
+    narrowing.offer(rows.jobs.values());
+  });
   begin();
 }

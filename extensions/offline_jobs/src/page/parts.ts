@@ -95,10 +95,13 @@ export function trouble(error: unknown): void {
 
 let toastTimer: number | undefined;
 
-/** Say something for a moment, with a link to what it is about. */
-export function toast(text: string, href: string): void {
+/** Say something for a moment, with a link to what it is about, if there is one. */
+export function toast(text: string, href = ''): void {
   const box = byId('toast');
-  box.replaceChildren(make('span', text), ' ', make('a', 'Show it', { href }));
+  box.replaceChildren(make('span', text));
+  if (href) {
+    box.append(' ', make('a', 'Show it', { href }));
+  }
   box.hidden = false;
   clearTimeout(toastTimer);
   toastTimer = window.setTimeout(() => {
@@ -106,7 +109,8 @@ export function toast(text: string, href: string): void {
   }, TOAST_MILLISECONDS);
 }
 
-function isConfirmed(
+/** Ask before something is lost. */
+export function isConfirmed(
   title: string,
   text: string,
   yes: string

@@ -277,6 +277,13 @@ export async function loadNames(): Promise<void> {
 export const nameOf: NameOf = (kind, slug) =>
   catalogue[kind].find(one => one.slug === slug)?.name ?? slug;
 
+/** What the catalogue has of a kind, in its order. */
+export function namesOf(
+  kind: Parameters<NameOf>[0]
+): readonly { slug: string; name: string }[] {
+  return catalogue[kind];
+}
+
 /** The job's class, where it can be had. */
 export function classOf(job: IJob): IInstanceClass | undefined {
   return catalogue.classes.find(one => one.slug === job.class);

@@ -7,6 +7,7 @@ are put in as text by the script (``src/page``). No inline script or style, and 
 from functools import cache
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,12 +35,15 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
+#: In the address of the list: `src/page/filters.ts` reads them.
+FILTERS = frozenset({"q", "state", "user", "group", "class", "image", "from", "until"})
 _HERE = Path(__file__).parent
 #: Name -> folder, media type. The script is built of `src/page`, with the Lab extension; the look
 #: is the hub's as well.
 _STATIC = {
     "look.css": (away.PAGES, "text/css; charset=utf-8"),
     "theme.js": (away.PAGES, "text/javascript; charset=utf-8"),
+    "list.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.js": (_HERE / "built", "text/javascript; charset=utf-8"),
     "icon.svg": (_HERE / "static", "image/svg+xml"),
@@ -64,7 +68,8 @@ async def show_list(request: Request) -> Response:
         caller = await identify_caller(request)
     except ServiceError as e:
         return _turn_away(request, e)
-    return _render(request, caller, "list.html", title="Offline jobs", job_id="")
+    leads = rooms_of(request).access.list_led(caller.person)
+    return _render(request, caller, "list.html", title="Offline jobs", leads=leads)
 
 
 @router.get("/jobs/{job_id}")
@@ -117,8 +122,10 @@ def _turn_away(request: Request, error: ServiceError) -> Response:
     """To the login where there is none yet, else say in words what is wrong."""
     if isinstance(error, Unauthorized) and "authorization" not in request.headers:
         rooms = rooms_of(request)
-        # The path alone: nothing that a link's author put into the query is carried through.
-        return send_to_login(request, rooms.addresses, _sessions(request), request.url.path)
+        # Of what a link's author put into the query only what narrows a list is carried through.
+        known = [(k, v) for k, v in request.query_params.items() if k in FILTERS]
+        place = request.url.path + (f"?{urlencode(known)}" if known else "")
+        return send_to_login(request, rooms.addresses, _sessions(request), place)
     return _message(request, error)
 
 
