@@ -18,8 +18,8 @@ from tests.site import wait_until
 #: Serves its folder, and has started another that would outlive it.
 SERVER = """
 import http.server, subprocess, sys
-subprocess.Popen([sys.executable, "-c", "x = 'x' * 64 * 2**20; input()"],
-                 stdin=subprocess.PIPE, start_new_session=True)
+other = "import signal; x = 'x' * 64 * 2**20; signal.pause()"
+subprocess.Popen([sys.executable, "-c", other], start_new_session=True)
 http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import nbformat
@@ -101,6 +103,17 @@ def test_a_step_is_shown_with_its_median_and_its_share() -> None:
     ]
 
 
+@pytest.fixture
+def far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows another time."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("far_east")
 def test_a_time_without_a_zone_is_utc() -> None:
     assert parse("2026-11-30T08:00:00.5") == parse("2026-11-30T09:00:00.500+01:00")
 
