@@ -184,7 +184,7 @@ class ChoosingSpawner(HasTraits):
             jobs = describe_jobs(answer, now)
             uses = describe_groups(groups, answer["groups"], shared=self.measure() is None)
         except ServiceAway as away:
-            self.log.warning("The home of %s goes without jobs: %s", self.user.name, away)
+            self.log.info("The home of %s goes without jobs: %s", self.user.name, away)
             jobs, uses = Jobs(away=AWAY), ()
         try:
             self.build_offer()

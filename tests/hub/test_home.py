@@ -80,6 +80,14 @@ def test_a_page_that_is_not_there_is_ours(ben: User) -> None:
     assert 'id="theme"' in answer.text
 
 
+def test_what_is_not_for_everybody_is_refused_in_words(ben: User) -> None:
+    answer = ben.client.get("/hub/admin")
+
+    assert answer.status_code == 403
+    assert "Your account may not do this." in answer.text
+    assert "scopes" not in answer.text.split("<main")[1]
+
+
 @pytest.mark.parametrize("path", ["home", "spawn", "token", "no-such-page", "logout", "login"])
 def test_no_page_asks_anybody_else_for_anything(ben: User, path: str) -> None:
     page = ben.client.get(f"/hub/{path}", follow_redirects=True).text

@@ -2,7 +2,7 @@
 "use strict";
 
 {
-  const CALM_MS = 10000;
+  const CALM_MS = 15000;
   const BUSY_MS = 1500;
   const AWAY = [502, 503, 504];
   const { base_url, user, xsrf_token } = window.jhdata;
@@ -52,15 +52,18 @@
     clearTimeout(next);
     if (!document.hidden) {
       try {
-        const answer = await fetch(location.pathname, { cache: "no-store", redirect: "error" });
-        if (answer.ok) {
+        const answer = await fetch(location.pathname, { cache: "no-store", redirect: "manual" });
+        if (answer.type === "opaqueredirect") {
+          // Signed out: the hub asks who this is.
+          location.reload();
+        } else if (answer.ok) {
           put(mark(new DOMParser().parseFromString(await answer.text(), "text/html")));
           say("");
         } else if (AWAY.includes(answer.status)) {
           say("The hub cannot be reached at the moment. Sessions and jobs run on.");
         }
       } catch {
-        // Signed out, or nothing answers: what is shown stays.
+        // Nothing answers: what is shown stays.
       }
     }
     const isCalm = ["running", "none"].includes(getState()) && !isStopping;
