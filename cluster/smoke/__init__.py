@@ -1,1 +1,0 @@
-"""Tries an installation as a person of it does: a session, a cell in it, jobs, their results."""

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import httpx
 import pytest
 
@@ -147,22 +149,38 @@ def test_whoever_goes_away_or_takes_too_long_keeps_nobody_from_looking(
     assert "cell-1" in ada.get(f"jobs/{job}/view").text
 
 
-def test_whoever_goes_away_leaves_no_pipe_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Going away cancels each wait, also that for the end of what made the page."""
-    endless = "while True: print('.' * 4000)"
-    monkeypatch.setattr(viewing, "COMMAND", (sys.executable, "-c", endless))
+#: Fills a pipe with more than is read from it at once, tells that it has, and waits.
+FILL = """
+import fcntl, os, signal
+fcntl.fcntl(1, fcntl.F_SETPIPE_SZ, 1 << 20)
+os.write(1, bytes(900_000))
+open({told!r}, "w").close()
+signal.pause()
+"""
 
-    def list_open() -> list[str]:
-        return sorted(os.listdir("/proc/self/fd"))
+
+def test_whoever_goes_away_leaves_no_pipe_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going away cancels each wait, and of a pipe that is not read on nobody sees the end."""
+    told = tmp_path / "told"
+    os.mkfifo(told)
+    code = FILL.format(told=str(told))
+    monkeypatch.setattr(viewing, "COMMAND", (sys.executable, "-c", code))
+
+    def find_pipes() -> set[str]:
+        links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
+        return {os.readlink(link) for link in links if os.path.lexists(link)}
 
     async def go_away() -> None:
-        before = list_open()
+        before = find_pipes()
         with anyio.CancelScope() as leaving:
             async with viewing.Viewers().start("ada") as program:
                 program.stdin.close()
+                await anyio.to_thread.run_sync(told.read_bytes)
                 assert await program.stdout.read(1)
                 leaving.cancel()
-        assert list_open() == before
+        assert {each for each in find_pipes() - before if each.startswith("pipe:")} == set()
 
     anyio.run(go_away)
 
