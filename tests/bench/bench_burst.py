@@ -123,9 +123,9 @@ def measure(jobs: int, rounds: int) -> dict[str, list[Burst]]:
                 start(Path(folder) / name) as side,
             ):
                 burst = run_burst(side, jobs)
-            seen[name].append(burst)
-            sys.stdout.write(f"{describe(number, name, burst, jobs)}\n")
-            sys.stdout.flush()
+                seen[name].append(burst)
+                sys.stdout.write(f"{describe(number, name, burst, jobs)}\n")
+                sys.stdout.flush()
     return seen
 
 

@@ -12,7 +12,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -28,6 +28,7 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 LOCK_OF_SCHEDULER = Path(__file__).parent / "scheduler" / "requirements.txt"
 LOCK_OF_STOCK = Path(__file__).parent / "stock" / "requirements.txt"
 START_SECONDS = 180
+END_SECONDS = 20
 #: Whoever starts Python with this module in its path is told that there is no such package.
 WITHOUT_SLOW_IMPORT = "import sys\n\nsys.modules['rfc3987_syntax'] = None\n"
 _KEPT = ("LANG", "LC_ALL", "TZ", "TMPDIR")
@@ -87,7 +88,8 @@ def running(
         wait_until(is_served, url, START_SECONDS)
         yield
         process.terminate()
-        process.wait(60)
+        with suppress(subprocess.TimeoutExpired):  # it may wait for what hangs
+            process.wait(END_SECONDS)
     finally:
         kill(find_processes(folder))
         process.wait(10)
