@@ -138,6 +138,8 @@ class Memory:
     def __init__(self, folder: Path) -> None:
         self.peak_bytes = 0
         self.peak_processes = 0
+        #: How many there were at the last look.
+        self.processes = 0
         self._folder = folder
         # Each is asked once: what it names it has from its start, or from who started it.
         self._known: dict[psutil.Process, bool] = {}
@@ -160,6 +162,7 @@ class Memory:
     def _watch(self) -> None:
         while not self._is_over.wait(_LOOK_SECONDS):
             sizes = [weigh(each) for each in psutil.process_iter() if self._is_of_it(each)]
+            self.processes = len(sizes)
             if sum(sizes) > self.peak_bytes:
                 self.peak_bytes, self.peak_processes = sum(sizes), len(sizes)
 
