@@ -78,7 +78,7 @@ class Settings:
         jobs_url: the jobs service, for the proxy and for sessions.
         jobs_token: what the jobs service says to the hub.
         culler: the idle culler's entry among the services, beside its name, if there is one.
-        idle_seconds: the idle culler stops a session that nobody uses for so long; 0: never.
+        idle_seconds: the culler stops a session that nobody uses for so long; 0: never.
         activity_seconds: how often a server reports its activity.
     """
 

@@ -47,7 +47,7 @@ def get_classes(browser: Browser) -> set[str]:
 
 def find_message(answer: httpx.Response) -> str:
     """What an error page tells."""
-    found = re.search(r'<div class="error">.*?</div>', answer.text, re.DOTALL)
+    found = re.search(r'<section class="card starting">.*?</section>', answer.text, re.DOTALL)
     assert found, answer.text
     return " ".join(re.sub(r"<[^>]+>", " ", found[0]).split())
 
