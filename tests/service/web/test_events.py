@@ -91,11 +91,11 @@ def test_one_job_can_be_followed_by_who_may_see_it(service: Service, ada: Client
         assert (kind, data["id"], data["state"]) == ("job", job, "running")
 
 
-def test_leads_may_follow_their_group_and_nothing_else(
-    service: Service, ada: Client, ben: Client
+@pytest.mark.parametrize("name", ["lea", "root"])
+def test_of_a_group_its_jobs_are_told_and_no_others(
+    service: Service, ada: Client, ben: Client, name: str
 ) -> None:
-    lea = service.client("lea")
-    with following(lea, "?user=*&group=lab") as stream:
+    with following(service.client(name), "?user=*&group=lab") as stream:
         ben.submit(group="teaching")
         job = ada.submit().json()["id"]
         assert stream.next() == ("job", ada.get(f"jobs/{job}").json())

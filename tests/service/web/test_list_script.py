@@ -82,7 +82,7 @@ def test_the_list_is_narrowed_and_its_address_says_how(service: Service, page: P
     expect(page.get_by_label("Search jobs")).to_have_value("section 12")
     # What ends is no running job any more.
     service.finish(ids[125])
-    expect(page.get_by_role("heading", name="No job is like this")).to_be_visible()
+    expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
     page.go_back()
     expect(page.locator("#ended .name")).to_have_text(["section 125", "section 112", "section 12"])
     page.go_back()
@@ -101,7 +101,7 @@ def test_what_is_wrong_in_an_address_is_said_and_does_no_harm(service: Service, 
     expect(page.locator("#note")).to_contain_text("There is no state “lost”")
     expect(page.locator("#note")).to_contain_text("“yesterday” is no day")
     expect(page.get_by_label("Machine")).to_have_value("<img>")
-    expect(page.get_by_role("heading", name="No job is like this")).to_be_visible()
+    expect(page.get_by_role("heading", name="No job matches")).to_be_visible()
     page.get_by_role("button", name="Clear filters").last.click()
     expect(page.locator("#waiting .name")).to_have_count(2)
     expect(page.locator("#note")).to_be_hidden()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from offline_jobs.contract.names import SERVICE_PREFIX
-from offline_jobs.service.web.login import MOST_LOGINS
+from offline_jobs.service.web.login import MOST_LOGINS, is_below
 from tests.plain import NO_TLS
 from tests.service.web.factories import Client, Service
 
@@ -119,6 +119,28 @@ def test_without_a_login_the_browser_goes_to_the_hub(service: Service, ada: Clie
     cookie = answer.headers["set-cookie"]
     for part in ("HttpOnly", "SameSite=lax", f"Path={SERVICE_PREFIX}", "Max-Age=600"):
         assert part in cookie
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("q=a%20b%26c&state=failed", "?q=a+b%26c&state=failed"),
+        ("user=*&group=lab&next=//evil.example", "?user=%2A&group=lab"),
+        ("q=//evil.example/../x", "?q=%2F%2Fevil.example%2F..%2Fx"),
+        ("code=1&state2=x", ""),
+    ],
+)
+def test_a_link_to_a_list_outlives_the_login(
+    service: Service, ada: Client, query: str, place: str
+) -> None:
+    answer = ada.http.get(f"{SERVICE_PREFIX}?{query}")
+    assert answer.status_code == 302
+    assert "evil" not in answer.headers["location"]
+    (cookie,) = (value for name, value in ada.http.cookies.items() if "login" in name)
+    sealed = cookie.strip('"')
+    after = service.app.state.sessions.unseal(sealed, sealed.partition(".")[0])
+    assert after == SERVICE_PREFIX + place
+    assert is_below(after, SERVICE_PREFIX)
 
 
 def test_visits_that_nobody_brings_to_an_end_leave_few_cookies(ada: Client) -> None:

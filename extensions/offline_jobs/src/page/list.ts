@@ -253,7 +253,7 @@ export function showList(): void {
     narrowing.offer(rows.jobs.values());
     picking.show();
     const total = Object.values(counts ?? {}).reduce((a, b) => a + b, 0);
-    setText(byId('summary'), summary(counts ?? {}));
+    setText(byId('summary'), summary(counts ?? {}) || (counts ? '0 jobs' : ''));
     table.hidden = !rows.jobs.size;
     byId('empty').hidden = !counts || total > 0 || narrowing.isNarrowed;
     byId('nothing').hidden = !counts || total > 0 || !narrowing.isNarrowed;
