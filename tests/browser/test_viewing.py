@@ -94,6 +94,10 @@ def test_a_failed_job_shows_its_figure_and_the_cell_that_failed(
     assert page.get_by_role("link", name="Open on its own").get_attribute("href") == (
         f"{PAGE}api/v1/jobs/{job}/view#cell-3"
     )
+    # The system has a light one: light is chosen first, then dark.
+    for colour in ("rgb(255, 255, 255)", "rgb(28, 26, 24)"):
+        page.get_by_role("button", name="Theme").click()
+        expect(result.locator("body")).to_have_css("background-color", colour)
 
 
 @pytest.mark.timeout(300)

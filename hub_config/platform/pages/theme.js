@@ -32,6 +32,10 @@
     const secure = location.protocol === "https:" ? "; secure" : "";
     document.cookie = `${NAME}=${choice}; path=/; max-age=${age}; samesite=lax${place}${secure}`;
     apply();
+    // A notebook is drawn by the service, which reads the choice when it is loaded.
+    for (const frame of document.querySelectorAll("iframe")) {
+      frame.replaceWith(frame.cloneNode());
+    }
   };
 
   const closeMenus = (event) => {

@@ -62,6 +62,16 @@ def test_a_browser_is_told_to_run_nothing_of_it_and_to_fetch_nothing(
     assert headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize(("chosen", "has"), [("dark", "dark"), ("light", "light"), ("x", "")])
+def test_it_has_the_theme_that_was_chosen(
+    service: Service, ada: Client, chosen: str, has: str
+) -> None:
+    job = keep(service, ada, make_executed(ERROR))
+    page = ada.get(f"jobs/{job}/view", Cookie=f"{viewing.THEME_COOKIE}={chosen}").text
+    assert re.findall(r"color-scheme: (light|dark);", page) == ([has] if has else [])
+    assert ("prefers-color-scheme" in page) == (not has)
+
+
 def test_it_is_shown_to_whoever_may_see_the_job(service: Service, ada: Client) -> None:
     job = keep(service, ada, make_executed(ERROR))
     assert service.client("lea").get(f"jobs/{job}/view").status_code == 200

@@ -1,4 +1,4 @@
-"""Reads a notebook from standard input and writes its page to standard output.
+"""Reads a notebook from standard input and writes its page to standard output, in a theme.
 
 A program of its own, for it reads what users wrote; the service starts it (``web/viewing.py``).
 Nothing else imports what is here: nbconvert alone takes as long as all that the service imports.
@@ -24,7 +24,7 @@ def main() -> None:
         (resource.RLIMIT_FSIZE, 0),
     ):
         resource.setrlimit(bound, (most, most))
-    for piece in render(sys.stdin.buffer):
+    for piece in render(sys.stdin.buffer, *sys.argv[1:]):
         sys.stdout.buffer.write(piece.encode("utf-8", "replace"))
         sys.stdout.buffer.flush()
 

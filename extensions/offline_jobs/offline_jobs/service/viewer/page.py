@@ -36,7 +36,7 @@ _WITHIN = re.compile(r'<a (?=[^>]*\bhref="#)')
 _STYLE = Path(__file__).parent / "page.css"
 
 
-def render(file: IO[bytes]) -> Iterator[str]:
+def render(file: IO[bytes], theme: str = "") -> Iterator[str]:
     """A page of a notebook, in pieces: head, cells, end.
 
     The ``n``-th cell with code (from 1) has the anchor ``cell-n``. The cells are left out in which
@@ -44,6 +44,7 @@ def render(file: IO[bytes]) -> Iterator[str]:
 
     Args:
         file: the notebook, of any nbformat; read to its end before there is a piece.
+        theme: `light` or `dark`; empty: as the reader's system has it.
     """
     try:
         notebook = nbformat.convert(nbformat.reader.reads(file.read().decode()), 4)
@@ -52,7 +53,7 @@ def render(file: IO[bytes]) -> Iterator[str]:
         raise
     except Exception as e:  # noqa: BLE001 - a notebook is what a user wrote: anything may be in it
         yield (
-            make_head()
+            make_head(theme)
             + UNREADABLE.format("notebook", html.escape(f"{type(e).__name__}: {e}"[:300]))
             + END
         )
@@ -60,7 +61,7 @@ def render(file: IO[bytes]) -> Iterator[str]:
     # The rest is copied for each cell, and says nothing of how it looks.
     said = ("kernelspec", "language_info")
     notebook.metadata = {key: notebook.metadata[key] for key in said if key in notebook.metadata}
-    yield make_head() + ("" if cells else EMPTY)
+    yield make_head(theme) + ("" if cells else EMPTY)
     exporter = HTMLExporter(template_name="basic")  # type: ignore[no-untyped-call]
     number = 0
     for cell in cells:
@@ -92,17 +93,20 @@ def show(exporter: HTMLExporter, notebook: Any, cell: Any) -> str:
     return _WITHIN.sub('<a target="_self" ', body)
 
 
-def make_head() -> str:
+def make_head(theme: str) -> str:
     """Begin the page; its styles are in it, in light and dark."""
     light = HtmlFormatter(style="default").get_style_defs(".highlight")
     dark = HtmlFormatter(style="github-dark").get_style_defs(".highlight")
+    styles = {"": f"@media (prefers-color-scheme: dark) {{\n{dark}\n}}", "light": "", "dark": dark}
     style = _STYLE.read_text(encoding="utf-8")
+    if theme:
+        style += f":root {{ color-scheme: {theme}; }}\n"
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<base target="_blank">\n'
         f"<title>Result</title><style>\n{light}\n"
-        f"@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{style}</style></head><body><main>\n"
+        f"{styles[theme]}\n{style}</style></head><body><main>\n"
     )
 
 

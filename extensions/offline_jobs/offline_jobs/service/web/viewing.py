@@ -36,6 +36,8 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-DNS-Prefetch-Control": "off",
 }
+#: What the reader chose, as all pages have it (`hub_config/platform/pages/theme.js`).
+THEME_COOKIE, THEMES = "notebook-hpc-theme", ("light", "dark")
 COMMAND = (sys.executable, "-s", "-P", "-m", "offline_jobs.service.viewer")
 #: At a time, of all and of one person; others wait. The chart's limit has room for so many.
 MOST, MOST_OF_ONE = 3, 1
@@ -66,8 +68,12 @@ class Viewers:
         self.door = Door(MOST, MOST_OF_ONE, WAIT_SECONDS, full)
 
     @asynccontextmanager
-    async def start(self, user: str) -> AsyncIterator[Program]:
+    async def start(self, user: str, theme: str = "") -> AsyncIterator[Program]:
         """A program, once there is room for it; it ends with the block.
+
+        Args:
+            user: who looks.
+            theme: one of :data:`THEMES` that they chose; empty for none.
 
         Raises:
             Unavailable: there is none for a long time.
@@ -75,6 +81,7 @@ class Viewers:
         async with self.door.pass_through(user):
             process = await asyncio.create_subprocess_exec(
                 *COMMAND,
+                theme,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
@@ -136,8 +143,10 @@ async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[by
 async def _show(request: Request, user: str, kept: StoredObject) -> AsyncGenerator[bytes]:
     """What a program makes of a notebook; where it fails, a line that says so."""
     viewers: Viewers = request.app.state.viewers
+    chosen = request.cookies.get(THEME_COOKIE)
+    theme = chosen if chosen in THEMES else ""
     with kept:
-        async with viewers.start(user) as program:
+        async with viewers.start(user, theme) as program:
             await _feed(request, kept, program.stdin)
             while piece := await program.stdout.read(_PIECE_BYTES):
                 yield piece
