@@ -24,6 +24,8 @@ def run_pytest(
     One that does not end fails the test with what it printed and where each process stood.
     """
     command = [sys.executable, "-m", "pytest", "-p", plugin, *options]
+    # What other runs left in the common one is theirs to clear, which may take minutes.
+    command += ["--basetemp", str(folder.with_name(f"{folder.name}-temporary"))]
     command += ["-c", "/dev/null", "--import-mode=importlib", "-p", "no:cacheprovider"]
     process = subprocess.Popen(
         [*command, "--rootdir", str(folder), str(folder)],

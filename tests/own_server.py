@@ -5,6 +5,7 @@ Imported by `image_registry` and `bucket_server`.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,15 +51,22 @@ class OwnServer:
         raise NotImplementedError
 
     def signal(self, number: int) -> None:
-        """Send it a signal: SIGSTOP makes it slow, SIGCONT quick again."""
+        """Send it a signal: SIGSTOP makes it slow, all of its threads; SIGCONT quick again."""
         assert self._process is not None
         self._process.send_signal(number)
+        if number == signal.SIGSTOP:
+            wait_until(self._stands_still, "the server to stand still")
 
     def stop(self) -> None:
         """End it at once; what it keeps stays."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(_ENDING_SECONDS)
+
+    def _stands_still(self) -> bool:
+        assert self._process is not None
+        threads = Path(f"/proc/{self._process.pid}/task").glob("*/stat")
+        return all(each.read_text().rpartition(")")[2].split()[0] == "T" for each in threads)
 
     @property
     def _log(self) -> Path:

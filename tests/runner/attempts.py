@@ -85,8 +85,9 @@ class Attempt:
         return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
 
     @property
-    def statuses(self) -> list[str]:
-        return [cell.metadata.papermill.status for cell in self.cells]
+    def statuses(self) -> list[str | None]:
+        """Papermill's word for each cell with code; none where it was not at the notebook yet."""
+        return [cell.metadata.get("papermill", {}).get("status") for cell in self.cells]
 
     @property
     def record(self) -> dict[str, Any]:

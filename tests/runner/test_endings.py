@@ -159,7 +159,8 @@ def test_signal_while_the_kernel_starts(make_attempt: MakeAttempt) -> None:
     assert attempt.wait(10) == 13
     attempt.assert_nothing_left()
     assert attempt.termination["cell"] == 0
-    assert attempt.statuses in (["pending"], [])
+    # Before papermill was at it, while it was, or before there was one.
+    assert attempt.statuses in ([None], ["pending"], [])
 
 
 def test_memory_of_a_grandchild(make_attempt: MakeAttempt) -> None:
