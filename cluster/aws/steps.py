@@ -24,7 +24,7 @@ from cluster.driver.deployment import Deployment, Finding
 from cluster.driver.instance_types import load_types
 from cluster.driver.settings import Settings
 from cluster.driver.tools import ToolFailed, Tools
-from cluster.driver.versions import read_versions
+from cluster.driver.versions import order_version, read_versions
 from cluster.driver.volumes import name_stack as name_storage
 
 #: Codes of EC2's quotas of virtual cores: capacity type -> key of QUOTAS -> code.
@@ -74,11 +74,16 @@ class Context:
         """Words of a command of AWS' program in the cluster's region."""
         return ("aws", *words, "--region", self.aws.region)
 
-    def find_stack(self, name: str) -> str:
-        """Status of a CloudFormation stack; empty where there is none."""
+    def describe_stack(self, name: str) -> dict[str, Any]:
+        """What CloudFormation says of a stack; empty where there is none."""
         words = self.call("cloudformation", "describe-stacks", "--stack-name", name)
         found = self.commands.find(words, "does not exist")
-        return str(found["Stacks"][0]["StackStatus"]) if found else ""
+        stack: dict[str, Any] = found["Stacks"][0] if found else {}
+        return stack
+
+    def find_stack(self, name: str) -> str:
+        """Status of a CloudFormation stack; empty where there is none."""
+        return str(self.describe_stack(name).get("StackStatus", ""))
 
     def find_cluster(self) -> dict[str, Any] | None:
         """What EKS says of the cluster.
@@ -197,13 +202,13 @@ def _judge(program: str, version: str, wanted: Mapping[str, str]) -> str:
         return f"{program} does not say its version"
     if program == "aws":
         return ""
-    parts = _order(version)
+    parts = order_version(version)
     if program == "eksctl":
         least = ".".join(wanted["EKSCTL_VERSION"].split(".")[:2])
-        return f"eksctl {least} or newer is needed" if parts < _order(least) else ""
+        return f"eksctl {least} or newer is needed" if parts < order_version(least) else ""
     # kubectl goes with a cluster one minor version older or newer.
     kubernetes = wanted["KUBERNETES_VERSION"]
-    far = abs(parts[1] - _order(kubernetes)[1]) > 1
+    far = abs(parts[1] - order_version(kubernetes)[1]) > 1
     return f"kubectl {kubernetes}, or one older or newer, is needed" if far else ""
 
 
@@ -344,9 +349,7 @@ def _fill_volumes(context: Context) -> Settings:
     volumes = context.settings.volumes
     if not any(each.output for each in volumes.values()):
         return context.settings
-    name = name_storage(context.aws.cluster)
-    words = context.call("cloudformation", "describe-stacks", "--stack-name", name)
-    listed = context.commands.load(words)["Stacks"][0].get("Outputs", [])
+    listed = context.describe_stack(name_storage(context.aws.cluster)).get("Outputs", [])
     outputs = {each["OutputKey"]: each["OutputValue"] for each in listed}
     return fill_volumes(context.settings, context.aws, outputs)
 
@@ -419,7 +422,3 @@ STEPS: Mapping[str, Step] = {
     "40-storage": Step("disks, files, buckets and database", 15, _make_storage),
     "50-platform": Step("Volcano, hub and jobs service", 10, _deploy),
 }
-
-
-def _order(version: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in version.split("."))

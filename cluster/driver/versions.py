@@ -58,11 +58,12 @@ def find_misfits(
             yield f"{name} is not in helm-values/compatibility.yaml: look up what it goes with"
             continue
         oldest, newest = entry["oldest"], entry.get("newest")
-        is_old = _order(kubernetes) < _order(oldest)
-        if is_old or (newest and _order(kubernetes) > _order(newest)):
+        is_old = order_version(kubernetes) < order_version(oldest)
+        if is_old or (newest and order_version(kubernetes) > order_version(newest)):
             span = f"{oldest} to {newest}" if newest else f"{oldest} or newer"
             yield f"{name} is for Kubernetes {span}"
 
 
-def _order(minor: str) -> tuple[int, ...]:
-    return tuple(int(word) for word in minor.split("."))
+def order_version(version: str) -> tuple[int, ...]:
+    """What versions of numbers and dots are ordered by."""
+    return tuple(int(word) for word in version.split("."))

@@ -169,9 +169,12 @@ class ChoosingSpawner(HasTraits):
     def find_last(self) -> LastChoice | None:
         """What the user chose last, as far as that is to be had now."""
         try:
-            return find_last_choice(self.build_offer(), self.orm_spawner.user_options)
+            return self._find_last(self.build_offer())
         except Refused:
             return None
+
+    def _find_last(self, offered: Offer) -> LastChoice | None:
+        return find_last_choice(offered, self.orm_spawner.user_options)
 
     async def describe_home(self) -> Home:
         """What the page says; of jobs why not, where their service is away."""
@@ -186,12 +189,12 @@ class ChoosingSpawner(HasTraits):
         except ServiceAway as away:
             self.log.info("The home of %s goes without jobs: %s", self.user.name, away)
             jobs, uses = Jobs(away=AWAY), ()
+        last, refusal = None, ""
         try:
-            self.build_offer()
-            refusal = ""
+            last = self._find_last(self.build_offer())
         except Refused as refused:
             refusal = refused.message
-        return Home(self.find_session(now), self.find_last(), refusal, jobs, uses)
+        return Home(self.find_session(now), last, refusal, jobs, uses)
 
     def find_session(self, now: datetime) -> Session | None:
         """The session that there is, in words."""
@@ -230,12 +233,10 @@ class ChoosingSpawner(HasTraits):
         found = self.catalogue.classes.get(current.machine_class)
         if found is None:
             return None
-        running = used = datetime.fromisoformat(current.at)
+        running = datetime.fromisoformat(current.at)
         if now - running > timedelta(seconds=found.longest_session_seconds):
             return "it has had the longest time of its class"
-        if self.orm_spawner.last_activity is not None:
-            # JupyterHub's times have no zone.
-            used = max(running, self.orm_spawner.last_activity.replace(tzinfo=UTC))
+        used = max(running, read_time(self.orm_spawner.last_activity) or running)
         idle = found.idle_session_seconds
         if idle and now - used > timedelta(seconds=idle):
             return "nobody used it for the idle time of its class"
