@@ -7,17 +7,16 @@ from datetime import datetime
 
 from sqlalchemy import case, func, select
 
-from offline_jobs.contract.states import TERMINAL, State
+from offline_jobs.contract.states import State
 from offline_jobs.service.model import Job
 from offline_jobs.service.store.census import Census
 from offline_jobs.service.store.database import Database
-from offline_jobs.service.store.queries import read_some
+from offline_jobs.service.store.queries import NOT_TERMINAL, read_some
 from offline_jobs.service.store.tables import jobs
 
 #: So many of each kind are told.
 MOST_OPEN, MOST_ENDED = 8, 4
 _WAITS = frozenset({State.QUEUED, State.STARTING})
-_IS_TERMINAL = jobs.c.state.in_(sorted(TERMINAL))
 
 
 @dataclass(frozen=True)
@@ -51,19 +50,19 @@ class Overviews:
         waits = case((jobs.c.state == State.QUEUED, 1), else_=0)
         ends_well = case((jobs.c.state == State.FAILED, 0), else_=1)
         with self._database.read() as connection:
-            count = select(func.count()).where(is_theirs, ~_IS_TERMINAL)
+            count = select(func.count()).where(is_theirs, NOT_TERMINAL)
             return Overview(
                 connection.execute(count).scalar_one(),
                 # What waits longest is next.
                 read_some(
                     connection,
-                    (is_theirs, ~_IS_TERMINAL),
+                    (is_theirs, NOT_TERMINAL),
                     (waits, jobs.c.created, jobs.c.id),
                     MOST_OPEN,
                 ),
                 read_some(
                     connection,
-                    (is_theirs, _IS_TERMINAL, jobs.c.ended >= since),
+                    (is_theirs, ~NOT_TERMINAL, jobs.c.ended >= since),
                     (ends_well, jobs.c.ended.desc(), jobs.c.id),
                     MOST_ENDED,
                 ),

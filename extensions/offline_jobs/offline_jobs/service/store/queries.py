@@ -22,7 +22,7 @@ _JOB_COLUMNS = [
     (attempts if name in ATTEMPT_COLUMNS else jobs).c[name].label(name) for name in JOB_FIELDS
 ]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in ATTEMPT_FIELDS]
-_NOT_TERMINAL = jobs.c.state.not_in(sorted(TERMINAL))
+NOT_TERMINAL = jobs.c.state.not_in(sorted(TERMINAL))
 
 
 def _jobs() -> Select[Any]:
@@ -102,13 +102,13 @@ def read_some(
 
 def find_open(connection: Connection, owner: str) -> list[str]:
     """The owner's jobs that have not ended, by their ids."""
-    statement = select(jobs.c.id).where(jobs.c.owner == owner, _NOT_TERMINAL)
+    statement = select(jobs.c.id).where(jobs.c.owner == owner, NOT_TERMINAL)
     return list(connection.execute(statement).scalars())
 
 
 def find_recent(connection: Connection, owner: str, since: datetime) -> list[str]:
     """The owner's jobs that have not ended, or ended since then, by their ids."""
-    is_recent = or_(_NOT_TERMINAL, jobs.c.ended >= since)
+    is_recent = or_(NOT_TERMINAL, jobs.c.ended >= since)
     statement = select(jobs.c.id).where(jobs.c.owner == owner, is_recent)
     return list(connection.execute(statement).scalars())
 
@@ -127,7 +127,7 @@ def read_open_names(connection: Connection) -> list[str]:
     statement = (
         select(attempts.c.object_name)
         .select_from(jobs.join(attempts, _CURRENT))
-        .where(_NOT_TERMINAL)
+        .where(NOT_TERMINAL)
         .order_by(jobs.c.created, jobs.c.id)
     )
     return list(connection.scalars(statement))
@@ -140,7 +140,7 @@ def read_open(connection: Connection) -> list[tuple[Job, Attempt]]:
     statement = (
         select(*_JOB_COLUMNS, *columns)
         .select_from(jobs.join(attempts, _CURRENT))
-        .where(_NOT_TERMINAL)
+        .where(NOT_TERMINAL)
         .order_by(jobs.c.created, jobs.c.id)
     )
     return [
