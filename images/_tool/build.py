@@ -132,12 +132,7 @@ def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], orde
         fill_context(root, image, wheels, context)
         fill_verification(root, image, verification)
         verification.chmod(0o755)  # the image's user reads it
-        arguments = {"INSIDE": hash_tree(context / "inside", ("*",))}
-        if packages := read_packages(context):
-            # Not in a file: buildah keeps a step although a file that it mounts has changed.
-            arguments["PACKAGES"] = " ".join(packages)
-        if order.base:
-            arguments["BASE"] = order.base
+        arguments = build_arguments(context, order.base)
         labels = build_labels(root, image, reference, order.base)
         build = Build(reference, context, arguments, labels, write_secrets(secrets, os.environ))
         engine.build(build, log.info if order.loud else show_progress)
@@ -153,6 +148,26 @@ def build_image(engine: Engine, root: Path, image: str, wheels: list[Path], orde
     if order.archives is not None:
         engine.save(reference, order.archives / f"{image}.tar")
     return reference
+
+
+def build_arguments(context: Path, base: str) -> dict[str, str]:
+    """Build the values of a Dockerfile's `ARG` lines.
+
+    They stand for what its steps mount: buildah keeps a step although a file that it mounts has
+    changed.
+
+    Args:
+        context: as `fill_context` filled it.
+        base: image to build upon; empty for the one that the Dockerfile names.
+    """
+    arguments = {"INSIDE": hash_tree(context / "inside", ("*",))}
+    if packages := read_packages(context):
+        arguments["PACKAGES"] = " ".join(packages)
+    if any((context / "locks").iterdir()):
+        arguments["LOCKS"] = hash_tree(context / "locks", ("*",))
+    if base:
+        arguments["BASE"] = base
+    return arguments
 
 
 def build_labels(root: Path, image: str, reference: str, base: str) -> dict[str, str]:

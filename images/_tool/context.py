@@ -75,7 +75,7 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     """Fill an empty folder with what the build of an image needs.
 
     It gets `Dockerfile`, `image/` (the image's own files), `inside/` (scripts that run in a build),
-    `labconfig/`, `wheels/`, and the lock of uv.
+    `labconfig/`, `locks/` (its own, and that of uv) and `wheels/`.
 
     Raises:
         StepFailed: there is no such image.
@@ -90,7 +90,6 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
         )
     sources = list_sources(root, image)
     shutil.copy(sources[0] / "Dockerfile", folder)
-    shutil.copy(root / "requirements-uv.txt", folder)
     leave_out = shutil.ignore_patterns(*LEFT_OUT)
     packages = ""
     for source in sources:
@@ -99,6 +98,11 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
             packages += (source / PACKAGES).read_text(encoding="utf-8")
     if packages:
         (folder / "image" / PACKAGES).write_text(packages, encoding="utf-8")
+    (folder / "locks").mkdir()
+    lock = folder / "image" / "requirements.txt"
+    if lock.exists():
+        lock.rename(folder / "locks" / lock.name)
+        shutil.copy(root / "requirements-uv.txt", folder / "locks")
     # What an image lays over the system; the Dockerfile copies it, so there has to be one.
     (folder / "image" / "root").mkdir(exist_ok=True)
     # No checks: a change of theirs would make every step anew.

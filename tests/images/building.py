@@ -34,7 +34,8 @@ CANARIES = {
     "the certificates": "no layer holds this bundle",
 }
 KEPT_ARCHIVES = 2
-#: A build adds three images to the store, or more; the next one finds all steps done but the last.
+#: Each step of a build leaves an image in the store, where the next build finds it. Of more than
+#: these go the ones that no image of today was made of.
 KEPT_IMAGES = 300
 
 
@@ -169,8 +170,7 @@ class Workshop:
 
     def _build_image(self, image: str, folder: Path) -> Path:
         """Build, verify and save an image, by the command that `make images` runs."""
-        if len(self.run("buildah", "images", "--all", "--quiet").split()) > KEPT_IMAGES:
-            self.run("buildah", "rmi", "--all", "--force")
+        self.clear_store()
         base = self.make_base()
         environ = mark_secrets(self.make_environment(), folder)
         command = [sys.executable, "-m", "images._tool.build", image, "--engine", "buildah"]
@@ -178,6 +178,15 @@ class Workshop:
         said = run_program(command, self.places.root, environ)
         (folder / f"{image}.txt").write_text(said, encoding="utf-8")
         return folder / f"{image}.tar"
+
+    def clear_store(self, most: int = KEPT_IMAGES) -> None:
+        """Take steps of former builds out of the store when there are more than so many.
+
+        Those of the newest build of each image stay: to make all of them anew takes a quarter of an
+        hour, in which whoever wants an image has to wait.
+        """
+        if len(self.run("buildah", "images", "--all", "--quiet").split()) > most:
+            self.run("buildah", "rmi", "--prune", "--force")
 
     def _hash_image(self, image: str) -> str:
         with tempfile.TemporaryDirectory() as folder:

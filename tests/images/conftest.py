@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -22,6 +23,12 @@ def name_params(images: tuple[str, ...]) -> list[object]:
     return [*images, *(pytest.param(each, marks=pytest.mark.long) for each in LARGE)]
 
 
+@cache
+def read_image(image: str) -> SavedImage:
+    """An image that was built and verified; what was read of it once is kept."""
+    return SavedImage(get_archive(image))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def needs_a_builder() -> None:
     """Skip the ring where no image can be built; `.ci/run` accepts no such skip."""
@@ -32,19 +39,19 @@ def needs_a_builder() -> None:
 @pytest.fixture(scope="session", params=name_params(IMAGES))
 def saved(request: pytest.FixtureRequest) -> SavedImage:
     """Each of our images in turn."""
-    return SavedImage(get_archive(request.param))
+    return read_image(request.param)
 
 
 @pytest.fixture(scope="session", params=name_params(ENVIRONMENTS))
 def environment(request: pytest.FixtureRequest) -> SavedImage:
     """Each that has an environment."""
-    return SavedImage(get_archive(request.param))
+    return read_image(request.param)
 
 
 @pytest.fixture(scope="session")
 def service() -> SavedImage:
     """The image of the jobs service."""
-    return SavedImage(get_archive("jobs-service"))
+    return read_image("jobs-service")
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import mmap
+import os
+import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -43,45 +45,84 @@ class SavedImage:
         return settings
 
     @cached_property
+    def layers(self) -> list[list[tarfile.TarInfo]]:
+        """What each layer says, the base's first; where a file's bytes are counts in the archive.
+
+        To read all of an image takes seconds, so it is done once.
+        """
+        with tarfile.open(self.path) as archive, self.path.open("rb") as file:
+            found = []
+            for name in self.manifest["Layers"]:
+                file.seek(_follow(archive, name).offset_data)
+                with tarfile.open(fileobj=file, mode="r:") as layer:
+                    found.append(layer.getmembers())
+            return found
+
+    @cached_property
     def files(self) -> dict[str, tarfile.TarInfo]:
         """All that is in the image in the end: path -> what its last layer says of it."""
         files: dict[str, tarfile.TarInfo] = {}
-        for layer in self._open_layers():
-            for entry in layer:
-                path = str(PurePosixPath("/", entry.name))
-                name = PurePosixPath(path).name
-                if name == OPAQUE:
-                    remove_below(files, str(PurePosixPath(path).parent))
-                elif name.startswith(WHITEOUT):
-                    gone = str(PurePosixPath(path).with_name(name.removeprefix(WHITEOUT)))
-                    files.pop(gone, None)
-                    remove_below(files, gone)
-                else:
-                    files[path] = entry
+        for entry in chain.from_iterable(self.layers):
+            path = str(PurePosixPath("/", entry.name))
+            name = PurePosixPath(path).name
+            if name == OPAQUE:
+                remove_below(files, str(PurePosixPath(path).parent))
+            elif name.startswith(WHITEOUT):
+                gone = str(PurePosixPath(path).with_name(name.removeprefix(WHITEOUT)))
+                files.pop(gone, None)
+                remove_below(files, gone)
+            else:
+                files[path] = entry
         return files
 
     def read(self, path: str) -> str:
         """Read a text file of the last layer that has it."""
-        found = None
-        for layer in self._open_layers():
-            for entry in layer:
-                if str(PurePosixPath("/", entry.name)) == path and entry.isfile():
-                    file = layer.extractfile(entry)
-                    assert file is not None
-                    found = file.read().decode()
-        assert found is not None, f"{path} is not in the image"
-        return found
+        entry = self.files.get(path)
+        assert entry is not None, f"{path} is not in the image"
+        with self.path.open("rb") as file:
+            file.seek(entry.offset_data)
+            return file.read(entry.size).decode()
+
+    def find_step(self, word: str) -> str:
+        """Return the step that made a layer, the one of them that names something."""
+        (step,) = (
+            each["created_by"]
+            for each in self.document["history"]
+            if word in each.get("created_by", "")
+        )
+        assert isinstance(step, str)
+        return step
 
     def find_text(self, texts: Iterable[str]) -> set[str]:
-        """Find which texts occur anywhere: in a file or a name of any layer, settings, history."""
-        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as all_:
-            return {text for text in texts if all_.find(text.encode()) >= 0}
+        """Find which texts occur anywhere: in a file or a name of any layer, settings, history.
+
+        Args:
+            texts: each of one line.
+        """
+        command = [
+            "grep",
+            "--text",
+            "--only-matching",
+            "--fixed-strings",
+            "--file=-",
+            str(self.path),
+        ]
+        done = subprocess.run(
+            command,
+            input="\n".join(texts).encode(),
+            env={**os.environ, "LC_ALL": "C"},
+            capture_output=True,
+            check=False,
+        )
+        # 1: nothing was found.
+        assert done.returncode in (0, 1), done.stderr.decode()
+        return set(done.stdout.decode().splitlines())
 
     def list_layers(self) -> list[list[str]]:
         """List the paths of the files that each layer holds, the base's first."""
         return [
             [str(PurePosixPath("/", entry.name)) for entry in layer if entry.isfile()]
-            for layer in self._open_layers()
+            for layer in self.layers
         ]
 
     def compress_last_layer(self) -> bytes:
@@ -94,16 +135,13 @@ class SavedImage:
             assert file is not None
             return file.read()
 
-    def _open_layers(self) -> Iterator[tarfile.TarFile]:
-        with tarfile.open(self.path) as archive:
-            for name in self.manifest["Layers"]:
-                member = archive.getmember(name)
-                if member.issym():
-                    member = archive.getmember(str(PurePosixPath(member.linkname)).lstrip("./"))
-                file = archive.extractfile(member)
-                assert file is not None
-                with tarfile.open(fileobj=file) as layer:
-                    yield layer
+
+def _follow(archive: tarfile.TarFile, name: str) -> tarfile.TarInfo:
+    """Find a layer, which may be a link to one that is there already."""
+    member = archive.getmember(name)
+    if member.issym():
+        member = archive.getmember(str(PurePosixPath(member.linkname)).lstrip("./"))
+    return member
 
 
 def remove_below(files: dict[str, tarfile.TarInfo], folder: str) -> None:

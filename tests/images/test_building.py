@@ -73,6 +73,34 @@ def test_what_another_run_made_meanwhile_is_taken(tmp_path: Path) -> None:
     assert archive.read_text() == "theirs"
 
 
+def test_the_steps_of_todays_images_stay_when_those_of_former_ones_go(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY base /\nCOPY code /\n")
+    (context / "base").write_text("base")
+
+    def build(code: str) -> str:
+        (context / "code").write_text(code)
+        command = ("buildah", "build", "--layers", "--tag", "localhost/it:1")
+        return workshop.run(*command, context)
+
+    def count() -> int:
+        return len(workshop.run("buildah", "images", "--all", "--quiet").split())
+
+    with workshop.hold():
+        build("one")
+        build("two")
+        everything = count()
+        workshop.clear_store()
+        assert count() == everything
+        workshop.clear_store(most=everything - 1)
+        assert count() == everything - 1
+        said = build("two")
+    assert said.count("Using cache") == 2
+
+
 @pytest.mark.parametrize("image", ["hub", "stomics"])
 def test_an_images_wheels_are_known_by_what_they_are_made_of(image: str, tmp_path: Path) -> None:
     # What is not hashed could change without another image being built.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -147,12 +148,17 @@ def test_its_bill_of_materials_names_all_that_is_in_it(saved: SavedImage) -> Non
 def test_no_step_is_kept_when_a_script_that_it_mounts_has_changed(saved: SavedImage) -> None:
     # buildah 1.28 looks at the instruction and its arguments only.
     scripts = hash_tree(ROOT / "images" / "_inside", ("*.sh",))
-    (step,) = [
-        each["created_by"]
-        for each in saved.document["history"]
-        if "/inside/finish.sh" in each.get("created_by", "")
-    ]
-    assert f"INSIDE={scripts}" in step
+    assert f"INSIDE={scripts}" in saved.find_step("/inside/finish.sh")
+
+
+def test_no_environment_is_kept_when_its_lock_has_changed(
+    environment: SavedImage, tmp_path: Path
+) -> None:
+    image = environment.path.name.rsplit("-", 1)[0]
+    shutil.copy(ROOT / "images" / image / "requirements.txt", tmp_path)
+    shutil.copy(ROOT / "requirements-uv.txt", tmp_path)
+    step = environment.find_step("/inside/build_environment.sh")
+    assert f"LOCKS={hash_tree(tmp_path, ('*',))}" in step
 
 
 def test_the_service_has_no_notebook_environment(service: SavedImage) -> None:

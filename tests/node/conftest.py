@@ -16,8 +16,9 @@ from tests.node.pods import IMAGE, Pods
 HERE = Path(__file__).parent
 
 
-#: Seconds that a test may take: the first one of a run may have to build images and load them.
-BUILDING = 900
+#: Seconds that a test may take: the first one of a run may have to wait until images are built from
+#: nothing, beside all that the gate does meanwhile.
+BUILDING = 2400
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

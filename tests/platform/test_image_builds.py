@@ -182,11 +182,14 @@ def test_a_build_sees_what_its_image_needs_and_nothing_else(tmp_path: Path) -> N
         "image",
         "inside",
         "labconfig",
-        "requirements-uv.txt",
+        "locks",
         "wheels",
     }
-    lock = (ROOT / "images" / "notebook" / "requirements.txt").read_bytes()
-    assert (folder / "image" / "requirements.txt").read_bytes() == lock
+    locks = {path.name: path.read_bytes() for path in (folder / "locks").iterdir()}
+    assert locks == {
+        "requirements-uv.txt": (ROOT / "requirements-uv.txt").read_bytes(),
+        "requirements.txt": (ROOT / "images" / "notebook" / "requirements.txt").read_bytes(),
+    }
     assert not list(folder.glob("**/README.md"))
     # A change of what verifies an image makes no step of its build anew.
     assert {path.suffix for path in (folder / "inside").iterdir()} == {".sh"}
@@ -211,7 +214,7 @@ def test_an_image_without_a_dockerfile_is_notebook_with_its_own_files_laid_over(
     fill_context(root, "own", [], folder)
     model = (ROOT / "images" / "notebook" / "Dockerfile").read_bytes()
     assert (folder / "Dockerfile").read_bytes() == model
-    assert (folder / "image" / "requirements.txt").read_text() == "own==1"
+    assert (folder / "locks" / "requirements.txt").read_text() == "own==1"
     examples = {path.name for path in (folder / "image" / "examples").iterdir()}
     assert examples > {"4-own.ipynb"}
     # As an environment of `make run`, too.
