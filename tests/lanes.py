@@ -2,13 +2,16 @@
 
 With pytest-xdist (`-n auto`) one process each runs the rings that mostly wait for a cluster, a
 bed of their own each, and the others share the rest. Tests of a file stay together, and so do those
-of a ring that shares something expensive. Without `-n` nothing of this has an effect. Loaded by the
-root `conftest.py`.
+of a ring that shares something expensive. In a run of all rings each process looks for the tests of
+its lane only, for to import the others takes longer than many a ring. Without `-n` nothing of this
+has an effect. Loaded by the root `conftest.py`.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,8 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.rings import get_ring
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xdist.remote import Producer
     from xdist.workermanage import WorkerController
 
@@ -30,6 +35,9 @@ COMPUTING = 0
 LONG = ("hub", "clone")
 #: Rings whose tests share a platform that takes seconds to start.
 WHOLE = ("control_plane", "node", "images", "browser", "hub")
+#: Tests that a process is given at least, while there are some.
+ENOUGH = 3
+SESSION: pytest.StashKey[pytest.Session] = pytest.StashKey()
 #: More would not fit into the memory that goes with so many cores.
 MOST_COMPUTING = 6
 
@@ -55,6 +63,32 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return len(WAITING) + min(os.cpu_count() or 1, MOST_COMPUTING)
 
 
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a process its lane, where the run has all of them; one that replaces another has all."""
+    number, config = int(node.gateway.id.removeprefix("gw")), node.config
+    count = len(config.option.tx)
+    if _runs_all(config) and number < count > len(WAITING):
+        node.workerinput["lane"] = number + 1 if number < len(WAITING) else COMPUTING
+
+
+def _runs_all(config: pytest.Config) -> bool:
+    """Whether a run was asked for all rings."""
+    tests = config.rootpath / "tests"
+    asked = {Path(config.invocation_params.dir, each).resolve() for each in config.args}
+    return not asked.isdisjoint((tests, *tests.parents))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the rings of other lanes."""
+    lane = getattr(config, "workerinput", {}).get("lane")
+    is_ring = collection_path.parent == config.rootpath / "tests" and collection_path.is_dir()
+    return True if is_ring and lane not in (None, get_lane(collection_path.name)) else None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[SESSION] = session
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Lanes:
     """Share the tests out by lanes."""
     config.option.loadscopereorder = False
@@ -66,23 +100,40 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
+        self.collection: list[str] | None = None
         self._lanes: dict[WorkerController, int] = {}
+        self._known: dict[WorkerController, set[str]] = {}
 
     def _split_scope(self, nodeid: str) -> str:
         return get_scope(nodeid)
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        # They differ, for each process knows its lane's tests only.
+        self.registered_collections[node] = list(collection)
+        self._known[node] = set(map(get_scope, collection))
+
+    def schedule(self) -> None:
+        if self.collection is None:
+            found = chain.from_iterable(self.registered_collections.values())
+            self.collection = list(dict.fromkeys(found))
+            self.config.stash[SESSION].testscollected = len(self.collection)
+            for nodeid in self.collection:
+                self.workqueue.setdefault(get_scope(nodeid), {})[nodeid] = False
+        for node in self.nodes:
+            self._reschedule(node)
 
     def _get_lane(self, scope: str) -> int:
         return get_lane(_get_scope_ring(scope))
 
     def _choose_lane(self, node: WorkerController) -> int | None:
         """Choose the lane for a process: its own, one that nobody works on, else the first."""
-        waiting = {self._get_lane(scope) for scope in self.workqueue}
+        waiting = {self._get_lane(scope) for scope in self.workqueue if scope in self._known[node]}
         own = self._lanes.get(node)
         if own in waiting:
             return own
         others = (each for each in self.nodes if each is not node and not each.shutting_down)
         untended = waiting - {self._lanes.get(each) for each in others}
-        if own is None or untended:
+        if waiting and (own is None or untended):
             return min(untended or waiting)
         return None
 
@@ -99,12 +150,14 @@ class Lanes(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         scope = self._find_scope(node)
         assert scope is not None, "a process without work was to be told to end"
         self.workqueue.move_to_end(scope, last=False)
-        super()._assign_work_unit(node)
+        # One that just died has it until that is noticed, and then another one.
+        with suppress(OSError):
+            super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
-        if node.shutting_down:
-            return
-        if not self.workqueue or self._find_scope(node) is None:
-            node.shutdown()
-        elif self._pending_of(self.assigned_work[node]) <= 2:
-            self._assign_work_unit(node)
+        # A process begins with a test only when it knows the one after it.
+        while not node.shutting_down and self._pending_of(self.assigned_work[node]) < ENOUGH:
+            if self._find_scope(node) is None:
+                node.shutdown()
+            else:
+                self._assign_work_unit(node)
