@@ -100,7 +100,10 @@ def execute(
             "HOME": str(folder),
             "PATH": os.environ["PATH"],
             "IPYTHONDIR": str(folder / ".ipython"),
-            "MPLCONFIGDIR": str(folder / ".matplotlib"),
+            # Its list of fonts takes seconds to make.
+            "MPLCONFIGDIR": str(folder.parent / "matplotlib"),
+            # As on a machine of one core: threads that wait for each other keep others waiting.
+            "OMP_NUM_THREADS": "1",
         }
         | environment,
         capture_output=True,
