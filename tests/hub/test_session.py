@@ -35,6 +35,8 @@ def test_a_form_leads_to_lab(ada: User, platform: Platform) -> None:
     ada.wait_for_lab()
     assert ada.client.get("/hub/spawn").headers["location"].startswith("/user/ada/")
     assert (platform.state / "homes" / "ada").is_dir()
+    # An image has all of Lab: whether it had to be built costs a second of Node at each opening.
+    assert '"buildCheck": false' in ada.client.get("/user/ada/lab", follow_redirects=True).text
 
 
 def test_a_long_log_is_cut_at_the_next_start(ada: User, platform: Platform) -> None:
