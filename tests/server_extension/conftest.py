@@ -164,6 +164,8 @@ def start_jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartJup
                     f"--ServerApp.root_dir={root or home}",
                     f"--IdentityProvider.token={TOKEN}",
                     "--ServerApp.jpserver_extensions={'offline_jobs': True}",
+                    # JupyterLab's part for language servers starts npm and R to look for some.
+                    "--LanguageServerManager.autodetect=False",
                 ],
                 env=inherited
                 | {
