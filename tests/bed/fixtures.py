@@ -20,7 +20,15 @@ from tests.bed import bed as beds
 from tests.bed.bed import Bed
 from tests.bed.client import Client
 from tests.bed.report import build_sections
-from tests.bed.worlds import create_namespace, only_pretended, only_real, remove_namespace
+from tests.bed.worlds import (
+    Limits,
+    closed_pools,
+    create_namespace,
+    only_pretended,
+    opened_pools,
+    remove_namespace,
+    remove_pretended_nodes,
+)
 from tests.rings import get_ring
 from tests.skips import require
 
@@ -93,11 +101,27 @@ def pretended(client: Client) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def closed(bed: Bed) -> Iterator[Limits]:
+    """Karpenter may start no node for the tests of a file; the pools' limits before, by name.
+
+    Not for each test: at each change of a pool Karpenter writes each pool's state several times.
+    """
+    with closed_pools(bed.client) as limits:
+        yield limits
+
+
 @pytest.fixture
-def real(bed: Bed, client: Client) -> Iterator[None]:
+def real(bed: Bed, client: Client, closed: Limits) -> None:
     """Only real nodes take pods: Karpenter may start none, and those that it started go."""
     assert bed.has_nodes, "a test with `real` in a bed without real nodes"
-    with only_real(client):
+    remove_pretended_nodes(client)
+
+
+@pytest.fixture
+def opened(bed: Bed, closed: Limits) -> Iterator[None]:
+    """Karpenter may start nodes, in a file whose other tests have `real`."""
+    with opened_pools(bed.client, closed):
         yield
 
 

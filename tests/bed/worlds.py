@@ -27,6 +27,8 @@ from tests.bed.client import (
 
 POOL_LABEL = "karpenter.sh/nodepool"
 CORDONED = "node.kubernetes.io/unschedulable"
+#: The limits of node pools, by the pool's name.
+Limits = dict[str, dict[str, str]]
 
 
 @contextmanager
@@ -50,14 +52,23 @@ def only_real(client: Client) -> Iterator[None]:
 
 
 @contextmanager
-def closed_pools(client: Client) -> Iterator[None]:
-    """Let Karpenter start nothing meanwhile."""
+def closed_pools(client: Client) -> Iterator[Limits]:
+    """Let Karpenter start nothing meanwhile; the pools' limits before."""
     limits = close_pools(client)
+    try:
+        yield limits
+    finally:
+        _open_pools(client, limits)
+
+
+@contextmanager
+def opened_pools(client: Client, limits: Limits) -> Iterator[None]:
+    """Let Karpenter start nodes meanwhile, within these limits of closed pools."""
+    _open_pools(client, limits)
     try:
         yield
     finally:
-        for name, each in limits.items():
-            client.patch(*NODE_POOL, name, {"spec": {"limits": each}})
+        close_pools(client)
 
 
 @contextmanager
@@ -71,13 +82,18 @@ def limited_pool(client: Client, name: str, limits: Mapping[str, str]) -> Iterat
         client.patch(*NODE_POOL, name, {"spec": {"limits": before}})
 
 
-def close_pools(client: Client) -> dict[str, dict[str, str]]:
+def close_pools(client: Client) -> Limits:
     """Let Karpenter start nothing any more; the pools' limits before, by name."""
     pools = client.list(*NODE_POOL)
     limits = {pool["metadata"]["name"]: pool["spec"]["limits"] for pool in pools}
     for name, each in limits.items():
         client.patch(*NODE_POOL, name, {"spec": {"limits": dict.fromkeys(each, "0")}})
     return limits
+
+
+def _open_pools(client: Client, limits: Limits) -> None:
+    for name, each in limits.items():
+        client.patch(*NODE_POOL, name, {"spec": {"limits": each}})
 
 
 def remove_pretended_nodes(client: Client, seconds: float = 60.0) -> None:

@@ -176,6 +176,7 @@ def test_panel_and_page_show_the_waiting_cell_until_its_file_appears(
     assert list_counts(json.loads(written.read_bytes())) == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("opened")
 def test_who_is_in_the_gpu_group_sees_its_class_and_who_is_not_is_refused(
     site: PodSite, ada: Visitor, ben: Visitor, open_window: OpenWindow
 ) -> None:
