@@ -292,19 +292,20 @@ class Client:
 
     def wait_for_crds(self, seconds: float = 60.0) -> None:
         """Wait until the server serves all custom resources that were defined."""
+        # Once: they are megabytes. What is served is established, too.
+        definitions = wait("the definitions", lambda: self.list(*CRD), seconds, until=_is_answer)
 
         def find_missing() -> Texts:
-            definitions = self.list(*CRD)
-            late = [each for each in definitions if not is_true(each, "Established")]
             with ThreadPoolExecutor(PARALLEL) as threads:
-                served = threads.map(self._serves, definitions if not late else [])
-            names = [each["metadata"]["name"] for each in late]
-            return names or [reason for reason in served if reason]
+                reasons = list(threads.map(self._serves, definitions))
+            late = zip(definitions, reasons, strict=True)
+            definitions[:] = [each for each, reason in late if reason]
+            return [reason for reason in reasons if reason]
 
         wait("all custom resources", find_missing, seconds, until=lambda missing: not missing)
 
     def _serves(self, definition: Mapping[str, Any]) -> str | None:
-        """Why a kind that is established cannot be listed yet."""
+        """Why a kind cannot be listed yet; None when it can."""
         spec = definition["spec"]
         version = next(each["name"] for each in spec["versions"] if each["storage"])
         try:
@@ -439,6 +440,10 @@ def find_condition(found: Mapping[str, Any], name: str) -> Object:
 def is_true(found: Mapping[str, Any], name: str) -> bool:
     """Tell whether an object's condition of that type is ``True``."""
     return find_condition(found, name).get("status") == "True"
+
+
+def _is_answer(found: object) -> bool:
+    return found is not None
 
 
 def _when(event: Mapping[str, Any]) -> str:
