@@ -74,7 +74,7 @@ class Archive:
             config = _open(file, members[image["Config"]]).read()
             (name,) = image["RepoTags"]
         digests = json.loads(config)["rootfs"]["diff_ids"]
-        found = (_follow(members, each) for each in image["Layers"])
+        found = (follow(members, each) for each in image["Layers"])
         return cls(path, name, config, dict(zip(digests, found, strict=True)))
 
     @property
@@ -309,6 +309,14 @@ def answers(path: Path) -> bool:
     return False
 
 
+def follow(members: Mapping[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
+    """Find a layer, which may be a link to one that is there already."""
+    member = members[name]
+    if member.issym():
+        member = members[str(PurePosixPath(member.linkname)).lstrip("./")]
+    return member
+
+
 def _build_command(address: Path, *words: str) -> list[str]:
     return ["ctr", f"--address={address}", f"--namespace={NAMESPACE}", *words]
 
@@ -317,14 +325,6 @@ def _open(file: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
     content = file.extractfile(member)
     assert content is not None
     return content
-
-
-def _follow(members: Mapping[str, tarfile.TarInfo], name: str) -> tarfile.TarInfo:
-    """Find a layer, which may be a link to one that is there already."""
-    member = members[name]
-    if member.issym():
-        member = members[str(PurePosixPath(member.linkname)).lstrip("./")]
-    return member
 
 
 def _describe(kind: str, digest: str, size: int) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tests.bed.image_store import follow
+
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
 
 
@@ -51,9 +53,10 @@ class SavedImage:
         To read all of an image takes seconds, so it is done once.
         """
         with tarfile.open(self.path) as archive, self.path.open("rb") as file:
+            members = {str(PurePosixPath(each.name)): each for each in archive}
             found = []
             for name in self.manifest["Layers"]:
-                file.seek(_follow(archive, name).offset_data)
+                file.seek(follow(members, name).offset_data)
                 with tarfile.open(fileobj=file, mode="r:") as layer:
                     found.append(layer.getmembers())
             return found
@@ -134,14 +137,6 @@ class SavedImage:
             file = archive.extractfile(name)
             assert file is not None
             return file.read()
-
-
-def _follow(archive: tarfile.TarFile, name: str) -> tarfile.TarInfo:
-    """Find a layer, which may be a link to one that is there already."""
-    member = archive.getmember(name)
-    if member.issym():
-        member = archive.getmember(str(PurePosixPath(member.linkname)).lstrip("./"))
-    return member
 
 
 def remove_below(files: dict[str, tarfile.TarInfo], folder: str) -> None:
