@@ -127,6 +127,43 @@ def test_kernel_that_does_not_start_may_be_tried_again(make_attempt: MakeAttempt
     assert "disk on fire" in attempt.record["message"]
 
 
+#: A kernel that finds its port taken, as often as its file says, and tells which try it is.
+UNLUCKY_KERNEL = """
+import json, os, runpy, socket, sys
+from pathlib import Path
+left = Path(sys.argv.pop(1))
+number = int(left.read_text())
+left.write_text(str(number - 1))
+os.environ["LEFT"] = str(number)
+if number:
+    connection = json.loads(Path(sys.argv[-1]).read_text())
+    taken = socket.create_server((connection["ip"], connection["control_port"]))
+sys.argv[0] = "ipykernel_launcher"
+runpy.run_module("ipykernel_launcher", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(("unlucky", "code"), [(2, 0), (3, 30)])
+def test_kernel_whose_port_was_taken_is_launched_anew(
+    make_attempt: MakeAttempt, tmp_path: Path, unlucky: int, code: int
+) -> None:
+    attempt = make_attempt(
+        "import os, sys; print(os.environ['LEFT'])", kernel={"name": "unlucky", "source": "home"}
+    )
+    left = tmp_path / "left"
+    left.write_text(str(unlucky))
+    script = tmp_path / "unlucky.py"
+    script.write_text(UNLUCKY_KERNEL)
+    argv = [sys.executable, str(script), str(left), "-f", "{connection_file}"]
+    write_kernel(attempt, "unlucky", argv)
+    assert attempt.run() == code
+    if code:
+        assert attempt.record["outcome"] == "kernel-died"
+        assert "Address already in use" in attempt.record["message"]
+    else:
+        assert printed(attempt) == "0\n"
+
+
 def test_kernel_whose_program_is_gone_is_not_tried_again(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt("1", kernel={"name": "broken", "source": "home"})
     write_kernel(attempt, "broken", ["/no/such/program"])

@@ -156,7 +156,8 @@ class Client(PapermillNotebookClient):  # type: ignore[misc]
             await asyncio.wait({ready})
             self._check(self.nb.cells[0])
         await ready
-        self.kc = kernel.client
+        # Both may be others than at first: a kernel whose port was taken is launched anew.
+        self.km, self.kc = kernel.manager, kernel.client
         self.nb.metadata["language_info"] = kernel.language_info
         self.nb.metadata["kernelspec"] = kernel.kernelspec
 

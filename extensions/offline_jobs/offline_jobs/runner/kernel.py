@@ -10,8 +10,9 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -39,6 +40,9 @@ _OUTPUT_TAIL_BYTES = 2000
 #: A program that is not there, may not be run, or is of another kind of machine, stays so.
 _UNFIT = (errno.ENOENT, errno.EACCES, errno.ENOEXEC)
 _NO_IPYTHON = re.compile(r"No module named '?ipykernel")
+#: What ZeroMQ says where another program took a port between the choice of it and its use.
+_PORT_TAKEN = "Address already in use"
+_PORT_TRIES = 3
 #: What a kernel says of its sockets whenever it starts; nobody else is on this machine's loopback.
 _TCP_WARNING = "Kernel is running over TCP without encryption"
 #: Longest name of a socket that every system takes (``sun_path``).
@@ -70,6 +74,10 @@ class KernelMissingError(Exception):
 
 class KernelStartError(Exception):
     """The kernel process did not come up."""
+
+
+class _PortTakenError(KernelStartError):
+    """Another program was quicker to use a port of the kernel."""
 
 
 class KernelUnfitError(KernelStartError):
@@ -123,17 +131,20 @@ class Kernel:
         # and the kernel that then comes too late may wait for ever.
         sockets = folder / f"kernel-ipc-{_NEWS_NUMBER}"
         has_names = self._is_ipython and len(os.fsencode(sockets)) <= _SOCKET_BYTES
-        self._context = context = zmq.asyncio.Context()
+        self._context = zmq.asyncio.Context()
         # No bound on messages that wait to be read: a save must not make outputs vanish.
-        context.setsockopt(zmq.RCVHWM, 0)
-        context.setsockopt(zmq.SNDTIMEO, _SEND_MILLISECONDS)
-        self.manager = AsyncKernelManager(
+        self._context.setsockopt(zmq.RCVHWM, 0)
+        self._context.setsockopt(zmq.SNDTIMEO, _SEND_MILLISECONDS)
+        self._make_manager = partial(
+            AsyncKernelManager,
             kernel_name=name,
             kernel_spec_manager=specs,
-            context=context,
+            context=self._context,
             connection_file=str(folder / "kernel.json"),
             transport="ipc" if has_names else "tcp",
         )
+        self.manager = self._make_manager()
+        self._relaunch: Callable[[], Awaitable[None]] | None = None
         self.client: AsyncKernelClient | None = None
         self._is_listening = False
         self.language_info: dict[str, Any] = {}
@@ -169,6 +180,7 @@ class Kernel:
         self._runner.run(self._launch(cwd, environment))
 
     async def _launch(self, cwd: Path, environment: Mapping[str, str]) -> None:
+        self._relaunch = partial(self._launch, cwd, environment)
         arguments = []
         if self._is_ipython:
             # History in a file is of no use here, and SQLite on a network file system may hang.
@@ -197,23 +209,46 @@ class Kernel:
             raise KernelStartError(str(error)) from error
 
     async def make_ready(self, seconds: float) -> None:
-        """Connect, and wait until the kernel answers.
+        """Connect, and wait until the kernel answers. Where a port was taken, launch it anew.
 
         Raises:
             KernelUnfitError: it lacks what makes a kernel of it.
             KernelStartError: it ended, or did not answer in time.
         """
+        deadline = time.monotonic() + seconds
+        for tries_left in reversed(range(_PORT_TRIES)):
+            try:
+                await self._connect(deadline, seconds)
+                return
+            except _PortTakenError:
+                if not tries_left:
+                    raise
+                await self._launch_anew()
+
+    async def _launch_anew(self) -> None:
+        """Launch a kernel that ended as it started, with ports of its own."""
+        assert self.client is not None  # noqa: S101 - made by _connect
+        assert self._relaunch is not None  # noqa: S101 - made by _launch
+        self.client.stop_channels()
+        self.manager.cleanup_connection_file()
+        for file in (self._output, self._news):
+            file.unlink(missing_ok=True)
+        self._is_listening = False
+        self.manager = self._make_manager()
+        await self._relaunch()
+
+    async def _connect(self, deadline: float, seconds: float) -> None:
         # Given nothing, the client makes a context of its own.
         self.client = self.manager.client(context=self._context)
         self.client.start_channels(iopub=False, hb=False)
-        deadline = time.monotonic() + seconds
         while not await self._answers():
             if not await self.manager.is_alive():
                 said = self.last_output()
                 if _NO_IPYTHON.search(said):
                     name = self.kernelspec["name"]
                     raise KernelUnfitError(describe_no_ipykernel(name, self.argv, Path.home()))
-                raise KernelStartError(f"The kernel ended while it started. {said}")
+                kind = _PortTakenError if _PORT_TAKEN in said else KernelStartError
+                raise kind(f"The kernel ended while it started. {said}")
             if time.monotonic() > deadline:
                 raise KernelStartError(f"The kernel did not answer in {seconds:.0f} s.")
         self.client.allow_stdin = False
