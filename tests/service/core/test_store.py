@@ -670,7 +670,7 @@ def move_rows(file: Path, place: Store) -> None:
     source.dispose()
 
 
-@pytest.mark.parametrize("through", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("through", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
     tmp_path: Path, empty_url: str, through: str
 ) -> None:
@@ -701,6 +701,9 @@ def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
     queued = jobs[-1].request
     assert queued.parameters == {"gene": "Kdr", "n": [1, 2.5, None, True], "é": {"a": "“x”"}}
     assert queued.interruptible is True
+    for job in jobs:
+        said = {turn.interruptible for turn in store.turns(job.id)}
+        assert said == {job.request.interruptible}
     assert store.jobs(Selection(group="imaging-core"), 99, None)[0][0].request.image == "stomics"
     for job in jobs:
         found = Selection(

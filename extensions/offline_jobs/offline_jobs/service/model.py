@@ -71,6 +71,7 @@ class Turn:
         previous: the state that it was in; ``None`` where the job was made.
         attempt: the one that it was at from then on.
         cause: of a failure; with ``queued`` why there is another attempt.
+        interruptible: it may run on a machine that can be taken away.
     """
 
     at: datetime
@@ -85,6 +86,7 @@ class Turn:
     reason: Reason | None
     cause: Cause | None
     facts: Facts
+    interruptible: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 /**
- * The Offline Jobs page of the hub: the list of jobs, or one job.
+ * The Offline Jobs page of the hub: the list of jobs, one job, or what was used.
  *
  * A page without a server behind it: it talks to the jobs service itself. What a job looks like is
  * `../view.ts`, which the panel in Lab draws as well. Everything that a user or a notebook wrote is
@@ -8,10 +8,13 @@
 
 import { showJob } from './job';
 import { showList } from './list';
+import { showUsage } from './usage';
 
 const article = document.getElementById('job');
 if (article) {
   showJob(article.dataset.job ?? '');
+} else if (document.getElementById('usage')) {
+  showUsage();
 } else {
   showList();
 }

@@ -60,6 +60,7 @@ def enter(
         reason=job.reason,
         cause=cause or job.cause,
         facts=job.facts if facts is None else facts,
+        interruptible=request.interruptible,
     )
     connection.execute(insert(ledger).values(asdict(turn)))
 

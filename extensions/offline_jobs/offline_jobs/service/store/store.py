@@ -45,6 +45,7 @@ from offline_jobs.service.store.tables import (
     snapshots,
     to_microseconds,
 )
+from offline_jobs.service.store.usage import Usage
 from offline_jobs.service.store.versions import current_version, next_version, touch
 
 
@@ -77,6 +78,8 @@ class Store:
         self.departures = Departures(self._database, changes, clock)
         #: What the hub's home says.
         self.overview = Overviews(self._database)
+        #: What was used, for reports.
+        self.usage = Usage(self._database)
         #: What is measured.
         self.census = Census(self._database)
 

@@ -29,6 +29,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -173,6 +174,12 @@ ledger = Table(
     Column("reason", String(32)),
     Column("cause", String(32)),
     Column("facts", JSON, nullable=False),
+    Column(
+        "interruptible",
+        Boolean(create_constraint=False),
+        nullable=False,
+        server_default=false(),
+    ),
     Index("ix_ledger_job_number", "job", "number"),
     Index("ix_ledger_owner", "owner"),
 )

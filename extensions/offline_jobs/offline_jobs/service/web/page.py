@@ -1,4 +1,4 @@
-"""The Offline Jobs page: list, one job, the end of a login; works with no server running.
+"""The Offline Jobs page: list, use, one job, the end of a login; works with no server running.
 
 Pages are shells: names, sentences and logs come as JSON from the same API that everybody uses and
 are put in as text by the script (``src/page``). No inline script or style, and none from elsewhere.
@@ -35,8 +35,9 @@ CONTENT_SECURITY_POLICY = (
     "connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
-#: In the address of the list: `src/page/filters.ts` reads them.
+#: In the addresses of list and use: `src/page/filters.ts` and `usage.ts` read them.
 FILTERS = frozenset({"q", "state", "user", "group", "class", "image", "from", "until"})
+FILTERS_OF_USE = frozenset({"first", "last", "by"})
 _HERE = Path(__file__).parent
 #: Name -> folder, media type. The script is built of `src/page`, with the Lab extension; the look
 #: is the hub's as well.
@@ -45,6 +46,7 @@ _STATIC = {
     "theme.js": (away.PAGES, "text/javascript; charset=utf-8"),
     "list.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.css": (_HERE / "static", "text/css; charset=utf-8"),
+    "usage.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.js": (_HERE / "built", "text/javascript; charset=utf-8"),
     "icon.svg": (_HERE / "static", "image/svg+xml"),
 }
@@ -70,6 +72,17 @@ async def show_list(request: Request) -> Response:
         return _turn_away(request, e)
     leads = rooms_of(request).access.list_led(caller.person)
     return _render(request, caller, "list.html", title="Offline jobs", leads=leads)
+
+
+@router.get("/usage")
+async def show_usage(request: Request) -> Response:
+    """The page of what was used."""
+    try:
+        caller = await identify_caller(request)
+    except ServiceError as e:
+        return _turn_away(request, e)
+    leads = rooms_of(request).access.list_led(caller.person)
+    return _render(request, caller, "usage.html", title="Usage", leads=leads)
 
 
 @router.get("/jobs/{job_id}")
@@ -123,7 +136,7 @@ def _turn_away(request: Request, error: ServiceError) -> Response:
     if isinstance(error, Unauthorized) and "authorization" not in request.headers:
         rooms = rooms_of(request)
         # Of what a link's author put into the query only what narrows a list is carried through.
-        known = [(k, v) for k, v in request.query_params.items() if k in FILTERS]
+        known = [(k, v) for k, v in request.query_params.items() if k in FILTERS | FILTERS_OF_USE]
         place = request.url.path + (f"?{urlencode(known)}" if known else "")
         return send_to_login(request, rooms.addresses, _sessions(request), place)
     return _message(request, error)
