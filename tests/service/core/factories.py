@@ -92,6 +92,7 @@ def make_job(**changes: Any) -> Job:
         output="offline-jobs/markers/2026-11-24T120000-k3j9x0a1b2c3",
         has_result=False,
         cancel_requested=None,
+        cancel_facts={},
         created=NOON,
         started=None,
         ended=None,

@@ -347,6 +347,48 @@ def test_cancel_is_noted_and_may_be_repeated(service: Service, ada: Client) -> N
     assert ada.post(f"jobs/{job['id']}/cancel").status_code == 202
 
 
+@pytest.mark.parametrize("who", ["lea", "root"])
+def test_an_owner_is_told_who_cancelled_the_job_and_why(
+    service: Service, ada: Client, who: str
+) -> None:
+    job = ada.submit().json()["id"]
+    other = service.client(who)
+    answer = other.post(f"jobs/{job}/cancel", {"because": "  the budget\nis spent "})
+    assert answer.status_code == 202
+    # Who comes later changes nothing of it.
+    assert ada.post(f"jobs/{job}/cancel", {"because": "mine"}).status_code == 202
+    stored = service.store.job(job)
+    assert stored is not None
+    assert stored.cancel_facts == {"cancelled_by": who, "because": "the budget is spent"}
+    service.finish(job, State.CANCELLED, facts=stored.cancel_facts)
+    shown = ada.get(f"jobs/{job}").json()
+    assert shown["sentence"] == f"Cancelled by {who} before it began: “the budget is spent”"
+    assert ada.get(f"jobs/{job}/history").json()["turns"][-1]["sentence"] == shown["sentence"]
+
+
+def test_of_ones_own_cancel_nothing_is_told(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    assert ada.post(f"jobs/{job}/cancel", {"because": "a typo"}).status_code == 202
+    stored = service.store.job(job)
+    assert stored is not None
+    assert stored.cancel_facts == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [({"because": "x" * 301}, "because"), ({"because": 1}, "because"), ({"why": "x"}, "why")],
+)
+def test_a_cancel_of_another_shape_is_refused_by_its_field(
+    service: Service, ada: Client, body: dict[str, object], field: str
+) -> None:
+    job = ada.submit().json()["id"]
+    answer = ada.post(f"jobs/{job}/cancel", body)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+    stored = service.store.job(job)
+    assert stored is not None
+    assert stored.cancel_requested is None
+
+
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED])
 def test_a_job_that_ended_cannot_be_cancelled(service: Service, ada: Client, state: State) -> None:
     job = ada.submit().json()
@@ -428,7 +470,7 @@ def test_only_the_record_of_an_ended_job_can_be_deleted(service: Service, ada: C
 
 
 class TestOwnership:
-    """Others' jobs look like none; leads see, administrators may end and delete."""
+    """Others' jobs look like none; leads see and end, administrators may delete as well."""
 
     READS = ("", "/log", "/notebook", "/result")
 
@@ -461,7 +503,6 @@ class TestOwnership:
         lea = service.client("lea")
         assert lea.get(f"jobs/{job}").status_code == 200
         assert lea.get(f"jobs/{job}/log").status_code == 200
-        assert lea.post(f"jobs/{job}/cancel").status_code == 403
         assert lea.delete(f"jobs/{job}").status_code == 403
         key = {"Idempotency-Key": "key-87654321"}
         assert lea.post(f"jobs/{job}/rerun", **key).status_code == 403

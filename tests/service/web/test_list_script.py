@@ -156,10 +156,11 @@ def test_jobs_are_chosen_and_ended_or_deleted_at_once(
     assert asked.cancel_requested is not None
 
 
-def test_a_lead_narrows_the_groups_jobs_and_changes_none(
+def test_a_lead_narrows_the_groups_jobs_and_ends_some_with_a_reason(
     browser: Browser, service: Service, ada: Client
 ) -> None:
-    fill(service.store, 3)
+    ids = fill(service.store, 4)
+    service.finish(ids[0])
     service.client("root").submit(name="of root")
     page = browser.new_page(
         base_url=service.public, extra_http_headers={"Authorization": "cookie lea"}
@@ -169,15 +170,44 @@ def test_a_lead_narrows_the_groups_jobs_and_changes_none(
     expect(page.get_by_label("Person")).to_be_hidden()
     page.get_by_role("navigation", name="Whose jobs").get_by_role("link").nth(1).click()
     expect(page.locator("#waiting .name")).to_have_count(4)
-    expect(page.locator(".pick:enabled")).to_have_count(0)
+    # What has ended is its owner's to delete.
+    expect(page.locator("#ended .pick:enabled")).to_have_count(0)
+    for number in (2, 3):
+        page.get_by_label(f"Select section {number}").check()
+    page.get_by_role("button", name="Cancel 2").click()
+    dialog = page.get_by_role("dialog", name="Cancel 2 jobs?")
+    sure = dialog.get_by_role("button", name="Cancel 2 jobs")
+    expect(sure).to_be_disabled()
+    page.keyboard.type("the machines are needed today")
+    expect(dialog.get_by_label("Why?")).to_have_value("the machines are needed today")
+    sure.click()
+    expect(page.locator("#toast")).to_contain_text("2 jobs cancelled")
+    told = {"cancelled_by": "lea", "because": "the machines are needed today"}
+    for number, expected in ((1, {}), (2, told), (3, told)):
+        stored = service.store.job(ids[number])
+        assert stored is not None
+        assert stored.cancel_facts == expected
     page.get_by_label("Person").fill("root")
     page.get_by_label("Person").press("Enter")
     expect(page.locator("#waiting .name")).to_have_text(["of root"])
     expect(page).to_have_url(re.compile(r"\?user=root&group=lab$"))
-    job = ada.submit(name="another").json()["id"]
+    job = ada.submit("key-of-another", name="another").json()["id"]
     page.get_by_role("button", name="Clear filters").click()
     expect(page.locator(f"[data-job={job}]")).to_be_visible()
     expect(page).to_have_url(re.compile(r"\?user=\*&group=lab$"))
+    # And from the job's own page, where nothing of another can be deleted.
+    page.goto(f"{SERVICE_PREFIX}jobs/{job}")
+    page.get_by_role("button", name="Cancel another").click()
+    page.get_by_role("dialog").get_by_label("Why?").fill("a typo in it")
+    with page.expect_response("**/cancel"):
+        page.get_by_role("button", name="Cancel the job").click()
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    stored = service.store.job(job)
+    assert stored is not None
+    assert stored.cancel_facts == {"cancelled_by": "lea", "because": "a typo in it"}
+    page.goto(f"{SERVICE_PREFIX}jobs/{ids[0]}")
+    expect(page.locator("#state")).to_have_text("Done")
+    expect(page.get_by_role("button", name="Delete record")).to_have_count(0)
     page.close()
 
 

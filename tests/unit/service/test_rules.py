@@ -179,8 +179,11 @@ def test_each_exit_code_has_a_cause_of_its_own(exit_code: Exit) -> None:
 def test_a_wanted_end_is_cancelled_unless_it_ended_by_itself(
     evidence: dict[str, Any], state: State
 ) -> None:
-    job = make_job(cancel_requested=NOON)
-    assert judge(job, make_attempt(cell=1), Evidence(**evidence)).state is state
+    said: Facts = {"cancelled_by": "ben", "because": "the budget is spent"}
+    job = make_job(cancel_requested=NOON, cancel_facts=said)
+    ending = judge(job, make_attempt(cell=1), Evidence(**evidence))
+    assert ending.state is state
+    assert (ending.facts == said) is (state is State.CANCELLED)
 
 
 def test_the_ending_names_cell_error_and_memory() -> None:
@@ -808,6 +811,19 @@ def test_a_place_that_did_not_change_is_not_stored_again() -> None:
 def test_a_cancelled_job_leaves_the_line() -> None:
     views = [make_view("a", ABSENT, cancel_requested=NOON), make_view("b", ABSENT)]
     assert planned(views, 1) == {"a": Finish(Ending(State.CANCELLED)), "b": Start()}
+
+
+def test_who_cancels_a_job_and_why_is_told_from_then_on() -> None:
+    said: Facts = {"cancelled_by": "ben", "because": "the budget is spent"}
+    job = make_job(cancel_requested=NOON, cancel_facts=said)
+    cancelling = Standing(State.CANCELLING, facts=said)
+    for attempt, seen, step in (
+        (make_attempt(), ABSENT, Finish(Ending(State.CANCELLED, facts=said))),
+        (make_attempt(), WAITING, Stop(force=True, standing=cancelling)),
+        (make_attempt(**LAUNCHED), WAITING, Stop(force=True, standing=cancelling)),
+        (make_attempt(**LAUNCHED), Observation("running"), Stand(cancelling)),
+    ):
+        assert decide(View(job, attempt, seen), NOON, PATIENCE) == step
 
 
 def test_what_cannot_be_launched_holds_no_slot() -> None:

@@ -262,6 +262,16 @@ def test_a_larger_class_is_the_next_step() -> None:
         (State.CANCELLING, {}, "Being cancelled; what the finished cells printed is kept"),
         (State.CANCELLED, {}, "Cancelled before it began"),
         (State.CANCELLED, {"cell": 4, "total": 9}, "Cancelled in cell 4"),
+        (
+            State.CANCELLING,
+            {"facts": {"cancelled_by": "ben"}},
+            "Being cancelled by ben; what the finished cells printed is kept",
+        ),
+        (
+            State.CANCELLED,
+            {"cell": 4, "facts": {"cancelled_by": "ben", "because": "the budget is spent"}},
+            "Cancelled by ben in cell 4: “the budget is spent”",
+        ),
         (State.SUCCEEDED, {}, "Finished"),
         (
             State.SUCCEEDED,

@@ -1,4 +1,4 @@
-"""What is known of why a job or a session waits, or why a job failed: one table of all facts.
+"""What is known of why a job or a session waits, or why a job ended so: one table of all facts.
 
 What reason or cause a fact belongs to is said beside it. All may be missing, and they are stored
 and sent as they are, so none is a sentence: words are made on the way out. Standard library only;
@@ -90,6 +90,10 @@ Facts = TypedDict(
         "not_member": str,
         # Why its object could not be made: `internal`.
         "never_started": str,
+        # ---- Of a cancel.
+        # Who wanted it, where that was not the owner, and why; foreign text.
+        "cancelled_by": str,
+        "because": str,
         # ---- Of a success.
         # The notebook ended before its last cell.
         "ended_itself": bool,

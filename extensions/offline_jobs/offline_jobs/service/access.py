@@ -1,6 +1,6 @@
 """Who may do what with a job: the one place that says so.
 
-Seen by its owner, an administrator, a lead of its group; ended or deleted by owner and
+Seen by its owner, an administrator, a lead of its group; ended by these; deleted by owner and
 administrator; run again by the owner. To all others there is no such job.
 """
 
@@ -37,7 +37,7 @@ class Access:
         return job
 
     def find_changeable(self, person: Person, job_id: str) -> Job:
-        """A job that the person may end or delete.
+        """A job that the person may delete.
 
         Raises:
             NotFound: there is none that the person may see.

@@ -52,6 +52,8 @@ class Job:
     output: str
     has_result: bool
     cancel_requested: datetime | None
+    #: Who wanted that and why, where it was not the owner.
+    cancel_facts: Facts
     created: datetime
     started: datetime | None
     ended: datetime | None

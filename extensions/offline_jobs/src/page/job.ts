@@ -37,6 +37,7 @@ import {
   follow,
   HUB,
   loadNames,
+  mayDelete,
   ME,
   nameOf,
   now,
@@ -206,7 +207,7 @@ export function showJob(id: string): void {
       const href = `${HUB}user-redirect/lab/tree/${place}`;
       parts.push(make('a', 'Open in JupyterLab', { class: 'button', href }));
     }
-    if (isOver) {
+    if (isOver && mayDelete(job)) {
       parts.push(makeDeleteButton(job, () => location.assign(BASE)));
     }
     if (isOver && isMine) {

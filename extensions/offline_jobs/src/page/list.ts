@@ -47,8 +47,7 @@ export function showList(): void {
   const narrowing = new Narrowing(begin);
   const rows = new Rows({
     changed: news,
-    begun,
-    mayChange: job => job.owner === ME || narrowing.isAdmin
+    begun
   });
   const picking = new Picking(rows, { changed: news, removed });
 

@@ -6,7 +6,7 @@
 import type { IJob } from '../types';
 import { progress } from '../view';
 import { elapsed, isActive, moment, STATES, stateWord } from '../words';
-import { API, now, request, requestJob, rerun } from './service';
+import { API, ME, now, request, requestJob, rerun } from './service';
 
 const TOAST_MILLISECONDS = 8000;
 
@@ -119,6 +119,8 @@ export function isConfirmed(
   setText(byId('confirm-title'), title);
   setText(byId('confirm-text'), text);
   setText(byId('confirm-yes'), yes);
+  byId('confirm-why').hidden = true;
+  byId<HTMLButtonElement>('confirm-yes').disabled = false;
   dialog.returnValue = 'no';
   dialog.showModal();
   return new Promise(resolve => {
@@ -128,6 +130,39 @@ export function isConfirmed(
       { once: true }
     );
   });
+}
+
+/** Ask why, before something of somebody else is lost; null where it is not to be. */
+export async function askWhy(
+  title: string,
+  text: string,
+  yes: string
+): Promise<string | null> {
+  const answer = isConfirmed(title, text, yes);
+  const field = byId<HTMLTextAreaElement>('confirm-because');
+  const button = byId<HTMLButtonElement>('confirm-yes');
+  field.value = '';
+  field.oninput = () => {
+    button.disabled = !field.value.trim();
+  };
+  button.disabled = true;
+  byId('confirm-why').hidden = false;
+  field.focus();
+  return (await answer) ? field.value.trim() : null;
+}
+
+/** Ask before jobs are cancelled: what is to be sent with it, or null where they go on. */
+export async function askCancel(
+  jobs: readonly IJob[],
+  title: string,
+  text: string,
+  yes: string
+): Promise<{ because?: string } | null> {
+  if (jobs.every(job => job.owner === ME)) {
+    return (await isConfirmed(title, text, yes)) ? {} : null;
+  }
+  const because = await askWhy(title, text, yes);
+  return because === null ? null : { because };
 }
 
 /** Times that go on are written anew each second: elements with a function of their own. */
@@ -195,13 +230,14 @@ export function makeCancelButton(
 ): HTMLButtonElement {
   const label = { 'aria-label': `Cancel ${job.name}` };
   return makeButton('Cancel', label, async () => {
-    const isSure = await isConfirmed(
+    const said = await askCancel(
+      [job],
       'Cancel this job?',
       `“${job.name}” stops; the cells that finished are kept.`,
       'Cancel the job'
     );
-    if (isSure) {
-      changed(await requestJob('POST', `jobs/${job.id}/cancel`));
+    if (said) {
+      changed(await requestJob('POST', `jobs/${job.id}/cancel`, {}, said));
     }
   });
 }

@@ -6,10 +6,10 @@
 
 import type { IJob } from '../types';
 import { isActive } from '../words';
-import { byId, isConfirmed, setText, toast } from './parts';
+import { askCancel, byId, isConfirmed, setText, toast } from './parts';
 import { jobOf, listPicks } from './rows';
 import type { Rows } from './rows';
-import { Refusal, request, requestJob } from './service';
+import { mayDelete, mayEnd, Refusal, request, requestJob } from './service';
 
 /** So many requests are under way at once. */
 const AT_ONCE = 4;
@@ -35,7 +35,7 @@ const WORDS: Readonly<
   }
 };
 
-/** Whether this can be done with the job, by somebody who may change it. */
+/** Whether this can be done with the job, by somebody who may do it. */
 export function allows(act: Act, job: IJob): boolean {
   return act === 'cancel'
     ? isActive(job) && job.state !== 'cancelling'
@@ -126,7 +126,8 @@ export class Picking {
   private _allowing(act: Act): IJob[] {
     return [...this._ids].flatMap(id => {
       const job = this._rows.jobs.get(id);
-      return job && allows(act, job) ? [job] : [];
+      const may = act === 'cancel' ? mayEnd : mayDelete;
+      return job && allows(act, job) && may(job) ? [job] : [];
     });
   }
 
@@ -193,12 +194,16 @@ export class Picking {
     const { verb, done, doing, text } = WORDS[act];
     const what = jobsIn(jobs.length);
     const records = act === 'delete' ? 'the records of ' : '';
-    const isSure = await isConfirmed(
+    const question = [
       `${verb} ${records}${what}?`,
       `${jobs.length === 1 ? `“${jobs[0].name}”` : 'They'} ${jobs.length === 1 ? oneOf(text) : text}`,
       `${verb} ${what}`
-    );
-    if (!isSure) {
+    ] as const;
+    const said =
+      act === 'cancel'
+        ? await askCancel(jobs, ...question)
+        : (await isConfirmed(...question)) && {};
+    if (!said) {
       return;
     }
     this._isBusy = true;
@@ -212,7 +217,7 @@ export class Picking {
     const work = async (): Promise<void> => {
       for (let job = waiting.shift(); job; job = waiting.shift()) {
         try {
-          await this._doOne(act, job);
+          await this._doOne(act, job, said);
         } catch (error) {
           failures.push([
             job.name,
@@ -240,9 +245,10 @@ export class Picking {
     }
   }
 
-  private async _doOne(act: Act, job: IJob): Promise<void> {
+  private async _doOne(act: Act, job: IJob, said: object): Promise<void> {
     if (act === 'cancel') {
-      const changed = await requestJob('POST', `jobs/${job.id}/cancel`);
+      const path = `jobs/${job.id}/cancel`;
+      const changed = await requestJob('POST', path, {}, said);
       this._drop(job.id);
       this._listeners.changed(changed);
       return;

@@ -20,7 +20,7 @@ import {
   setText,
   showTime
 } from './parts';
-import { AGAIN, BASE, ME, nameOf, now } from './service';
+import { AGAIN, BASE, mayDelete, mayEnd, ME, nameOf, now } from './service';
 
 /** The shape that tells a state; the same in `list.html`. */
 const GLYPHS: Readonly<Record<string, string>> = {
@@ -37,8 +37,6 @@ export interface IRowActions {
   changed: (job: IJob) => void;
   /** A job was run again, as this one. */
   begun: (fresh: IJob) => void;
-  /** Whether the reader may end or delete it. */
-  mayChange: (job: IJob) => boolean;
 }
 
 export class Rows {
@@ -109,8 +107,8 @@ export class Rows {
     setColour(row, job);
     const pick = partOf<HTMLInputElement>(row, '.pick');
     pick.setAttribute('aria-label', `Select ${job.name}`);
-    pick.disabled = !this._actions.mayChange(job);
-    pick.title = pick.disabled ? 'Only its owner can change a job.' : '';
+    pick.disabled = !(isActive(job) ? mayEnd(job) : mayDelete(job));
+    pick.title = pick.disabled ? 'Only its owner can delete a record.' : '';
     partOf(row, '.glyph use').setAttribute(
       'href',
       `#glyph_${GLYPHS[job.state] ?? 'starting'}`
@@ -153,8 +151,7 @@ export class Rows {
       return [];
     }
     if (isActive(job)) {
-      const may = this._actions.mayChange(job);
-      return may ? [makeCancelButton(job, this._actions.changed)] : [];
+      return mayEnd(job) ? [makeCancelButton(job, this._actions.changed)] : [];
     }
     if (job.state === 'succeeded' && job.has_result) {
       return [makeDownloadLink(job, 'Download')];

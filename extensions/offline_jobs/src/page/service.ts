@@ -37,6 +37,18 @@ export const API = `${BASE}api/v1/`;
 export const AGAIN = 'again';
 /** Who looks at it. */
 export const ME = meta('user');
+const IS_ADMIN = meta('admin') === 'true';
+const LED = meta('leads').split(' ').filter(Boolean);
+
+/** Whether the reader may end a job: it is theirs, of a group that they lead, or they may all. */
+export function mayEnd(job: IJob): boolean {
+  return mayDelete(job) || LED.includes(job.group);
+}
+
+/** Whether the reader may delete a job's record. */
+export function mayDelete(job: IJob): boolean {
+  return job.owner === ME || IS_ADMIN;
+}
 
 /** The service's clock minus ours, in milliseconds. */
 let skew = 0;

@@ -80,7 +80,7 @@ def judge(job: Job, attempt: Attempt, evidence: Evidence, *, overtime: bool = Fa
     return Ending(
         state=state,
         cause=cause,
-        facts={} if state is State.CANCELLED else facts,
+        facts=job.cancel_facts if state is State.CANCELLED else facts,
         cell=last_cell(attempt, evidence),
         total=(record.total if record else 0) or termination.total or attempt.total,
         memory_bytes=termination.memory_bytes or attempt.memory_bytes,

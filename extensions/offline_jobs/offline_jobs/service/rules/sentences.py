@@ -40,9 +40,11 @@ def describe(job: Job, larger: InstanceClass | None = None) -> Words:
         case State.RUNNING:
             return Words(_place(job) or "Running, before the first cell")
         case State.CANCELLING:
-            return Words("Being cancelled; what the finished cells printed is kept")
+            kept = "what the finished cells printed is kept"
+            return Words(f"Being cancelled{_by(job)}; {kept}{_why_cancelled(job)}")
         case State.CANCELLED:
-            return Words(f"Cancelled{_in_cell(job)}" if job.cell else "Cancelled before it began")
+            when = _in_cell(job) or " before it began"
+            return Words(f"Cancelled{_by(job)}{when}{_why_cancelled(job)}")
         case State.SUCCEEDED:
             return Words(_done(job))
         case State.FAILED:
@@ -93,6 +95,17 @@ def _place(job: Job) -> str:
 
 def _in_cell(job: Job) -> str:
     return f" in cell {job.cell}" if job.cell else ""
+
+
+def _by(job: Job) -> str:
+    """Who cancelled it, where that was not its owner."""
+    who = job.facts.get("cancelled_by")
+    return f" by {who}" if who else ""
+
+
+def _why_cancelled(job: Job) -> str:
+    why = job.facts.get("because")
+    return f": “{why}”" if why else ""
 
 
 def _done(job: Job) -> str:

@@ -241,8 +241,8 @@ def _before_start(view: View) -> Step:
     if view.job.cancel_requested is None:
         return Start()
     if view.seen.phase == "absent":
-        return Finish(Ending(State.CANCELLED))
-    return Stop(force=True, standing=_new(view.job, Standing(State.CANCELLING)))
+        return Finish(Ending(State.CANCELLED, facts=view.job.cancel_facts))
+    return Stop(force=True, standing=_new(view.job, _cancelling(view.job)))
 
 
 def is_overtime(view: View, now: datetime, patience: Patience) -> bool:
@@ -297,6 +297,10 @@ def _find_standing(view: View, now: datetime, patience: Patience) -> Standing:
     return Standing(State.STARTING, Reason.KERNEL_START)
 
 
+def _cancelling(job: Job) -> Standing:
+    return Standing(State.CANCELLING, facts=job.cancel_facts)
+
+
 def _while_cancelling(
     view: View, since: datetime, now: datetime, patience: Patience
 ) -> Step | None:
@@ -304,7 +308,7 @@ def _while_cancelling(
 
     What waits has no runner yet that could be asked, and may be given a machine at any moment.
     """
-    standing = _new(view.job, Standing(State.CANCELLING))
+    standing = _new(view.job, _cancelling(view.job))
     if view.seen.phase == "waiting":
         return Stop(force=True, standing=standing)
     if _passed(since, patience.cancel_seconds + patience.stop_seconds, now):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.names import output_folder
 from offline_jobs.contract.run import Progress, ProgressAnswer, ResultRecord
 from offline_jobs.contract.states import Reason, State
@@ -219,8 +220,12 @@ class Store:
         ledger.enter(connection, job, now, previous=None)
         return job
 
-    def request_cancel(self, job_id: str) -> Job:
-        """Note that the owner wants an end; a job that has ended stays as it is.
+    def request_cancel(self, job_id: str, facts: Facts | None = None) -> Job:
+        """Note that an end is wanted; a job that has ended stays as it is.
+
+        Args:
+            job_id: of the job.
+            facts: who wants it and why, where that is not the owner; the first one's stay.
 
         Raises:
             NotFound: there is no such job.
@@ -230,7 +235,8 @@ class Store:
             if job.state.is_terminal or job.cancel_requested is not None:
                 return job
             statement = update(jobs).where(jobs.c.id == job_id)
-            connection.execute(statement.values(cancel_requested=self._clock()))
+            values = {"cancel_requested": self._clock(), "cancel_facts": facts or {}}
+            connection.execute(statement.values(values))
             touch(connection, job_id, job.owner)
             job = _known(queries.read_job(connection, job_id))
         self._publish(job)

@@ -101,6 +101,7 @@ jobs = Table(
     Column("attempt", Integer, nullable=False),
     Column("has_result", Boolean(create_constraint=False), nullable=False),
     Column("cancel_requested", Instant),
+    Column("cancel_facts", JSON, nullable=False, server_default="{}"),
     Column("created", Instant, nullable=False),
     Column("started", Instant),
     Column("ended", Instant),

@@ -10,16 +10,19 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import JSONResponse
 
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import State
 from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.web.answers import answer_job, answer_turn
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.rooms import rooms_of
+from offline_jobs.service.web.schema import Cancel, parse
 from offline_jobs.service.web.wanted import Wanted
 
 router = APIRouter(tags=["jobs"])
 
 MOST_LISTED = 500
+_CANCEL = {"requestBody": {"content": {"application/json": {"schema": Cancel.model_json_schema()}}}}
 
 
 @router.get("/jobs")
@@ -75,11 +78,28 @@ def show_history(request: Request, caller: CallerOf, job_id: str) -> Response:
     return JSONResponse({"turns": turns})
 
 
-@router.post("/jobs/{job_id}/cancel", status_code=202)
-def cancel_job(request: Request, caller: CallerOf, job_id: str) -> Response:
-    """Ask for the end of a job; its finished cells are kept. Asking twice is fine."""
+async def read_cancel(request: Request) -> Cancel:
+    """The body of a cancel, which may be empty.
+
+    Raises:
+        Unsound: of another shape.
+    """
+    return parse(Cancel, await request.body() or b"{}", tuple(Cancel.model_fields))
+
+
+@router.post("/jobs/{job_id}/cancel", status_code=202, openapi_extra=_CANCEL)
+def cancel_job(
+    request: Request,
+    caller: CallerOf,
+    job_id: str,
+    said: Annotated[Cancel, Depends(read_cancel)],
+) -> Response:
+    """Ask for the end of a job; its finished cells are kept. Asking twice is fine.
+
+    Its owner is told who did, where it was somebody else, and why.
+    """
     rooms = rooms_of(request)
-    job = rooms.access.find_changeable(caller.person, job_id)
+    job = rooms.access.find_visible(caller.person, job_id)
     if job.state in (State.SUCCEEDED, State.FAILED):
         raise ServiceError(
             "The job has ended by itself: there is nothing to cancel.",
@@ -87,7 +107,12 @@ def cancel_job(request: Request, caller: CallerOf, job_id: str) -> Response:
             status=409,
             id=job.id,
         )
-    job = rooms.store.request_cancel(job.id)
+    facts: Facts = {}
+    if job.owner != caller.name:
+        facts["cancelled_by"] = caller.name
+        if because := " ".join(said.because.split()):
+            facts["because"] = because
+    job = rooms.store.request_cancel(job.id, facts)
     rooms.wake()
     return JSONResponse(answer_job(job, rooms), 202)
 

@@ -70,8 +70,7 @@ async def show_list(request: Request) -> Response:
         caller = await identify_caller(request)
     except ServiceError as e:
         return _turn_away(request, e)
-    leads = rooms_of(request).access.list_led(caller.person)
-    return _render(request, caller, "list.html", title="Offline jobs", leads=leads)
+    return _render(request, caller, "list.html", title="Offline jobs")
 
 
 @router.get("/usage")
@@ -81,8 +80,7 @@ async def show_usage(request: Request) -> Response:
         caller = await identify_caller(request)
     except ServiceError as e:
         return _turn_away(request, e)
-    leads = rooms_of(request).access.list_led(caller.person)
-    return _render(request, caller, "usage.html", title="Usage", leads=leads)
+    return _render(request, caller, "usage.html", title="Usage")
 
 
 @router.get("/jobs/{job_id}")
@@ -168,6 +166,7 @@ def _render(
             theme_domain=rooms.addresses.theme_domain,
             user=caller.name if caller else "",
             admin=bool(caller and caller.admin),
+            leads=rooms.access.list_led(caller.person) if caller else [],
             xsrf=(caller and caller.xsrf) or "",
             **values,
         )

@@ -13,6 +13,7 @@ from offline_jobs.contract.request import Request
 from offline_jobs.service.rules.submission import LONGEST_NAME, LONGEST_PATH
 from offline_jobs.service.web.errors import refusal_of_shape
 
+LONGEST_REASON = 300
 LONGEST_LIMIT_SECONDS = 10 * 365 * 24 * 3600
 
 
@@ -90,6 +91,12 @@ class Changes(_Strict):
         """One text for equal changes, for the digest; empty where nothing is changed."""
         said = self.model_dump(by_alias=True, exclude_defaults=True)
         return json.dumps(said, sort_keys=True, ensure_ascii=True) if said else ""
+
+
+class Cancel(_Strict):
+    """Body of ``POST jobs/ID/cancel``: why, for an owner whose job another one ends."""
+
+    because: str = Field("", max_length=LONGEST_REASON)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
