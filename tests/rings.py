@@ -1,4 +1,8 @@
-"""pytest plugin: rings of tests, cheap ones first, with the seconds that each took.
+"""pytest plugin: rings of tests, cheap ones first, with the seconds that each took, and of what.
+
+Beside the seconds that passed stand those of processors: a machine that is busy makes the first
+grow. They are those of the process that tests and of what it started and saw end, so a process
+counts with the test in which it ended, and not at all if it was left to somebody else.
 
 A ring is a folder of `tests/`. With `--long` (`make test-long`) each test's result is noted in
 `build/test-long` as soon as it is there; a second run at the same commit leaves out what passed,
@@ -13,7 +17,7 @@ import os
 import random
 import subprocess
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -204,37 +208,91 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+def read_processor_seconds() -> float:
+    """Processor seconds of this process and of the processes below it that have ended."""
+    return sum(os.times()[:4])
+
+
+class Meter:
+    """The processor seconds since it was last asked."""
+
+    def __init__(self) -> None:
+        self._last = read_processor_seconds()
+
+    def read(self) -> float:
+        """Return them, and begin anew."""
+        before, self._last = self._last, read_processor_seconds()
+        return self._last - before
+
+
+METER = Meter()
+
+
+def pytest_collection_finish() -> None:
+    METER.read()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # pytest-xdist sends what is in there to the process that prints.
+    vars(report)["processor_seconds"] = METER.read()
+    return report
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _seen.append((report.nodeid, report.duration, report.when == "call"))
+    _seen.append(report)
     if report.when == "call":
         _figures.extend((report.nodeid, name, value) for name, value in report.user_properties)
 
 
-_seen: list[tuple[str, float, bool]] = []
+@dataclass
+class Cost:
+    """What tests took."""
+
+    tests: int = 0
+    seconds: float = 0.0
+    processor_seconds: float = 0.0
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Add a phase of a test."""
+        self.tests += report.when == "call"
+        self.seconds += report.duration
+        self.processor_seconds += getattr(report, "processor_seconds", 0.0)
+
+
+_COSTLY_FILES = 10
+_seen: list[pytest.TestReport] = []
 # What tests measured and told with `record_property`.
 _figures: list[tuple[str, str, object]] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     config = terminalreporter.config
-    seconds: dict[str, float] = defaultdict(float)
-    counts: dict[str, int] = defaultdict(int)
-    for nodeid, duration, is_call in _seen:
-        ring = get_ring(config.rootpath / nodeid.split("::")[0], config.rootpath)
-        seconds[ring] += duration
-        counts[ring] += is_call
+    rings: dict[str, Cost] = defaultdict(Cost)
+    files: dict[str, Cost] = defaultdict(Cost)
+    for report in _seen:
+        file = report.nodeid.split("::")[0]
+        rings[get_ring(config.rootpath / file, config.rootpath)].add(report)
+        files[file].add(report)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     load = " ".join(f"{each:.1f}" for each in os.getloadavg())
     terminalreporter.section(f"rings, {now}, load {load}, {os.cpu_count()} cores")
     terminalreporter.write_line(
         f"{'ring':18}{'tests':>7}{'from memory':>13}{'seconds':>9}{'budget':>8}"
+        f"{'of processors':>15}"
     )
     remembered = config.stash[REMEMBERED]
-    for ring in sorted(seconds.keys() | remembered.keys(), key=get_rank):
-        budget = BUDGETS.get(ring, 0)
-        over = "  over its budget" if seconds[ring] > budget else ""
+    for ring in sorted(rings.keys() | remembered.keys(), key=get_rank):
+        cost, budget = rings[ring], BUDGETS.get(ring, 0)
+        over = "  over its budget" if cost.seconds > budget else ""
         terminalreporter.write_line(
-            f"{ring:18}{counts[ring]:7}{remembered[ring]:13}{seconds[ring]:9.1f}{budget:8}{over}"
+            f"{ring:18}{cost.tests:7}{remembered[ring]:13}{cost.seconds:9.1f}{budget:8}"
+            f"{cost.processor_seconds:15.1f}{over}"
         )
+    costly = sorted(files, key=lambda file: files[file].processor_seconds, reverse=True)
+    for file in costly[:_COSTLY_FILES] if len(rings) > 1 else []:
+        cost = files[file]
+        terminalreporter.write_line(f"{file:58}{cost.seconds:9.1f}{cost.processor_seconds:15.1f}")
     for nodeid, name, value in _figures:
         terminalreporter.write_line(f"{nodeid}: {name} {value}")

@@ -1,4 +1,4 @@
-"""`make test-long` goes on where it was ended, and its report tells of all runs together."""
+"""`make test-long` goes on where it was ended, and what runs cost is told."""
 
 from __future__ import annotations
 
@@ -22,6 +22,23 @@ def test_second():
     if os.environ.get("KILLED"):
         os.kill(os.getpid(), signal.SIGKILL)
     assert not os.environ.get("BROKEN")
+"""
+
+BUSY_TESTS = """
+import subprocess, sys, time
+
+def burn(seconds):
+    while time.process_time() < seconds:
+        pass
+
+burn(time.process_time() + 0.5)  # looking for tests is of no ring
+
+def test_own():
+    burn(time.process_time() + 0.2)
+
+def test_below():
+    source = "import time\\nwhile time.process_time() < 0.4: pass"
+    subprocess.run([sys.executable, "-c", source], check=True)
 """
 
 
@@ -94,3 +111,16 @@ def test_it_begins_anew_on_request_at_another_commit_and_with_changes(checkout: 
         said, report = run_long(checkout)
         assert "2 passed" in said
         assert report["with_changes"]
+
+
+def test_processors_work_is_told_by_ring_and_file_from_another_process_too(checkout: Path) -> None:
+    (checkout / "tests" / "unit").mkdir()
+    (checkout / "tests" / "unit" / "test_busy.py").write_text(BUSY_TESTS)
+    done = run_pytest(checkout, "tests.rings", "-p", "xdist", "-n1")
+    told = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line.strip()}
+    for seconds in (told["unit"][-1], told["tests/unit/test_busy.py"][-1]):
+        assert 0.6 <= float(seconds) < 1.0
+    assert float(told["service"][-1]) < 0.3
+    assert list(told).index("tests/unit/test_busy.py") < list(told).index(
+        "tests/service/test_it.py"
+    )
