@@ -14,11 +14,13 @@ from offline_jobs.contract.names import SERVICE_NAME
 
 JOBS_CLIENT_ID = f"service-{SERVICE_NAME}"
 IDLE_CULLER = "idle-culler"
+#: Prometheus, where there is one: the name of its entry among the chart's services.
+METRICS = "prometheus"
 ACCESS_JOBS = f"access:services!service={SERVICE_NAME}"
 
 
 def build_services(
-    jobs_url: str, jobs_token: str, culler: Mapping[str, Any] | None
+    jobs_url: str, jobs_token: str, culler: Mapping[str, Any] | None, metrics_token: str = ""
 ) -> list[dict[str, Any]]:
     """The hub's services. The jobs service outlives the hub, which only routes to it and knows it.
 
@@ -27,6 +29,7 @@ def build_services(
         jobs_token: what the jobs service says to the hub.
         culler: how the idle culler is started (``command``) or known (``api_token``), if there is
             one.
+        metrics_token: what Prometheus says to the hub; empty where nobody scrapes it.
     """
     services: list[dict[str, Any]] = [
         {
@@ -41,15 +44,18 @@ def build_services(
     ]
     if culler is not None:
         services.append({"name": IDLE_CULLER, "display": False, **culler})
+    if metrics_token:
+        services.append({"name": METRICS, "display": False, "api_token": metrics_token})
     return services
 
 
-def build_roles(*, culls: bool = True) -> list[dict[str, Any]]:
+def build_roles(*, culls: bool = True, is_scraped: bool = False) -> list[dict[str, Any]]:
     """Roles of users and services; each service may do what it needs and no more.
 
     Args:
         culls: whether there is an idle culler; the hub does not start with a role for a service
             that it does not have.
+        is_scraped: whether Prometheus has a token.
     """
     roles: list[dict[str, Any]] = [
         # Redefining a role of the hub replaces its scopes, so "self" is repeated.
@@ -69,6 +75,14 @@ def build_roles(*, culls: bool = True) -> list[dict[str, Any]]:
             "services": [IDLE_CULLER],
         }
         roles.append(culler)
+    if is_scraped:
+        metrics = {
+            "name": METRICS,
+            "description": "Read what the hub counts",
+            "scopes": ["read:metrics"],
+            "services": [METRICS],
+        }
+        roles.append(metrics)
     return roles
 
 

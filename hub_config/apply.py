@@ -127,9 +127,14 @@ def update_storage(c: Config, settings: Settings) -> None:
 def update_access(c: Config, settings: Settings) -> None:
     """Who may call whom."""
     c.JupyterHub.services = build_services(
-        jobs_url=settings.jobs_url, jobs_token=settings.jobs_token, culler=settings.culler
+        jobs_url=settings.jobs_url,
+        jobs_token=settings.jobs_token,
+        culler=settings.culler,
+        metrics_token=settings.metrics_token,
     )
-    c.JupyterHub.load_roles = build_roles(culls=settings.culler is not None)
+    c.JupyterHub.load_roles = build_roles(
+        culls=settings.culler is not None, is_scraped=bool(settings.metrics_token)
+    )
 
 
 def update_spawner(c: Config, settings: Settings) -> None:

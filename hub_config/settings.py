@@ -80,6 +80,7 @@ class Settings:
         culler: the idle culler's entry among the services, beside its name, if there is one.
         idle_seconds: the culler stops a session that nobody uses for so long; 0: never.
         activity_seconds: how often a server reports its activity.
+        metrics_token: what Prometheus says to the hub; empty where nobody scrapes it.
     """
 
     catalogue: Catalogue
@@ -103,6 +104,7 @@ class Settings:
     culler: Mapping[str, Any] | None
     idle_seconds: int
     activity_seconds: int
+    metrics_token: str = ""
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 from traitlets.config import Config
 
+from hub_config.access import METRICS
 from hub_config.apply import apply
 from hub_config.chart import ChartValues, split_url
 from hub_config.login_values import CRYPT_KEYS, PUBLIC_URL, find_demonstration_host, find_login
@@ -50,7 +51,12 @@ _PULL_POLICIES = ("IfNotPresent", "Always", "Never")
 _PROXY_TOKEN = "hub.config.ConfigurableHTTPProxy.auth_token"  # noqa: S105  (a key's name)
 _COOKIE_SECRET = "hub.config.JupyterHub.cookie_secret"  # noqa: S105  (a key's name)
 _JOBS_TOKEN = f"hub.services.{SERVICE_NAME}.apiToken"
+_METRICS_TOKEN = f"hub.services.{METRICS}.apiToken"
 _JOBS_URL = f"hub.services.{SERVICE_NAME}.url"
+_SECRETS = (
+    *(_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN, _METRICS_TOKEN),
+    *(CRYPT_KEYS, GOOGLE_KEY),
+)
 _SUBDOMAIN_HOST = "hub.config.JupyterHub.subdomain_host"
 _PROXY_FLAGS = "proxy.chp.extraCommandLineFlags"
 _HOST_ROUTING = "--host-routing"
@@ -81,7 +87,7 @@ def load_settings(mount: Path = MOUNT, *, namespace_file: Path | None = None) ->
         secrets={
             key: read_secret(place / key)
             for place in places
-            for key in (_PROXY_TOKEN, _COOKIE_SECRET, _JOBS_TOKEN, CRYPT_KEYS, GOOGLE_KEY)
+            for key in _SECRETS
             if (place / key).exists()
         },
         namespace=read_secret(namespace),
@@ -164,6 +170,7 @@ def parse_values(
         ends_sessions=False,
         jobs_url=_find_jobs_url(read),
         jobs_token=_get_secret(read, secrets, _JOBS_TOKEN),
+        metrics_token=secrets.get(_METRICS_TOKEN, ""),
         culler=culler,
         idle_seconds=idle_seconds if culler is not None else 0,
         activity_seconds=choose_activity_seconds(min([idle_seconds, *idle.values()])),

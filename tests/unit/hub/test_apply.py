@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from jupyterhub.scopes import scope_definitions
 from traitlets.config import Config
 
 from hub_config.access import build_roles, build_server_scopes, build_services
@@ -143,6 +144,16 @@ def test_without_a_culler_there_is_no_role_for_one() -> None:
 
     assert names == {"offline-jobs"}
     assert all(set(role.get("services", [])) <= names for role in build_roles(culls=False))
+
+
+def test_prometheus_reads_what_is_counted_and_nothing_else() -> None:
+    services = build_services("http://127.0.0.1:1", "one", None, "three")
+    roles = build_roles(culls=False, is_scraped=True)
+
+    assert services[-1] == {"name": "prometheus", "display": False, "api_token": "three"}
+    (role,) = (each for each in roles if "prometheus" in each.get("services", []))
+    assert role["scopes"] == ["read:metrics"]
+    assert "read:metrics" in scope_definitions
 
 
 def test_nobody_gets_more_than_they_need() -> None:

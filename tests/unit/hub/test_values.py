@@ -350,6 +350,18 @@ def test_sessions_may_outlive_idleness(values: dict[str, Any]) -> None:
     assert [each["name"] for each in services] == ["offline-jobs"]
 
 
+def test_prometheus_has_a_role_where_the_chart_made_its_token(values: dict[str, Any]) -> None:
+    c = Config()
+    apply(c, parse_values(values, secrets=SECRETS, namespace="jupyterhub"))
+    assert "prometheus" not in str(c.JupyterHub.load_roles)
+
+    secrets = {**SECRETS, "hub.services.prometheus.apiToken": "scrapes"}
+    apply(c, parse_values(values, secrets=secrets, namespace="jupyterhub"))
+
+    assert c.JupyterHub.services[-1]["api_token"] == "scrapes"
+    assert c.JupyterHub.load_roles[-1]["services"] == ["prometheus"]
+
+
 @pytest.mark.parametrize("idle_seconds", IDLE_SECONDS)
 def test_a_used_pod_is_not_taken_for_an_idle_one(values: dict[str, Any], idle_seconds: int) -> None:
     set_idle(values, None)
@@ -746,10 +758,12 @@ def test_a_secret_of_the_administrators_goes_over_the_charts(
     for key, text in SECRETS.items():
         (mount / key).write_text(text)
     (own / "hub.config.ConfigurableHTTPProxy.auth_token").write_text("another")
+    (mount / "hub.services.prometheus.apiToken").write_text("scrapes")
 
     settings = load_settings(mount, namespace_file=namespace)
 
     assert settings.proxy_token == "another"
+    assert settings.metrics_token == "scrapes"
     assert settings.jobs_token == SECRETS["hub.services.offline-jobs.apiToken"]
     assert read_values(mount)["hub"]["config"] == {
         "JupyterHub": {"public_url": "https://hub.example.org"},
