@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cluster.aws.commands import CommandFailed, Commands, end_on_signals, hold
+from cluster.aws.context import Context
 from cluster.aws.karpenter import build_node_classes, build_pools
 from cluster.aws.plan import PlanFailed, make_plan
 from cluster.aws.removal import remove
 from cluster.aws.stack import ADDRESS, StackChanged
-from cluster.aws.steps import STEPS, Context, make_steps, verify
+from cluster.aws.steps import STEPS, make_steps, verify
 from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_settings import Aws
 from cluster.driver.settings import Settings, load_settings

@@ -6,7 +6,7 @@ buckets, and write where the settings say so. Pure.
 
 from collections.abc import Iterator, Mapping
 
-from cluster.aws.template import KEEP, Manifest, build_id, build_policy
+from cluster.aws.template import KEEP, Manifest, build_id, build_pod_role, build_policy
 from cluster.driver.aws_settings import Aws
 from cluster.driver.aws_storage import Bucket
 from cluster.driver.charts import JOBS_NAMESPACE, NAMESPACE
@@ -48,7 +48,9 @@ def build_group_roles(aws: Aws, catalogue: Catalogue, buckets: Mapping[str, Buck
     resources: Manifest = {}
     for account, own in names.items():
         statements = [*_list_group_rights(aws, [buckets[name] for name in own])]
-        resources |= _build_role(aws, account, (NAMESPACE, JOBS_NAMESPACE), statements)
+        resources |= build_pod_role(
+            aws, account, (NAMESPACE, JOBS_NAMESPACE), statements, "Buckets"
+        )
     return resources
 
 
@@ -63,7 +65,7 @@ def build_service_role(aws: Aws, bucket: Bucket) -> Manifest:
             [f"{arn}/*"],
         ),
     ]
-    return _build_role(aws, SERVICE_ACCOUNT, (NAMESPACE,), statements)
+    return build_pod_role(aws, SERVICE_ACCOUNT, (NAMESPACE,), statements, "Buckets")
 
 
 def _build_bucket(bucket: Bucket) -> Manifest:
@@ -124,56 +126,6 @@ def _list_group_rights(aws: Aws, buckets: list[Bucket]) -> Iterator[Manifest]:
 
 def _build_right(reason: str, actions: list[str], resources: list[str]) -> Manifest:
     return {"Sid": reason, "Effect": "Allow", "Action": actions, "Resource": resources}
-
-
-def _build_role(
-    aws: Aws, account: str, namespaces: tuple[str, ...], statements: list[Manifest]
-) -> Manifest:
-    """A role, and who has it by Pod Identity; no other cluster, namespace or account may take it.
-
-    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
-    """
-    cluster = f"arn:{aws.partition}:eks:{aws.region}:{aws.account}:cluster/{aws.cluster}"
-    trust = {
-        "Sid": "OfThisAccountInThisCluster",
-        "Effect": "Allow",
-        "Principal": {"Service": "pods.eks.amazonaws.com"},
-        "Action": ["sts:AssumeRole", "sts:TagSession"],
-        "Condition": {
-            "StringEquals": {
-                "aws:RequestTag/eks-cluster-arn": cluster,
-                "aws:RequestTag/kubernetes-namespace": list(namespaces),
-                "aws:RequestTag/kubernetes-service-account": account,
-            }
-        },
-    }
-    role = build_id("Role", account)
-    resources: Manifest = {
-        role: {
-            "Type": "AWS::IAM::Role",
-            "Properties": {
-                "Description": f"Buckets of account {account} in cluster {aws.cluster}",
-                "AssumeRolePolicyDocument": build_policy(trust),
-                "Policies": [
-                    {
-                        "PolicyName": "buckets",
-                        "PolicyDocument": build_policy(*statements),
-                    }
-                ],
-            },
-        }
-    }
-    for namespace in namespaces:
-        resources[build_id("Association", f"{namespace}.{account}")] = {
-            "Type": "AWS::EKS::PodIdentityAssociation",
-            "Properties": {
-                "ClusterName": aws.cluster,
-                "Namespace": namespace,
-                "ServiceAccount": account,
-                "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
-            },
-        }
-    return resources
 
 
 def _build_arn(aws: Aws, bucket: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cluster.aws.eksctl import CORE_DISK_GIB
 from cluster.aws.karpenter import get_disk_gib
+from cluster.driver.aws_observe import Observe
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
 from cluster.driver.instance_types import InstanceType
@@ -67,7 +68,12 @@ def reckon_idle(
         hour = prices["load_balancer_hour"] + len(aws.zones) * prices["public_address_hour"]
         how = f"{hour:g} an hour with an address in each zone, and by use"
         found.append(Cost("load balancer", HOURS * hour, how))
-    return [*found, *_reckon_endpoints(aws, prices), *_reckon_storage(aws, prices)]
+    return [
+        *found,
+        *_reckon_endpoints(aws, prices),
+        *_reckon_storage(aws, prices),
+        *_reckon_watching(aws, prices),
+    ]
 
 
 def _reckon_endpoints(aws: Aws, prices: Mapping[str, Any]) -> Iterator[Cost]:
@@ -95,6 +101,21 @@ def _reckon_storage(aws: Aws, prices: Mapping[str, Any]) -> Iterator[Cost]:
             how
             + (f"{hour:g} an hour and a disk of {disk:.2f} a month" if hour else "no price known"),
         )
+
+
+def _reckon_watching(aws: Aws, prices: Mapping[str, Any]) -> Iterator[Cost]:
+    """What watches; its programs are on the core machines."""
+    observe = aws.observe or Observe()
+    if observe.metrics:
+        size = observe.metrics.disk_gib
+        yield Cost("Prometheus' disk", size * prices["disk_gib_month"], f"{size} GiB")
+    if observe.sends_alarms:
+        yield Cost("alarms", 0, f"{prices['mails_free']:,} mails a month are free")
+    if observe.log_days:
+        how = f"by use: {prices['logs_gib']:g} a GiB, and {prices['logs_gib_month']:g} a month for"
+        yield Cost("logs", None, f"{how} each that is kept")
+    if observe.budget:
+        yield Cost("budget", 0, "AWS asks nothing for one that only tells")
 
 
 def reckon_full(

@@ -11,7 +11,10 @@ from pathlib import Path
 from cluster.aws.eksctl import NAMESPACE
 from cluster.aws.endpoints import ROUTE_TABLES, build_route_tables_query, name_endpoints
 from cluster.aws.load_balancer import CHART, REPOSITORY
+from cluster.aws.observe import FLUENT_BIT, GRAFANA, PROMETHEUS, build_objects, build_observe_stack
+from cluster.aws.observe import name_stack as name_observe
 from cluster.aws.storage import build_storage_stack
+from cluster.driver.aws_observe import MONITORING, Observe
 from cluster.driver.aws_settings import Aws
 from cluster.driver.settings import Settings
 from cluster.driver.tools import MANAGER
@@ -33,6 +36,14 @@ PLACES = {
     "storage": "40-storage/storage-class.yaml",
     "files": "40-storage/stack.yaml",
     "root": "50-platform/root-queue.yaml",
+    "observe": "60-observe/stack.yaml",
+    "monitoring": "60-observe/objects.yaml",
+    "prometheus": "60-observe/values/1-prometheus.yaml",
+    "alarms": "60-observe/values/2-alarms.yaml",
+    "prometheus-ours": "60-observe/values/3-prometheus.ours.yaml",
+    "grafana": "60-observe/values/1-grafana.yaml",
+    "logs": "60-observe/values/1-fluent-bit.yaml",
+    "logs-ours": "60-observe/values/2-fluent-bit.ours.yaml",
 }
 #: The administrator's way into the cluster, below the plan's folder.
 KUBECONFIG = "kubeconfig"
@@ -82,6 +93,7 @@ def list_commands(settings: Settings, aws: Aws, target: Path) -> Mapping[str, Co
         **_list_cluster(settings, aws, target, access),
         **_list_machines(target, access),
         **_list_rest(settings, aws, target, access),
+        **_list_watching(aws, target, access),
     }
 
 
@@ -174,6 +186,34 @@ def _list_rest(
     if build_storage_stack(settings, aws):
         files = build_deploy(aws, name_storage(aws.cluster), target / PLACES["files"])
         commands["files"] = Command("40-storage", (*files, "--capabilities", "CAPABILITY_IAM"), 60)
+    return commands
+
+
+def _list_watching(aws: Aws, target: Path, access: tuple[str, ...]) -> dict[str, Command]:
+    """Of step ``60-observe``; of what is not asked for there is none."""
+    step, versions, observe = "60-observe", read_versions(), aws.observe or Observe()
+
+    def install(chart: tuple[str, str], pin: str, *places: str) -> Command:
+        name, repository = chart
+        words: tuple[str, ...] = (*_INSTALL, name, name)
+        words += ("--repo", repository, "--version", versions[pin])
+        words += ("--namespace", MONITORING, "--wait", *access)
+        return Command(step, (*words, *_take(target, "--values", *places)), 10)
+
+    commands = {}
+    if build_observe_stack(aws):
+        stack = build_deploy(aws, name_observe(aws.cluster), target / PLACES["observe"])
+        commands["observe"] = Command(step, (*stack, "--capabilities", "CAPABILITY_IAM"), 20)
+    if build_objects(aws):
+        words = (*_APPLY, *access, *_take(target, "-f", "monitoring"))
+        commands["monitoring"] = Command(step, words, 2)
+    if observe.metrics:
+        values = ("prometheus", "alarms", "prometheus-ours")
+        commands["prometheus"] = install(PROMETHEUS, "PROMETHEUS_CHART_VERSION", *values)
+    if observe.dashboards:
+        commands["grafana"] = install(GRAFANA, "GRAFANA_CHART_VERSION", "grafana")
+    if observe.log_days:
+        commands["logs"] = install(FLUENT_BIT, "FLUENT_BIT_CHART_VERSION", "logs", "logs-ours")
     return commands
 
 

@@ -24,10 +24,18 @@ from cluster.aws.load_balancer import (
     list_names,
     name_names,
 )
+from cluster.aws.observe import (
+    build_dashboards,
+    build_logs_values,
+    build_objects,
+    build_observe_stack,
+    build_prometheus_values,
+)
 from cluster.aws.order import PLACES, build_deploy, list_commands
 from cluster.aws.prices import read_prices
 from cluster.aws.stack import StackAway, fetch_stack
 from cluster.aws.storage import build_storage_class, build_storage_stack
+from cluster.driver.aws_observe import Observe
 from cluster.driver.aws_settings import Aws
 from cluster.driver.charts import NAMESPACE as HUB_NAMESPACE
 from cluster.driver.deployment import STEPS, Deployment
@@ -40,7 +48,9 @@ from cluster.driver.versions import FOLDER, read_versions
 Say = Callable[[str], None]
 
 #: Steps for which there is nothing yet.
-MISSING = ("05-images", "60-observe")
+MISSING = ("05-images",)
+#: Prometheus' alarms, as values of its chart.
+ALARMS = Path(__file__).parent / "60-observe" / "alarms.yaml"
 #: Names the files of a plan, a line each, so that the next one takes away these and no others.
 _LIST = ".plan"
 
@@ -55,6 +65,9 @@ def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
     optional = {
         "names": build_names_stack(settings, aws),
         "files": build_storage_stack(settings, aws),
+        "observe": build_observe_stack(aws),
+        "prometheus-ours": build_prometheus_values(aws, settings.catalogue),
+        "logs-ours": build_logs_values(aws),
     }
     return {
         **{PLACES[name]: _dump([stack]) for name, stack in optional.items() if stack},
@@ -68,7 +81,26 @@ def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
         PLACES["pools"]: _dump(build_pools(settings)),
         PLACES["storage"]: _dump([build_storage_class()]),
         PLACES["root"]: _dump([build_root_queue(settings.catalogue)]),
+        **_build_watching(aws),
     }
+
+
+def _build_watching(aws: Aws) -> dict[str, str]:
+    """Of step ``60-observe``, what is the same for every cluster that asks for it."""
+    observe, files = aws.observe or Observe(), {}
+    if objects := build_objects(aws):
+        files[PLACES["monitoring"]] = _dump(objects)
+    if observe.metrics:
+        files[PLACES["prometheus"]] = (FOLDER / "prometheus.yaml").read_text("utf-8")
+        files[PLACES["alarms"]] = ALARMS.read_text("utf-8")
+        files |= {
+            f"60-observe/dashboards/{name}.json": text for name, text in build_dashboards().items()
+        }
+    if observe.dashboards:
+        files[PLACES["grafana"]] = (FOLDER / "grafana.yaml").read_text("utf-8")
+    if observe.log_days:
+        files[PLACES["logs"]] = (FOLDER / "fluent-bit.yaml").read_text("utf-8")
+    return files
 
 
 def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_address: str) -> None:

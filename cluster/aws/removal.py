@@ -9,11 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cluster.aws.commands import CommandFailed
+from cluster.aws.context import Context
 from cluster.aws.eksctl import CLUSTER_TAG, DISCOVERY, NAMESPACE
 from cluster.aws.endpoints import name_endpoints
 from cluster.aws.load_balancer import CHART, name_names
+from cluster.aws.observe import FLUENT_BIT, GRAFANA, PROMETHEUS
+from cluster.aws.observe import name_stack as name_observe
 from cluster.aws.order import name_stack as name_karpenter
-from cluster.aws.steps import Context, check_account, check_programs
+from cluster.aws.steps import check_account, check_programs
+from cluster.driver.aws_observe import MONITORING
 from cluster.driver.deployment import Deployment
 from cluster.driver.tools import PATIENCE_SECONDS
 from cluster.driver.volumes import name_stack as name_storage
@@ -50,20 +54,12 @@ def remove(context: Context, pause_seconds: float = 15.0) -> list[str]:
         context.run("access")
         _remove_inside(context, pause_seconds)
         # They hold the cluster's network. Files, backups and buckets stay without their stack.
-        for name in (name_names, name_storage, name_endpoints):
-            _remove_stack(context, name(aws.cluster))
+        for name in (name_observe, name_names, name_storage, name_endpoints):
+            context.delete_stack(name(aws.cluster))
         words = ("--name", aws.cluster, "--region", aws.region, "--wait")
         commands.run(("eksctl", "delete", "cluster", *words), 60)
-    _remove_stack(context, name_karpenter(aws))
+    context.delete_stack(name_karpenter(aws))
     return list_left(context)
-
-
-def _remove_stack(context: Context, name: str) -> None:
-    if context.find_stack(name):
-        words = ("--stack-name", name)
-        context.commands.run(context.call("cloudformation", "delete-stack", *words), 2)
-        wait = context.call("cloudformation", "wait", "stack-delete-complete", *words)
-        context.commands.run(wait, 60)
 
 
 def list_left(context: Context) -> list[str]:
@@ -78,6 +74,11 @@ def list_left(context: Context) -> list[str]:
 def _remove_inside(context: Context, pause_seconds: float) -> None:
     """What runs in the cluster, while what takes it away is still there to do so."""
     tools = context.tools
+    # Its disk goes while its driver is there.
+    if tools.find("namespace", MONITORING):
+        for release, _ in (GRAFANA, PROMETHEUS, FLUENT_BIT):
+            tools.uninstall(release, MONITORING)
+        tools.delete("namespace", MONITORING)
     with TemporaryDirectory(prefix="notebook-hpc-") as folder:
         Deployment(context.settings, tools, Path(folder), context.say).undeploy()
     deadline = time.monotonic() + PATIENCE_SECONDS

@@ -13,17 +13,18 @@ from typing import Any
 
 import yaml
 
-from cluster.aws.commands import LOOK_MINUTES, CommandFailed, Commands
+from cluster.aws.commands import LOOK_MINUTES, CommandFailed
+from cluster.aws.context import Context
 from cluster.aws.costs import find_short_quotas
-from cluster.aws.eksctl import CLUSTER_TAG, build_cluster_config
-from cluster.aws.failures import judge_stack
-from cluster.aws.order import KUBECONFIG, list_commands, name_stack
+from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.order import name_stack
 from cluster.aws.storage import StackUnfinished, fill_volumes
-from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
+from cluster.aws.watching import look_at_watching, make_watching
+from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS
 from cluster.driver.deployment import Deployment, Finding
 from cluster.driver.instance_types import load_types
 from cluster.driver.settings import Settings
-from cluster.driver.tools import ToolFailed, Tools
+from cluster.driver.tools import ToolFailed
 from cluster.driver.versions import order_version, read_versions
 from cluster.driver.volumes import name_stack as name_storage
 
@@ -33,85 +34,6 @@ QUOTA_CODES = {
     "on-demand": {"standard": "L-1216C47A", "gpu": "L-DB2E81BA"},
     "spot": {"standard": "L-34B43A08", "gpu": "L-3819A6DF"},
 }
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a step works with.
-
-    Attributes:
-        settings: of the installation.
-        aws: the cluster in them.
-        target: the plan's folder of this cluster.
-        commands: runs programs.
-        say: told a line at a time.
-    """
-
-    settings: Settings
-    aws: Aws
-    target: Path
-    commands: Commands
-    say: Callable[[str], None]
-
-    @property
-    def tools(self) -> Tools:
-        """Of the cluster, once step ``10-eksctl`` has written the way into it."""
-        return Tools(str(self.target / KUBECONFIG), environment=self.commands.environment)
-
-    def run(self, *names: str) -> None:
-        """Run commands of the plan, those of these names that it has."""
-        listed = list_commands(self.settings, self.aws, self.target)
-        for command in (listed[name] for name in names if name in listed):
-            if command.unless and self._succeeds(command.unless):
-                continue
-            words = command.words
-            if command.query:
-                answer = self.commands.run(command.query, LOOK_MINUTES).strip()
-                words = (*words[:-1], words[-1] + answer)
-            self.commands.run(words, command.minutes)
-
-    def call(self, *words: str) -> tuple[str, ...]:
-        """Words of a command of AWS' program in the cluster's region."""
-        return ("aws", *words, "--region", self.aws.region)
-
-    def describe_stack(self, name: str) -> dict[str, Any]:
-        """What CloudFormation says of a stack; empty where there is none."""
-        words = self.call("cloudformation", "describe-stacks", "--stack-name", name)
-        found = self.commands.find(words, "does not exist")
-        stack: dict[str, Any] = found["Stacks"][0] if found else {}
-        return stack
-
-    def find_stack(self, name: str) -> str:
-        """Status of a CloudFormation stack; empty where there is none."""
-        return str(self.describe_stack(name).get("StackStatus", ""))
-
-    def find_cluster(self) -> dict[str, Any] | None:
-        """What EKS says of the cluster.
-
-        Raises:
-            CommandFailed: it is another's, who gave it the same name.
-        """
-        words = self.call("eks", "describe-cluster", "--name", self.aws.cluster)
-        found = self.commands.find(words, "ResourceNotFoundException")
-        if found is None:
-            return None
-        cluster: dict[str, Any] = found["cluster"]
-        if cluster.get("tags", {}).get(CLUSTER_TAG) != self.aws.cluster:
-            raise CommandFailed(
-                f"A cluster {self.aws.cluster} is there that this did not make (it has no tag"
-                f" {CLUSTER_TAG}): name another one in aws.cluster. Nothing of it was touched"
-            )
-        return cluster
-
-    def _succeeds(self, words: tuple[str, ...]) -> bool:
-        try:
-            self.commands.run(words, LOOK_MINUTES)
-        except CommandFailed as failed:
-            # Who may not look, or is not let in, is told so.
-            if "NoSuchEntity" not in failed.written:
-                raise
-            return False
-        return True
 
 
 @dataclass(frozen=True)
@@ -260,7 +182,7 @@ def make_cluster(context: Context) -> None:
         )
     own, eks = name_stack(aws), f"eksctl-{aws.cluster}-cluster"
     stacks = (own, f"aws cloudformation delete-stack --stack-name {own} --region {aws.region}")
-    _refuse_half_made(context, *stacks)
+    context.refuse_half_made(*stacks)
     context.run("stack", "spot")
     undo = f"eksctl delete cluster --name {aws.cluster} --region {aws.region} --wait"
     if cluster is None:
@@ -269,7 +191,7 @@ def make_cluster(context: Context) -> None:
             _wait(context, "cloudformation", "stack-create-complete", "--stack-name", eks)
             cluster = context.find_cluster()
         else:
-            _refuse_half_made(context, eks, undo)
+            context.refuse_half_made(eks, undo)
     if cluster is None:
         context.run("cluster")
     else:
@@ -277,11 +199,6 @@ def make_cluster(context: Context) -> None:
             _wait(context, "eks", "cluster-active", "--name", aws.cluster)
         _complete(context)
     context.run("access", "endpoints")
-
-
-def _refuse_half_made(context: Context, name: str, undo: str) -> None:
-    if reason := judge_stack(name, context.find_stack(name), undo):
-        raise CommandFailed(reason)
 
 
 def _wait(context: Context, service: str, what: str, *words: str) -> None:
@@ -338,9 +255,7 @@ _ASSOCIATIONS = "list-pod-identity-associations"
 
 
 def _make_storage(context: Context) -> None:
-    name = name_storage(context.aws.cluster)
-    undo = f"aws cloudformation delete-stack --stack-name {name} --region {context.aws.region}"
-    _refuse_half_made(context, name, undo)
+    context.refuse_half_made(name_storage(context.aws.cluster))
     context.run("storage", "files")
 
 
@@ -386,6 +301,7 @@ def verify(context: Context) -> list[Finding]:
     found = [
         Finding("core machines", ready >= wanted, f"{ready} of {wanted} are ready"),
         *_look_at_machines(context),
+        *look_at_watching(context),
     ]
     with TemporaryDirectory(prefix="notebook-hpc-") as folder:
         deployment = Deployment(context.settings, context.tools, Path(folder), context.say)
@@ -421,4 +337,5 @@ STEPS: Mapping[str, Step] = {
     ),
     "40-storage": Step("disks, files, buckets and database", 15, _make_storage),
     "50-platform": Step("Volcano, hub and jobs service", 10, _deploy),
+    "60-observe": Step("metrics, dashboards, alarms, logs and budget", 8, make_watching),
 }

@@ -79,6 +79,67 @@ def build_security_group(aws: Aws, purpose: str, port: int, *, everywhere: bool)
     return {"Type": "AWS::EC2::SecurityGroup", "Properties": properties}
 
 
+def build_pod_role(
+    aws: Aws,
+    account: str,
+    namespaces: tuple[str, ...],
+    statements: list[Manifest],
+    purpose: str,
+) -> Manifest:
+    """A role, and who has it by Pod Identity; no other cluster, namespace or account may take it.
+
+    Args:
+        aws: the cluster.
+        account: of Kubernetes, whose pods have the role.
+        namespaces: where.
+        statements: of its policy.
+        purpose: one word that says what for.
+
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
+    """
+    cluster = f"arn:{aws.partition}:eks:{aws.region}:{aws.account}:cluster/{aws.cluster}"
+    trust = {
+        "Sid": "OfThisAccountInThisCluster",
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {
+            "StringEquals": {
+                "aws:RequestTag/eks-cluster-arn": cluster,
+                "aws:RequestTag/kubernetes-namespace": list(namespaces),
+                "aws:RequestTag/kubernetes-service-account": account,
+            }
+        },
+    }
+    role = build_id("Role", account)
+    resources: Manifest = {
+        role: {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "Description": f"{purpose} of account {account} in cluster {aws.cluster}",
+                "AssumeRolePolicyDocument": build_policy(trust),
+                "Policies": [
+                    {
+                        "PolicyName": purpose.lower(),
+                        "PolicyDocument": build_policy(*statements),
+                    }
+                ],
+            },
+        }
+    }
+    for namespace in namespaces:
+        resources[build_id("Association", f"{namespace}.{account}")] = {
+            "Type": "AWS::EKS::PodIdentityAssociation",
+            "Properties": {
+                "ClusterName": aws.cluster,
+                "Namespace": namespace,
+                "ServiceAccount": account,
+                "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
+            },
+        }
+    return resources
+
+
 def build_output(description: str, value: object) -> Manifest:
     """An output of a stack."""
     return {"Description": description, "Value": value}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
+from cluster.driver.aws_observe import Observe, read_observe
 from cluster.driver.aws_pulls import Pull, read_pulls
 from cluster.driver.aws_storage import Storage, read_storage
 from cluster.driver.versions import find_misfits, read_compatibility, read_versions
@@ -114,6 +115,7 @@ class Aws:
         quotas: capacity type -> key of :data:`QUOTAS` -> virtual cores that the account may have.
         storage: files, buckets and database; ``None`` where all of it is elsewhere.
         zone: of Route 53, in which the address is; empty where its records are made otherwise.
+        observe: what watches it; ``None`` where nothing does.
     """
 
     account: str
@@ -131,6 +133,7 @@ class Aws:
     quotas: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     storage: Storage | None = None
     zone: str = ""
+    observe: Observe | None = None
 
     @property
     def mounts_buckets(self) -> bool:
@@ -180,6 +183,7 @@ def read_aws(
     quotas = _read_quotas(entry.entry("quotas", required=False))
     storage = read_storage(entry.entry("storage", required=False), catalogue)
     zone = entry.text("zone", "", _ZONE, "a hosted zone of Route 53 is called like Z0123456789ABC")
+    observe = read_observe(entry.entry("observe", required=False), tags)
     entry.close()
     if not entry.sound or network is None or core is None:
         return None
@@ -199,6 +203,7 @@ def read_aws(
         quotas,
         storage,
         zone,
+        observe,
     )
 
 

@@ -8,6 +8,7 @@ CHART``. Pure.
 from collections.abc import Mapping
 from typing import Any
 
+from cluster.driver.aws_observe import SCRAPER
 from cluster.driver.queues import build_queues
 from cluster.driver.settings import Ingress, Settings
 from cluster.driver.volumes import list_claims
@@ -84,6 +85,11 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
         "name": f"{settings.registry}/{own['name']}" if settings.registry else own["name"],
         "tag": _build_tag(own["tag"], digest),
     }
+    if _is_scraped(settings):
+        # The chart makes a token for it (hub_config/access.py says what that may do).
+        hub["services"] = {"prometheus": {}}
+        port = {"port": "http", "protocol": "TCP"}
+        hub["networkPolicy"] = {"ingress": [{"from": [SCRAPER], "ports": [port]}]}
     values: Values = {"hub": hub}
     if settings.subdomains:
         traits["subdomain_host"] = settings.address
@@ -127,7 +133,14 @@ def build_service_values(settings: Settings) -> Values:
     if settings.aws and settings.aws.storage and settings.aws.storage.objects:
         bucket = settings.aws.storage.objects.name
         values["objects"] = {"bucket": f"s3://{bucket}", "region": settings.aws.region}
+    if _is_scraped(settings):
+        values["metrics"] = {"from": [SCRAPER]}
     return values
+
+
+def _is_scraped(settings: Settings) -> bool:
+    """Whether a Prometheus of ours is there."""
+    return bool(settings.aws and settings.aws.observe and settings.aws.observe.metrics)
 
 
 def _build_claim(settings: Settings, name: str) -> Values:

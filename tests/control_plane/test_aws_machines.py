@@ -24,10 +24,11 @@ import yaml
 
 from cluster.aws.__main__ import main
 from cluster.aws.commands import Commands
+from cluster.aws.context import Context
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.order import KUBECONFIG
-from cluster.aws.steps import Context, verify
+from cluster.aws.steps import verify
 from cluster.aws.storage import build_storage_class
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws

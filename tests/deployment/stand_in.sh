@@ -54,10 +54,19 @@ case "$program $1 $2" in
     [ "$mode" = kill ] || { part podidentityassociation; part nodegroup; } ;;
 "eksctl create "*) [ ! -f "$2" ] || refuse AlreadyExistsException; part "$2" ;;
 "helm upgrade --install") touch "release-$3" ;;
-"kubectl apply "*) case "$*" in *node-pools*) touch pools ;; *) touch class ;; esac ;;
+"kubectl apply "*)
+    case "$*" in
+    *node-pools*) touch pools ;;
+    *60-observe/objects*) touch namespace ;;
+    *"-f -") grep -q "\"token\": \"c2NyYXBlcw==\"" && touch token ;;
+    *) touch class ;;
+    esac ;;
 "kubectl get customresourcedefinition") echo "{\"metadata\": {\"name\": \"$3\"}}" ;;
+"kubectl get namespace") [ "$3" != monitoring ] || [ ! -f namespace ] || echo '{"kind": "Namespace"}' ;;
+"kubectl get secret") [ "$3" != hub ] || [ -f untold ] || echo '{"data": {"hub.services.prometheus.apiToken": "c2NyYXBlcw=="}}' ;;
 "kubectl get "*) case "$*" in *--ignore-not-found*) : ;; *) echo '{"items": []}' ;; esac ;;
 "kubectl delete nodepools.karpenter.sh") rm -f pools ;;
+"kubectl delete namespace") [ "$3" != monitoring ] || rm -f namespace token ;;
 "kubectl delete "*) : ;;
 "helm uninstall "*) rm -f "release-$2" ;;
 "aws resourcegroupstaggingapi get-resources") echo '{"ResourceTagMappingList": []}' ;;

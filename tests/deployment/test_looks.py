@@ -16,9 +16,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cluster.aws.commands import CommandFailed, Commands, hold
+from cluster.aws.context import Context
 from cluster.aws.eksctl import CLUSTER_TAG
 from cluster.aws.removal import list_left
-from cluster.aws.steps import Context, check_ground, make_cluster
+from cluster.aws.steps import check_ground, make_cluster
 from cluster.driver.settings import Settings, load_settings
 from tests.unit.cluster_aws.test_plan import write_example
 

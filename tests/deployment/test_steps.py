@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from cluster.aws.commands import CommandFailed, Commands
+from cluster.aws.context import Context
 from cluster.aws.removal import remove
-from cluster.aws.steps import STEPS, Context, make_steps
+from cluster.aws.steps import STEPS, make_steps
+from cluster.driver.aws_observe import Metrics, Observe
 from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import ToolFailed
 from tests.unit.cluster_aws.test_plan import NAME, write_example
@@ -24,15 +26,29 @@ ROOT = Path(__file__).parents[2]
 ACCOUNT = "111122223333"
 #: But for the platform, which the bed's rings deploy for real.
 NAMES = [each for each in STEPS if each != "50-platform"]
-#: Calls of a run from an empty account.
-CALLS = 25
-#: The first of them that makes something.
-FIRST = 8
+#: What is there before the platform, and what after.
+BEFORE, AFTER = NAMES[:-1], ["60-observe"]
+#: Calls of these two from an empty account, and the first of each that makes something.
+CALLS, CALLS_AFTER = 25, 10
+FIRST, FIRST_AFTER = 8, 2
 #: Files of a world in which all is made.
 MADE = {
     *("cluster", "accessentry", "addon", "podidentityassociation", "nodegroup", "access", "role"),
     *("pools", "class", "release-karpenter", "release-karpenter-crd"),
     *("release-aws-load-balancer-controller", f"stack-Karpenter-{NAME}", f"stack-{NAME}-endpoints"),
+}
+#: The same of what watches.
+WATCHED = {
+    *("release-prometheus", "release-grafana", "release-aws-for-fluent-bit", "namespace", "token"),
+    f"stack-{NAME}-observe",
+}
+#: All that may watch a cluster.
+WATCHING = {
+    "mails": ["ada@example.org"],
+    "metrics": {},
+    "dashboards": True,
+    "logs": {},
+    "budget": {"month": 3000},
 }
 
 
@@ -61,7 +77,8 @@ class World:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The example, before any image was pushed."""
-    return load_settings(write_example(tmp_path_factory.mktemp("settings")), are_pushed=False)
+    path = write_example(tmp_path_factory.mktemp("settings"), observe=WATCHING)
+    return load_settings(path, are_pushed=False)
 
 
 @pytest.fixture
@@ -86,9 +103,9 @@ def test_a_run_makes_everything_and_a_second_one_makes_nothing_twice(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
     assert world.up()
-    assert world.list_made() == MADE
+    assert world.list_made() == MADE | WATCHED
     calls = world.list_calls()
-    assert len(calls) == CALLS
+    assert len(calls) == CALLS + CALLS_AFTER
 
     assert world.up()
 
@@ -99,39 +116,45 @@ def test_a_run_makes_everything_and_a_second_one_makes_nothing_twice(
     record_property("stand-ins, no real program", f"{', '.join(NAMES)}: {', '.join(programs)}")
 
 
-@pytest.mark.parametrize("call", range(1, CALLS + 1))
+def list_places(first: int, first_after: int) -> list[tuple[list[str], int]]:
+    """Steps, and the calls of them at which something goes wrong."""
+    before = [(BEFORE, call) for call in range(first, CALLS + 1)]
+    return [*before, *((AFTER, call) for call in range(first_after, CALLS_AFTER + 1))]
+
+
+@pytest.mark.parametrize(("names", "call"), list_places(1, 1))
 def test_where_a_call_fails_the_driver_stops_and_a_second_run_completes(
-    world: World, call: int
+    world: World, names: list[str], call: int
 ) -> None:
     world.fail_at(call, "refuse")
 
-    assert not world.up()
+    assert not world.up(*names)
 
     assert len(world.list_calls()) <= call + 3  # 00-tools names all programs that lack at once.
     said = "\n".join(world.said)
     assert " stopped. " in said
     assert "ThrottlingException" in said
-    assert world.up()
-    assert world.list_made() == MADE
+    assert world.up(*names)
+    assert world.list_made() == (MADE if names == BEFORE else WATCHED)
 
 
-@pytest.mark.parametrize("call", range(FIRST, CALLS + 1))
-def test_a_driver_that_was_killed_goes_on(world: World, call: int) -> None:
+@pytest.mark.parametrize(("names", "call"), list_places(FIRST, FIRST_AFTER))
+def test_a_driver_that_was_killed_goes_on(world: World, names: list[str], call: int) -> None:
     """In the middle of what the call does: eksctl's cluster lacks core machines and rights."""
     world.fail_at(call, "kill")
     driver = os.fork()
     if driver == 0:
         # A copy of this process, so that nothing is imported anew; it gets no further than this.
         try:
-            world.up()
+            world.up(*names)
         finally:
             os._exit(0)
     assert os.WTERMSIG(os.waitpid(driver, 0)[1]) == signal.SIGKILL
     assert len(world.list_calls()) == call
 
-    assert world.up()
+    assert world.up(*names)
 
-    assert world.list_made() == MADE
+    assert world.list_made() == (MADE if names == BEFORE else WATCHED)
 
 
 @pytest.mark.parametrize(
@@ -186,6 +209,26 @@ def test_what_cannot_be_gone_on_with_is_told_and_no_cluster_is_made(
     assert not [each for each in world.list_calls() if "create cluster" in each]
 
 
+def test_what_is_no_more_asked_for_goes(world: World) -> None:
+    assert world.up(*AFTER)
+    context = world.context
+
+    less = replace(context.aws, observe=Observe(metrics=Metrics()))
+    assert make_steps(replace(context, aws=less), ["60-observe"])
+
+    gone = {"release-grafana", "release-aws-for-fluent-bit", f"stack-{NAME}-observe"}
+    assert WATCHED - world.list_made() == gone
+
+
+def test_prometheus_waits_for_the_hubs_token(world: World) -> None:
+    (world.folder / "untold").touch()
+
+    assert not world.up("60-observe")
+
+    assert "The hub has no token for Prometheus yet: run step 50-platform" in "\n".join(world.said)
+    assert "release-prometheus" not in world.list_made()
+
+
 def find(calls: list[str], start: str) -> int:
     (found,) = (number for number, each in enumerate(calls) if each.startswith(start))
     return found
@@ -195,11 +238,14 @@ def test_what_makes_things_goes_after_them_and_a_second_run_removes_the_rest(wor
     assert world.up()
     begun = len(world.list_calls())
     clean = [
+        *("helm uninstall grafana", "helm uninstall prometheus", "helm uninstall aws-for-fluent"),
+        "kubectl delete namespace monitoring",
         *("helm uninstall offline-jobs", "helm uninstall volcano"),
         "kubectl delete nodepools.karpenter.sh --all",
         "kubectl delete nodeclaims.karpenter.sh --all",
         "kubectl delete ec2nodeclasses.karpenter.k8s.aws --all",
         *("helm uninstall karpenter ", "helm uninstall karpenter-crd"),
+        f"aws cloudformation delete-stack --stack-name {NAME}-observe",
         f"aws cloudformation delete-stack --stack-name {NAME}-endpoints",
         "eksctl delete cluster",
         f"aws cloudformation delete-stack --stack-name Karpenter-{NAME}",

@@ -22,7 +22,9 @@ from moto.server import ThreadedMotoServer
 
 from cluster.aws.endpoints import build_endpoints_stack, build_route_tables_query
 from cluster.aws.load_balancer import build_names_stack
+from cluster.aws.observe import build_observe_stack
 from cluster.aws.storage import build_storage_stack, fill_volumes
+from cluster.driver.aws_observe import Budget, Metrics, Observe
 from cluster.driver.aws_settings import Aws
 from cluster.driver.aws_storage import Bucket, Database, Files, Storage
 from cluster.driver.charts import build_platform_values
@@ -146,7 +148,8 @@ def whole(aws: Aws) -> Settings:
         Bucket("lab-jobs", True),
         Database(zones="several"),
     )
-    return make_storing(replace(aws, storage=storage, zone="Z0123456789ABC"))
+    observe = Observe(("ada@example.org",), Metrics(), True, 30, Budget(3000, "cost-center"))
+    return make_storing(replace(aws, storage=storage, zone="Z0123456789ABC", observe=observe))
 
 
 @pytest.mark.parametrize("aws", [make_aws(), CHINA], ids=["aws", "aws-cn"])
@@ -159,6 +162,7 @@ def test_aws_s_schemas_have_nothing_against_the_templates(aws: Aws) -> None:
         build_storage_stack(settings, settings.aws),
         build_endpoints_stack(settings.aws),
         build_names_stack(settings, settings.aws),
+        build_observe_stack(settings.aws),
     ):
         assert find_faults(template, aws.region) == []
 
@@ -290,6 +294,59 @@ def test_route_tables_are_found_and_get_the_way_to_s3(cloud: Cloud) -> None:
     gateway = ways["com.amazonaws.eu-central-1.s3"]
     assert sorted(gateway["RouteTableIds"]) == tables.split(",")
     assert len(ways["com.amazonaws.eu-central-1.ecr.api"]["SubnetIds"]) == 2
+
+
+def test_mistakes_in_what_watches_would_be_found() -> None:
+    template = build_observe_stack(whole(make_aws()).aws or make_aws())
+    template["Resources"]["Logs"]["Properties"]["RetentionInDays"] = 31
+    del template["Resources"]["Budget"]["Properties"]["Budget"]["TimeUnit"]
+
+    said = " ".join(find_faults(template))
+
+    assert "31 is not one of" in said
+    assert "'TimeUnit' is a required property" in said
+
+
+def test_what_watches_is_made_and_removed(cloud: Cloud) -> None:
+    aws = whole(make_aws()).aws
+    assert aws
+    template = build_observe_stack(aws)
+
+    cloud.make("lab-observe", template, "--capabilities", "CAPABILITY_IAM")
+
+    (topic,) = cloud.client("sns").list_topics()["Topics"]
+    assert topic["TopicArn"].endswith(":lab-alarms")
+    (told,) = cloud.client("sns").list_subscriptions()["Subscriptions"]
+    assert (told["Protocol"], told["Endpoint"]) == ("email", "ada@example.org")
+    logs = cloud.client("logs")
+    (group,) = logs.describe_log_groups(logGroupNamePrefix="/notebook-hpc")["logGroups"]
+    assert group["retentionInDays"] == 30
+
+    seen = cloud.client("cloudformation").describe_stack_resources(StackName="lab-observe")
+    known = {each.get("ResourceType") for each in seen["StackResources"]}
+    unknown = {each["Type"] for each in template["Resources"].values()} - known
+    assert unknown == {"AWS::EKS::PodIdentityAssociation", "AWS::Budgets::Budget"}
+
+    cloud.run("cloudformation", "delete-stack", "--stack-name", "lab-observe")
+    assert cloud.client("sns").list_topics()["Topics"] == []
+
+
+def test_the_budget_is_one_that_aws_s_own_interface_takes(cloud: Cloud) -> None:
+    """CloudFormation's words are those of the interface, but that amounts are texts there."""
+    said = build_observe_stack(whole(make_aws()).aws or make_aws())
+    budget = said["Resources"]["Budget"]["Properties"]
+    limit = budget["Budget"]["BudgetLimit"]
+    budgets, account = cloud.client("budgets"), "123456789012"
+
+    budgets.create_budget(
+        AccountId=account,
+        Budget={**budget["Budget"], "BudgetLimit": {**limit, "Amount": str(limit["Amount"])}},
+        NotificationsWithSubscribers=budget["NotificationsWithSubscribers"],
+    )
+
+    told = budgets.describe_notifications_for_budget(AccountId=account, BudgetName="lab")
+    kinds = [(each["NotificationType"], each["Threshold"]) for each in told["Notifications"]]
+    assert sorted(kinds) == [("ACTUAL", 80.0), ("ACTUAL", 100.0), ("FORECASTED", 100.0)]
 
 
 def test_names_lead_to_the_balancer(cloud: Cloud) -> None:

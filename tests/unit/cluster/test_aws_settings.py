@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.driver.aws_observe import Budget, Metrics, Observe
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws, Core, Network, read_aws
 from cluster.driver.settings import load_settings
@@ -77,6 +78,72 @@ def test_what_the_example_says_is_read() -> None:
             "spot": {"standard": 256, "gpu": 128},
         },
     )
+
+
+def test_what_watches_is_read() -> None:
+    section = copy()
+    section["observe"] = {
+        "mails": ["platform@example.org"],
+        "metrics": {"disk_gib": 80},
+        "dashboards": True,
+        "logs": {},
+        "budget": {"month": 3000, "tag": "cost-center"},
+    }
+
+    aws, report = read(section)
+
+    assert report.mistakes == []
+    assert aws is not None
+    assert aws.observe == Observe(
+        ("platform@example.org",),
+        Metrics(keep_days=30, disk_gib=80),
+        True,
+        30,
+        Budget(3000, "cost-center"),
+    )
+    assert aws.observe.sends_alarms
+    section["observe"] = {"metrics": {}}
+    aws, report = read(section)
+    assert report.mistakes == []
+    assert aws is not None
+    assert aws.observe == Observe(metrics=Metrics())
+
+
+@pytest.mark.parametrize(
+    ("observe", "key", "said"),
+    [
+        (
+            {"metric": {}},
+            "metric",
+            "unknown key; allowed: metrics, logs, budget, mails",
+        ),
+        ({"metrics": {}, "mails": ["ada"]}, "mails[0]", "is written like platform@example.org"),
+        ({"metrics": {}, "mails": ["a@b.c d"]}, "mails[0]", "is written like platform@example"),
+        ({"metrics": {}, "mails": [f"a{n}@b.org" for n in range(11)]}, "mails", "takes 10"),
+        ({"mails": ["a@example.org"]}, "mails", "write metrics: {} for alarms, or a budget"),
+        ({"dashboards": True}, "dashboards", "write metrics: {}"),
+        ({"metrics": {"disk_gib": 5}}, "metrics.disk_gib", "must be from 10 to 16384, not 5"),
+        ({"metrics": {"keep_days": 0}}, "metrics.keep_days", "must be from 1 to 3650"),
+        ({"logs": {"keep_days": 31}}, "logs.keep_days", "31 is none of CloudWatch's; allowed: 1"),
+        ({"budget": {"month": 10}}, "budget", "write who is to know, mails: ["),
+        ({"budget": {}, "mails": ["a@b.org"]}, "budget.month", "is missing"),
+        (
+            {"budget": {"month": 1, "tag": "team"}, "mails": ["a@b.org"]},
+            "budget.tag",
+            "team is none of aws.tags (cost-center)",
+        ),
+    ],
+)
+def test_what_watches_nothing_or_nobody_is_refused(
+    observe: dict[str, Any], key: str, said: str
+) -> None:
+    section = copy()
+    section["observe"] = observe
+
+    mistakes = read(section)[1].mistakes
+
+    assert [each.key for each in mistakes] == [f"aws.observe.{key}"]
+    assert said in mistakes[0].message
 
 
 def test_most_of_it_may_be_left_out() -> None:

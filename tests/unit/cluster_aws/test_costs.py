@@ -10,6 +10,7 @@ import pytest
 
 from cluster.aws.costs import HOURS, Cost, find_short_quotas, reckon_full, reckon_idle
 from cluster.aws.prices import read_prices
+from cluster.driver.aws_observe import Budget, Metrics, Observe
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_storage import Database, Files, Storage
 from cluster.driver.instance_types import InstanceType, load_types
@@ -30,6 +31,9 @@ PRICES: dict[str, Any] = {
     "endpoint_hour": 0.01,
     "files_gib_month": 0.3,
     "files_backup_gib_month": 0.05,
+    "logs_gib": 0.5,
+    "logs_gib_month": 0.03,
+    "mails_free": 1000,
     "database_gib_month": 0.1,
     "database_hour": {"db.t4g.medium": 0.1},
 }
@@ -95,6 +99,22 @@ def test_storage_and_endpoints_cost_what_stands_there_and_the_rest_is_told_by_us
     aws = make_aws(storage=Storage(database=Database("db.x1.large")))
     (*_, last) = reckon_idle(make_settings({}), aws, MACHINES, PRICES)
     assert last.per_month is None
+
+
+def test_what_watches_costs_its_disk_and_by_use() -> None:
+    watching = Observe(("ada@example.org",), Metrics(disk_gib=50), True, 30, Budget(500))
+
+    costs = {
+        each.what: each
+        for each in reckon_idle(make_settings({}), make_aws(observe=watching), MACHINES, PRICES)
+    }
+
+    assert costs["Prometheus' disk"].per_month == pytest.approx(5.0)  # 50 × 0.1
+    assert costs["logs"].per_month is None
+    assert costs["logs"].how == "by use: 0.5 a GiB, and 0.03 a month for each that is kept"
+    assert (costs["alarms"].per_month, costs["budget"].per_month) == (0, 0)
+    without = {each.what for each in reckon_idle(make_settings({}), make_aws(), MACHINES, PRICES)}
+    assert costs.keys() - without == {"Prometheus' disk", "logs", "alarms", "budget"}
 
 
 def test_a_machine_without_a_known_price_is_not_guessed() -> None:

@@ -19,6 +19,7 @@ from cluster.aws.stack import StackChanged
 from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import Tools
+from cluster.driver.versions import read_versions
 from tests.unit.cluster.test_aws_settings import CLUSTER, EXAMPLE, SECTION
 
 #: Of Karpenter's file, where it is not.
@@ -140,6 +141,47 @@ def test_stacks_are_written_where_something_is_asked_for(tmp_path: Path) -> None
     )
     assert "unknown  homes and shared folders: by use: 0.3 a GiB in a month" in said
     assert "         50  database: 1 × db.t4g.medium, 0.065 an hour" in said
+
+
+def test_what_watches_is_written_and_installed_where_it_is_asked_for(tmp_path: Path) -> None:
+    path = write_example(
+        tmp_path,
+        observe={
+            "mails": ["ada@example.org"],
+            "metrics": {},
+            "dashboards": True,
+            "logs": {"keep_days": 30},
+            "budget": {"month": 3000, "tag": "cost-center"},
+        },
+    )
+
+    said = "\n".join(plan(load_settings(path, are_pushed=False), tmp_path / "plan"))
+
+    place = tmp_path / "plan" / NAME / "60-observe"
+    assert list_files(place) == [
+        *(f"dashboards/{name}.json" for name in ("errors", "machines", "queues")),
+        *(f"dashboards/{name}.json" for name in ("sessions", "waiting")),
+        "objects.yaml",
+        "stack.yaml",
+        "values/1-fluent-bit.yaml",
+        "values/1-grafana.yaml",
+        "values/1-prometheus.yaml",
+        "values/2-alarms.yaml",
+        "values/2-fluent-bit.ours.yaml",
+        "values/3-prometheus.ours.yaml",
+    ]
+    for each in re.findall(r"\S*/60-observe/\S+", said):
+        assert Path(each).exists()
+    order = [
+        said.index(each)
+        for each in ("stack-name " + NAME + "-observe", "objects.yaml", "--install prometheus ")
+    ]
+    assert order == sorted(order)
+    pins = read_versions()
+    for chart, pin in (("prometheus", "PROMETHEUS"), ("grafana", "GRAFANA")):
+        version = pins[f"{pin}_CHART_VERSION"]
+        assert re.search(rf"--install {chart} {chart} --repo \S+ --version {version} ", said)
+    assert "          4  Prometheus' disk: 50 GiB" in said
 
 
 def test_without_a_zone_the_records_to_make_are_told(settings: Settings, tmp_path: Path) -> None:
