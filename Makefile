@@ -44,7 +44,7 @@ DEPLOYMENT = build/environments/platform/bin/python -m cluster.driver --settings
 MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
-	bench bench-b1 bench-b2 bench-b3 bench-b7 bench-b8 bench-stock bench-images bench-pulls class push mirror deploy deploy-status undeploy smoke \
+	bench bench-b1 bench-b2 bench-b3 bench-b7 bench-b8 bench-stock bench-images bench-pulls class push mirror images-lacking deploy deploy-status undeploy smoke \
 	cluster-plan cluster-up cluster-verify cluster-down \
 	cluster-plan cluster-up cluster-verify cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
@@ -85,6 +85,9 @@ new-image: python ## begin an image of your own in images/NAME, NAME= FROM=noteb
 
 push: setup ## push our images to the registry of SETTINGS= and write their digests there and in its catalogue: all, or IMAGE=notebook; TAG= ENGINE= COMPRESSION=
 	@$(VENV)/python -m images._tool.push --settings "$(SETTINGS)" --tag "$(TAG)" --engine "$(ENGINE)" --compression "$(COMPRESSION)" $(if $(filter command environment,$(origin IMAGE)),$(IMAGE))
+
+images-lacking: setup ## name those of our images that the registry of SETTINGS= does not have as they are written down
+	@$(VENV)/python -m images._tool.lacking --settings "$(SETTINGS)"
 
 mirror: setup ## copy images and charts of others that make deploy installs into the registry of SETTINGS=, by digest
 	@$(VENV)/python -m images._tool.mirror --settings "$(SETTINGS)"

@@ -42,8 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", default="", help="the cluster's name, to remove it unasked")
     options = parser.parse_args(arguments)
     try:
-        # The platform is installed by digests only.
-        pushed = options.command == "up" and options.step in ("", "50-platform")
+        # The platform is installed by digests only, which step 05-images writes.
+        pushed = options.command == "up" and options.step == "50-platform"
         settings = load_settings(options.settings, are_pushed=pushed)
     except CatalogueError as error:
         _say(str(error))
@@ -79,7 +79,8 @@ def _work(settings: Settings, aws: Aws, options: argparse.Namespace) -> int:
     make_plan(settings, aws, options.into, lambda line: None, options.stack)
     with hold(target) as lock:
         log = target / "log" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
-        context = Context(settings, aws, target, Commands(log, _say, lock=lock), _say)
+        commands = Commands(log, _say, lock=lock)
+        context = Context(settings, aws, target, commands, _say, options.settings)
         if options.command == "up":
             return 0 if make_steps(context, [options.step] if options.step else ()) else 1
         if options.command == "verify":

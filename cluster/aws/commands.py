@@ -130,8 +130,9 @@ class Commands:
 
     @property
     def _environment(self) -> dict[str, str]:
-        # No pager waits for a key, and no aws asks.
-        return {**os.environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", **self.environment}
+        # No pager waits for a key, no aws asks, no make is told things by the one that began us.
+        quiet = {"AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off", "MAKEFLAGS": "", "MAKELEVEL": ""}
+        return {**os.environ, **quiet, **self.environment}
 
     def _wait(self, process: subprocess.Popen[bytes], words: Sequence[str], minutes: float) -> int:
         began = time.monotonic()

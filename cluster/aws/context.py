@@ -24,6 +24,7 @@ class Context:
         target: the plan's folder of this cluster.
         commands: runs programs.
         say: told a line at a time.
+        file: the settings' own, which step ``05-images`` writes digests to.
     """
 
     settings: Settings
@@ -31,6 +32,7 @@ class Context:
     target: Path
     commands: Commands
     say: Callable[[str], None]
+    file: Path
 
     @property
     def tools(self) -> Tools:

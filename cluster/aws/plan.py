@@ -47,8 +47,6 @@ from cluster.driver.versions import FOLDER, read_versions
 
 Say = Callable[[str], None]
 
-#: Steps for which there is nothing yet.
-MISSING = ("05-images",)
 #: Prometheus' alarms, as values of its chart.
 ALARMS = Path(__file__).parent / "60-observe" / "alarms.yaml"
 #: Names the files of a plan, a line each, so that the next one takes away these and no others.
@@ -135,15 +133,15 @@ def make_plan(settings: Settings, aws: Aws, folder: Path, say: Say, stack_addres
         f"Cluster {aws.cluster} in {aws.region}, account {aws.account}, Kubernetes {aws.kubernetes}"
     )
     say(f"What would be made of it is in {target}; nothing was made.")
-    say("`make cluster-up` runs, in this order, and then deploys the platform:")
+    say("`make cluster-up` has images in the registry (05-images), then runs, in this order, with")
+    say("the platform deployed (50-platform) before what watches:")
     for command in list_commands(settings, aws, target).values():
         say(f"  {command}")
     _tell_names(settings, aws, target, say)
     if away:
         say(f"Not in it: {away}")
-    say(f"Nothing is written yet for {', '.join(MISSING)}.")
     if not settings.registry or not all(settings.digests.values()):
-        say("Images are not pushed yet: `make deploy` names those that lack a digest.")
+        say("Images are not pushed yet: step 05-images builds and pushes what the registry lacks.")
     _tell_costs(settings, aws, say)
 
 

@@ -18,15 +18,17 @@ from cluster.aws.context import Context
 from cluster.aws.costs import find_short_quotas
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.order import name_stack
+from cluster.aws.pushing import log_helm_in, make_images
 from cluster.aws.storage import StackUnfinished, fill_volumes
 from cluster.aws.watching import look_at_watching, make_watching
 from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS
 from cluster.driver.deployment import Deployment, Finding
 from cluster.driver.instance_types import load_types
-from cluster.driver.settings import Settings
+from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import ToolFailed
 from cluster.driver.versions import order_version, read_versions
 from cluster.driver.volumes import name_stack as name_storage
+from hub_config.platform.errors import CatalogueError
 
 #: Codes of EC2's quotas of virtual cores: capacity type -> key of QUOTAS -> code.
 #: Source: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
@@ -280,7 +282,7 @@ def make_steps(context: Context, names: Iterable[str] = ()) -> bool:
         context.say(f"{name}: {step.purpose} (reckoned {step.minutes} minutes where it is new) ...")
         try:
             step.make(context)
-        except (CommandFailed, ToolFailed, StackUnfinished) as error:
+        except (CommandFailed, ToolFailed, StackUnfinished, CatalogueError) as error:
             context.say(f"{name} stopped. {error}\nWhat was made stays; run it again to go on.")
             return False
         context.say(f"{name}: done")
@@ -288,7 +290,10 @@ def make_steps(context: Context, names: Iterable[str] = ()) -> bool:
 
 
 def _deploy(context: Context) -> None:
+    # What was pushed stands there since the settings were read.
+    context = replace(context, settings=load_settings(context.file))
     settings = _fill_volumes(context)
+    log_helm_in(context, settings)
     with TemporaryDirectory(prefix="notebook-hpc-") as folder:
         Deployment(settings, context.tools, Path(folder), context.say).deploy()
 
@@ -326,6 +331,7 @@ def _is_ready(found: Mapping[str, Any]) -> bool:
 #: In their order, by their folders.
 STEPS: Mapping[str, Step] = {
     "00-tools": Step("programs, credentials, region and quotas", 1, check_ground),
+    "05-images": Step("images in the registry", 60, make_images),
     "10-eksctl": Step("Karpenter's stack, and the cluster", 25, make_cluster),
     "20-karpenter": Step(
         "Karpenter with its pools",

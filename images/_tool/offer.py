@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ class Target:
         file: where its digest is written.
         place: of the mapping there.
         is_platform: whether it is `hub` or `jobs-service`, of which the settings have one text.
+        digest: of what was pushed before, as it is written; empty where nothing was.
     """
 
     image: str
@@ -111,6 +112,7 @@ class Target:
     file: KeptFile
     place: tuple[str, ...]
     is_platform: bool = False
+    digest: str = ""
 
     @property
     def reference(self) -> str:
@@ -170,13 +172,16 @@ def load_offer(root: Path, settings_path: Path, tag: str = "") -> Offer:
     targets = {}
     for place, image in images.items():
         name = image.slug if isinstance(image, Image) else FOLDERS
-        targets[name] = _aim(name, image.repository, tag or image.tag, file, (*top, *place))
+        aimed = _aim(name, image.repository, tag or image.tag, file, (*top, *place))
+        targets[name] = replace(aimed, digest=image.digest)
     for name in PLATFORM:
         repository, default = _read_platform(root, name)
         written = str((said.get("digests") or {}).get(name) or "")
         own = written.rpartition("@")[0] or default
+        digest = written.rpartition("@")[2]
         reference = f"{registry}/{repository}"
-        targets[name] = _aim(name, reference, tag or own, settings, ("digests",), is_platform=True)
+        aimed = _aim(name, reference, tag or own, settings, ("digests",), is_platform=True)
+        targets[name] = replace(aimed, digest=digest)
     account = str((said.get("aws") or {}).get("account") or "")
     return Offer(registry, targets, account)
 

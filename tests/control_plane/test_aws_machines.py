@@ -27,9 +27,11 @@ from cluster.aws.commands import Commands
 from cluster.aws.context import Context
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
+from cluster.aws.observe import build_objects
 from cluster.aws.order import KUBECONFIG
 from cluster.aws.steps import verify
 from cluster.aws.storage import build_storage_class
+from cluster.driver.aws_observe import Metrics, Observe
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws
 from cluster.driver.tools import ToolFailed, Tools
@@ -166,7 +168,10 @@ def test_a_look_at_what_is_there_tells_what_is_ready_from_what_is_not(
     monkeypatch.setenv("PATH", os.pathsep.join([*places, os.environ["PATH"]]))
     settings = replace(make_settings(HOMES), catalogue=SHIPPED)
 
-    context = Context(settings, AWS, tmp_path, Commands(tmp_path, print), print)
+    aws = replace(AWS, observe=Observe(metrics=Metrics(), dashboards=True))
+    tools.apply(build_objects(aws))
+
+    context = Context(settings, aws, tmp_path, Commands(tmp_path, print), print, tmp_path)
     found = {each.part: each for each in verify(context)}
 
     assert found["core machines"].sentence == f"0 of {AWS.core.count} are ready"
@@ -175,6 +180,11 @@ def test_a_look_at_what_is_there_tells_what_is_ready_from_what_is_not(
     assert f"kubectl describe ec2nodeclasses {other}" in found[f"ec2nodeclasses {other}"].sentence
     assert found["nodepools sessions-general"].is_right
     assert found["volcano"].sentence == "not installed: make deploy STEP=volcano"
+    assert found["grafana"].sentence == "kubectl describe deployment grafana -n monitoring"
+    assert not found["prometheus-server"].is_right
+    kept = tools.find("configmap", "dashboards", "monitoring")
+    assert kept is not None
+    assert len(kept["data"]) == 5
 
 
 def test_a_cluster_that_is_away_has_no_difference(tools: Tools, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def context(settings: Settings, endpoint: str, tmp_path: Path) -> Context:
     assert settings.aws
     said: list[str] = []
     commands = Commands(tmp_path / "log", said.append, environ)
-    return Context(settings, settings.aws, tmp_path, commands, said.append)
+    return Context(settings, settings.aws, tmp_path, commands, said.append, tmp_path / "none")
 
 
 def test_what_is_not_there_is_none(context: Context) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from cluster.aws.commands import CommandFailed, Commands
 from cluster.aws.context import Context
+from cluster.aws.pushing import log_helm_in
 from cluster.aws.removal import remove
 from cluster.aws.steps import STEPS, make_steps
 from cluster.driver.aws_observe import Metrics, Observe
@@ -26,11 +27,12 @@ ROOT = Path(__file__).parents[2]
 ACCOUNT = "111122223333"
 #: But for the platform, which the bed's rings deploy for real.
 NAMES = [each for each in STEPS if each != "50-platform"]
-#: What is there before the platform, and what after.
-BEFORE, AFTER = NAMES[:-1], ["60-observe"]
-#: Calls of these two from an empty account, and the first of each that makes something.
-CALLS, CALLS_AFTER = 25, 10
-FIRST, FIRST_AFTER = 8, 2
+IMAGES, AFTER = ["05-images"], ["60-observe"]
+#: What is there before the platform, but for images.
+BEFORE = [each for each in NAMES if each not in (*IMAGES, *AFTER)]
+#: Calls of these from an empty account, and the first of each that makes something.
+CALLS, CALLS_IMAGES, CALLS_AFTER = 25, 4, 10
+FIRST, FIRST_IMAGES, FIRST_AFTER = 8, 2, 2
 #: Files of a world in which all is made.
 MADE = {
     *("cluster", "accessentry", "addon", "podidentityassociation", "nodegroup", "access", "role"),
@@ -42,6 +44,11 @@ WATCHED = {
     *("release-prometheus", "release-grafana", "release-aws-for-fluent-bit", "namespace", "token"),
     f"stack-{NAME}-observe",
 }
+PUSHED = {"built", "pushed", "copied"}
+#: What steps make, by the first of them.
+RESULTS = {BEFORE[0]: MADE, IMAGES[0]: PUSHED, AFTER[0]: WATCHED}
+#: What the settings say of a chart that was copied.
+COPY = f"1.15.1@sha256:{'a' * 64}"
 #: All that may watch a cluster.
 WATCHING = {
     "mails": ["ada@example.org"],
@@ -86,7 +93,7 @@ def world(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     programs, folder = tmp_path / "programs", tmp_path / "world"
     programs.mkdir()
     folder.mkdir()
-    for name in ("aws", "eksctl", "helm", "kubectl"):
+    for name in ("aws", "eksctl", "helm", "kubectl", "make"):
         (programs / name).symlink_to(ROOT / "tests/deployment/stand_in.sh")
     variables = {"WORLD": str(folder), "ACCOUNT": ACCOUNT, "CLUSTER": NAME}
     variables["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
@@ -95,7 +102,9 @@ def world(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     said: list[str] = []
     commands = Commands(tmp_path / "log", said.append)
     assert settings.aws
-    context = Context(settings, settings.aws, tmp_path / "plan", commands, said.append)
+    context = Context(
+        settings, settings.aws, tmp_path / "plan", commands, said.append, tmp_path / "settings.yaml"
+    )
     return World(folder, context, said)
 
 
@@ -103,26 +112,30 @@ def test_a_run_makes_everything_and_a_second_one_makes_nothing_twice(
     world: World, record_property: Callable[[str, object], None]
 ) -> None:
     assert world.up()
-    assert world.list_made() == MADE | WATCHED
+    assert world.list_made() == MADE | PUSHED | WATCHED
     calls = world.list_calls()
-    assert len(calls) == CALLS + CALLS_AFTER
+    assert len(calls) == CALLS + CALLS_IMAGES + CALLS_AFTER
 
     assert world.up()
 
     again = world.list_calls()[len(calls) :]
     assert not [each for each in again if each.startswith("eksctl create")]
     assert not [each for each in again if "create-service-linked-role" in each]
+    assert [each.split()[1] for each in again if "make " in each] == ["images-lacking", "mirror"]
     programs = sorted({each.split()[0] for each in calls})
     record_property("stand-ins, no real program", f"{', '.join(NAMES)}: {', '.join(programs)}")
 
 
-def list_places(first: int, first_after: int) -> list[tuple[list[str], int]]:
+def list_places(first: int, first_images: int, first_after: int) -> list[tuple[list[str], int]]:
     """Steps, and the calls of them at which something goes wrong."""
-    before = [(BEFORE, call) for call in range(first, CALLS + 1)]
-    return [*before, *((AFTER, call) for call in range(first_after, CALLS_AFTER + 1))]
+    return [
+        *((BEFORE, call) for call in range(first, CALLS + 1)),
+        *((IMAGES, call) for call in range(first_images, CALLS_IMAGES + 1)),
+        *((AFTER, call) for call in range(first_after, CALLS_AFTER + 1)),
+    ]
 
 
-@pytest.mark.parametrize(("names", "call"), list_places(1, 1))
+@pytest.mark.parametrize(("names", "call"), list_places(1, 1, 1))
 def test_where_a_call_fails_the_driver_stops_and_a_second_run_completes(
     world: World, names: list[str], call: int
 ) -> None:
@@ -135,10 +148,10 @@ def test_where_a_call_fails_the_driver_stops_and_a_second_run_completes(
     assert " stopped. " in said
     assert "ThrottlingException" in said
     assert world.up(*names)
-    assert world.list_made() == (MADE if names == BEFORE else WATCHED)
+    assert world.list_made() == RESULTS[names[0]]
 
 
-@pytest.mark.parametrize(("names", "call"), list_places(FIRST, FIRST_AFTER))
+@pytest.mark.parametrize(("names", "call"), list_places(FIRST, FIRST_IMAGES, FIRST_AFTER))
 def test_a_driver_that_was_killed_goes_on(world: World, names: list[str], call: int) -> None:
     """In the middle of what the call does: eksctl's cluster lacks core machines and rights."""
     world.fail_at(call, "kill")
@@ -154,7 +167,7 @@ def test_a_driver_that_was_killed_goes_on(world: World, names: list[str], call: 
 
     assert world.up(*names)
 
-    assert world.list_made() == (MADE if names == BEFORE else WATCHED)
+    assert world.list_made() == RESULTS[names[0]]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +222,41 @@ def test_what_cannot_be_gone_on_with_is_told_and_no_cluster_is_made(
     assert not [each for each in world.list_calls() if "create cluster" in each]
 
 
+def test_the_platform_is_deployed_by_what_the_settings_say_by_then(world: World) -> None:
+    """Step 05-images writes there, after they were read."""
+    write_example(world.context.file.parent, observe=WATCHING)
+
+    assert not world.up("50-platform")
+
+    said = "\n".join(world.said)
+    assert "50-platform stopped. " in said
+    assert "is missing: an image goes by what was pushed: make push IMAGE=hub" in said
+    assert not (world.folder / "calls").exists()
+
+
+@pytest.mark.parametrize(
+    ("registry", "charts", "is_let_in"),
+    [
+        ("111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn", {"volcano": COPY}, True),
+        ("111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn", {"volcano": "/a/chart"}, False),
+        ("registry.example", {"volcano": COPY}, False),
+    ],
+)
+def test_helm_is_let_into_amazons_registry_where_charts_come_from_there(
+    world: World, registry: str, charts: dict[str, str], is_let_in: bool
+) -> None:
+    context = world.context
+    settings = replace(context.settings, registry=f"{registry}/lab", charts=charts)
+
+    log_helm_in(context, settings)
+
+    assert world.list_made() == ({f"login-{registry}"} if is_let_in else set())
+    if is_let_in:
+        assert "get-login-password --region cn-north-1" in "".join(world.list_calls())
+    kept = [each.read_text() for each in context.commands.log.glob("*")]
+    assert "pass-word" not in "".join([*kept, *world.said]).replace("get-login-password", "")
+
+
 def test_what_is_no_more_asked_for_goes(world: World) -> None:
     assert world.up(*AFTER)
     context = world.context
@@ -255,16 +303,17 @@ def test_what_makes_things_goes_after_them_and_a_second_run_removes_the_rest(wor
     calls = world.list_calls()[begun:]
     order = [find(calls, each) for each in clean]
     assert order == sorted(order)
-    assert world.list_made() == {"role", "access"}
+    # Images stay, for another cluster.
+    assert world.list_made() == {"role", "access"} | PUSHED
 
-    # Ended at each of its steps, it goes on.
-    for each in order:
-        assert world.up()
+    # Ended at each of its steps, it goes on; of what watches at the last two.
+    for each in order[3:]:
+        assert world.up(*BEFORE, *AFTER)
         world.fail_at(len(world.list_calls()) + each + 1, "refuse")
         with pytest.raises((CommandFailed, ToolFailed)):
             remove(world.context)
         assert remove(world.context) == []
-        assert world.list_made() == {"role", "access"}
+        assert world.list_made() == {"role", "access"} | PUSHED
 
 
 def test_another_ones_cluster_is_not_removed(world: World) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from hub_config.platform.errors import CatalogueError
 from images._tool.engines import Engine
+from images._tool.lacking import find_lacking
 from images._tool.offer import KeptFile
 from images._tool.push import (
     choose_compression,
@@ -50,6 +51,7 @@ def test_what_is_pushed_is_written_where_it_is_read(
     installation = write_installation(tmp_path, f"{registry.host}/whole")
     before = installation.catalogue.read_text(), installation.settings.read_text()
     installation.catalogue.chmod(0o640)
+    assert sorted(find_lacking(ROOT, installation.settings)) == sorted(OURS)
     with caplog.at_level("INFO"):
         installation.push()
     assert "Not from here, so not pushed: theirs" in caplog.text
@@ -74,6 +76,12 @@ def test_what_is_pushed_is_written_where_it_is_read(
     assert "was there" in caplog.text
     assert "Copying" not in caplog.text
     assert installation.catalogue.stat().st_mtime_ns == written
+    # What is written down is there; of what is not, it is said.
+    assert find_lacking(ROOT, installation.settings) == []
+    digest = installation.read()["notebook"][1]
+    for file in (installation.catalogue, installation.settings):
+        file.write_text(file.read_text().replace(digest, f"sha256:{'0' * 64}"))
+    assert find_lacking(ROOT, installation.settings) == ["notebook"]
 
 
 def test_layers_are_compressed_as_is_wanted_and_that_makes_no_other_image(
