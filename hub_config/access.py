@@ -1,8 +1,8 @@
 """Who may call whom: services, roles and scopes of the hub.
 
-A user's server may call the jobs service and nothing more than JupyterHub gives it anyway. For
-that the *user* must hold the scope and the *server's token* must ask for it; either alone gives
-nothing. Pure; :mod:`hub_config.apply` writes the results.
+A user's server may call the jobs service, may stop itself, and nothing more than JupyterHub gives
+it anyway. For that the *user* must hold the scope and the *server's token* must ask for it; either
+alone gives nothing. Pure; :mod:`hub_config.apply` writes the results.
 
 Source: https://jupyterhub.readthedocs.io/en/5.5.4/rbac/scopes.html
 """
@@ -17,6 +17,8 @@ IDLE_CULLER = "idle-culler"
 #: Prometheus, where there is one: the name of its entry among the chart's services.
 METRICS = "prometheus"
 ACCESS_JOBS = f"access:services!service={SERVICE_NAME}"
+#: Where one is submitted and the session is not needed any more (``session/stop`` in Lab).
+STOP_ITSELF = "delete:servers!server"
 
 
 def build_services(
@@ -88,4 +90,4 @@ def build_roles(*, culls: bool = True, is_scraped: bool = False) -> list[dict[st
 
 def build_server_scopes() -> list[str]:
     """What the token of a user's server may do."""
-    return ["access:servers!server", "users:activity!user", ACCESS_JOBS]
+    return ["access:servers!server", "users:activity!user", ACCESS_JOBS, STOP_ITSELF]

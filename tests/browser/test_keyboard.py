@@ -1,13 +1,15 @@
-"""A session can be started by keyboard alone."""
+"""A session can be started by keyboard alone, and ends with a submission where that is wished."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.lab import Lab
+from tests.browser.lab import COMMAND, Lab
+from tests.browser.people import PAGE, Visitor
 from tests.platform_fixture import Platform
-from tests.site import PASSWORD
+from tests.site import PASSWORD, wait_until
 
+TOUR = "1-tour.ipynb"
 FOCUSED = "(selector) => document.activeElement.matches(selector)"
 
 
@@ -23,7 +25,7 @@ def tab_to(page: Page, selector: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_session_is_started_by_keyboard_alone(
+def test_a_session_is_started_by_keyboard_alone_and_stopped_with_a_submission(
     open_window: OpenWindow, platform: Platform
 ) -> None:
     page = open_window().page
@@ -46,6 +48,29 @@ def test_a_session_is_started_by_keyboard_alone(
     tab_to(page, "button[type=submit]")
     page.keyboard.press("Enter")
 
-    Lab(page).wait_until_ready()
-    options = platform.sign_in("admin").server()["user_options"]
+    lab = Lab(page)
+    lab.wait_until_ready()
+    admin = Visitor(platform, "admin", "spatial-lab")
+    options = admin.user.server()["user_options"]
     assert (options["image"], options["class"]) == ("notebook", "small")
+
+    # What is typed elsewhere in Lab is in no file yet.
+    lab.open_example(TOUR)
+    page.locator(".jp-Notebook:visible .jp-CodeCell .cm-content").first.click()
+    page.keyboard.type("# mine: ")
+    lab.choose_in_context_menu(lab.file("3-fails-in-the-middle.ipynb"), COMMAND)
+    lab.wait_for_dialog()
+    tab_to(page, "input[type=checkbox]")
+    page.keyboard.press("Space")
+    expect(lab.dialog).to_contain_text("Your kernels and terminals end")
+    tab_to(page, "button.jp-mod-accept")
+    page.keyboard.press("Enter")
+    question = page.get_by_role("dialog", name="Save before this server stops?")
+    expect(question).to_contain_text(f"Not saved yet: examples/{TOUR}")
+    assert admin.user.server()
+    question.get_by_role("button", name="Save and stop").click()
+
+    page.wait_for_url(f"**{PAGE}jobs/{admin.newest_job()['id']}")
+    expect(page.locator("h1")).to_have_text("3-fails-in-the-middle")
+    wait_until(lambda: not admin.user.server(), "the session to stop")
+    assert "# mine: " in (admin.home / "examples" / TOUR).read_text()

@@ -152,9 +152,10 @@ def test_secrets_are_for_their_owner_only(platform: Platform) -> None:
     assert len({secret.read_text() for secret in secrets}) == 5
 
 
-def test_a_sessions_token_opens_the_jobs_service_and_nothing_new(
+def test_a_sessions_token_opens_the_jobs_service_and_stops_itself_and_nothing_new(
     ada: User, platform: Platform
 ) -> None:
+    platform.sign_in("ben")
     ada.start_session(SMALL)
     token = find_server(platform, "ada").environ()["JUPYTERHUB_API_TOKEN"]
 
@@ -168,16 +169,29 @@ def test_a_sessions_token_opens_the_jobs_service_and_nothing_new(
         others = client.get("/hub/api/users").status_code
         new_token = client.post("/hub/api/users/ada/tokens").status_code
         new_server = client.post("/hub/api/users/ada/server").status_code
+        refused = [
+            client.delete(f"/hub/api/users/{place}").status_code
+            for place in ("ben/server", "ada/servers/other", "ben", "ada")
+        ]
 
     assert "access:services!service=offline-jobs" in scopes
     assert scopes - {"access:services!service=offline-jobs"} == {
         "access:servers!server=ada/",
+        "delete:servers!server=ada/",
         "read:users:activity!user=ada",
         "read:users:groups!user=ada",
         "read:users:name!user=ada",
         "users:activity!user=ada",
     }
     assert (others, new_token, new_server) == (403, 403, 403)
+    assert set(refused) <= {403, 404}
+    assert ada.server()
+
+    # As Lab does, with that token: the server is often gone before it can answer.
+    xsrf = ada.client.cookies.get("_xsrf", path="/user/ada/") or ""
+    answer = ada.client.post("/user/ada/offline-jobs/session/stop", headers={"X-XSRFToken": xsrf})
+    assert answer.status_code in (202, 424, 503), answer.text
+    wait_until(lambda: not ada.server(), "the session to stop itself")
 
 
 def test_services_may_do_what_they_need_and_no_more(platform: Platform) -> None:

@@ -223,6 +223,8 @@ def session_environment(url: str) -> dict[str, str]:
         "OFFLINE_JOBS_IMAGE": "notebook",
         "OFFLINE_JOBS_CLASS": "standard",
         "JUPYTERHUB_API_TOKEN": HUB_TOKEN,
+        "JUPYTERHUB_API_URL": f"{url.removesuffix('/services/offline-jobs')}/hub/api",
+        "JUPYTERHUB_USER": "a b/c",
     }
 
 

@@ -29,7 +29,7 @@ def addresses() -> list[tuple[str, str]]:
 
 
 def test_all_handlers_are_enumerated() -> None:
-    assert len(addresses()) == 9
+    assert len(addresses()) == 10
 
 
 @pytest.mark.parametrize(("method", "address"), addresses())

@@ -37,6 +37,8 @@ export interface IAnswer<T> {
 /** What the model and the dialog need of the server; tests hand in their own. */
 export interface IApi {
   session(): Promise<ISession>;
+  /** Have the hub stop this server, which mostly ends before it can answer. */
+  stopServer(): Promise<void>;
   catalogue(): Promise<ICatalogue>;
   check(submission: ISubmission): Promise<ICheck>;
   submit(submission: ISubmission, key: string): Promise<IJob>;
@@ -113,6 +115,10 @@ export class Api implements IApi {
 
   session(): Promise<ISession> {
     return this._json<ISession>('session');
+  }
+
+  async stopServer(): Promise<void> {
+    await requestAPI('session/stop', post({}), this._settings);
   }
 
   catalogue(): Promise<ICatalogue> {

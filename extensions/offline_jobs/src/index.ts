@@ -6,6 +6,7 @@
  */
 
 import {
+  ILabStatus,
   ILayoutRestorer,
   JupyterFrontEnd,
   JupyterFrontEndPlugin
@@ -26,6 +27,7 @@ import { chosenNotebook, saveNotebook } from './notebook';
 import { JobsPanel } from './panel';
 import { Results } from './results';
 import { watchEnd } from './sessionEnd';
+import { stopServer } from './stopServer';
 import { IVersion, Submission } from './submission';
 import { SubmitDialog } from './submitDialog';
 import type { IJob } from './types';
@@ -47,6 +49,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     IDefaultFileBrowser,
     ICommandPalette,
     ILayoutRestorer,
+    ILabStatus,
     ITranslator
   ],
   activate
@@ -61,18 +64,20 @@ function activate(
   browser: IDefaultFileBrowser | null,
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null,
+  status: ILabStatus | null,
   translator: ITranslator | null
 ): void {
   const trans = (translator ?? nullTranslator).load('offline_jobs');
   const api = new Api(app.serviceManager.serverSettings);
   const model = new JobsModel(api);
   const results = new Results(docManager, api, trans);
+  const page = hubPage();
   const panel = new JobsPanel({
     model,
     trans,
     results,
     again: job => void again(job),
-    hubPage: hubPage()
+    hubPage: page
   });
   app.shell.add(panel, 'right', { rank: 500 });
   restorer?.add(panel, panel.id);
@@ -107,15 +112,27 @@ function activate(
     submission: Submission
   ): Promise<void> => {
     const onShow = (job: string) => void show(job);
-    const dialog = new SubmitDialog({ title, submission, trans, onShow });
+    const dialog = new SubmitDialog({
+      title,
+      submission,
+      trans,
+      onShow,
+      canStop: page !== null
+    });
     void submission.load();
     await dialog.launch();
-    const job = dialog.job;
+    const { job, stopsServer } = dialog;
     dialog.dispose();
     submission.dispose();
     if (job) {
       model.add(job);
       notify(trans.__('Submitted “%1” as an offline job.', job.name), job);
+    }
+    if (job && stopsServer) {
+      const leave = () => window.location.assign(`${page}jobs/${job.id}`);
+      const { shell } = app;
+      const options = { shell, docManager, status, api, trans, leave };
+      await stopServer(job, options);
     }
   };
 

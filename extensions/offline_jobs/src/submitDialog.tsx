@@ -7,6 +7,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import React from 'react';
 
+import { SwitchField } from './fields';
 import type { Submission } from './submission';
 import { SubmitForm } from './submitForm';
 import type { IJob } from './types';
@@ -17,23 +18,56 @@ interface IOptions {
   trans: TranslationBundle;
   /** Show the job that this dialog has already made. */
   onShow: (job: string) => void;
+  /** Whether a hub is there that can stop this server. */
+  canStop: boolean;
+}
+
+interface IBodyOptions extends IOptions {
+  onStop: (stops: boolean) => void;
 }
 
 const CANCEL = 0;
 const SUBMIT = 1;
 
 class SubmitBody extends ReactWidget {
-  constructor(private readonly _options: IOptions) {
+  constructor(private readonly _options: IBodyOptions) {
     super();
   }
 
   protected render(): JSX.Element {
+    const { submission, canStop } = this._options;
     return (
-      <UseSignal signal={this._options.submission.changed}>
-        {() => <SubmitForm {...this._options} />}
+      <UseSignal signal={submission.changed}>
+        {() => (
+          <SubmitForm {...this._options}>
+            {canStop && <Afterwards {...this._options} />}
+          </SubmitForm>
+        )}
       </UseSignal>
     );
   }
+}
+
+/** What becomes of this server; never remembered, for it ends what else runs. */
+function Afterwards({ trans, onStop }: IBodyOptions): JSX.Element {
+  const [stops, setStops] = React.useState(false);
+  return (
+    <fieldset>
+      <legend>{trans.__('Afterwards')}</legend>
+      <SwitchField
+        id="jp-OfflineJobs-submit-stop"
+        label={trans.__('Stop this server')}
+        help={trans.__(
+          'Once the job is submitted. Your kernels and terminals end; the job and your files do not need them.'
+        )}
+        value={stops}
+        onChange={value => {
+          setStops(value);
+          onStop(value);
+        }}
+      />
+    </fieldset>
+  );
 }
 
 /** Resolves only when the job was taken, or the dialog given up. */
@@ -46,7 +80,14 @@ export class SubmitDialog extends Dialog<unknown> {
     };
     super({
       title,
-      body: new SubmitBody({ ...options, onShow }),
+      body: new SubmitBody({
+        ...options,
+        onShow,
+        onStop: stops => {
+          this._stops = stops;
+          this._update();
+        }
+      }),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Cancel') }),
         Dialog.okButton({ label: trans.__('Submit') })
@@ -63,6 +104,11 @@ export class SubmitDialog extends Dialog<unknown> {
   /** The job that was made, once there is one. */
   get job(): IJob | null {
     return this._job;
+  }
+
+  /** Whether this server is to be stopped once the job is made. */
+  get stopsServer(): boolean {
+    return this._stops;
   }
 
   dispose(): void {
@@ -135,11 +181,14 @@ export class SubmitDialog extends Dialog<unknown> {
       button.setAttribute('aria-busy', String(isSubmitting));
       label.textContent = isSubmitting
         ? this._trans.__('Submitting…')
-        : this._trans.__('Submit');
+        : this._stops
+          ? this._trans.__('Submit and stop')
+          : this._trans.__('Submit');
     }
   }
 
   private readonly _submission: Submission;
   private readonly _trans: TranslationBundle;
   private _job: IJob | null = null;
+  private _stops = false;
 }

@@ -31,7 +31,9 @@ interface IProps {
   onShow: (job: string) => void;
 }
 
-export function SubmitForm(props: IProps): JSX.Element {
+export function SubmitForm(
+  props: IProps & { children?: React.ReactNode }
+): JSX.Element {
   const { submission, trans } = props;
   const { catalogue, parameters } = submission;
   const problems = new Map<string | null, IProblem[]>();
@@ -56,6 +58,7 @@ export function SubmitForm(props: IProps): JSX.Element {
         <Where {...props} catalogue={catalogue} problemOf={problemOf} />
       )}
       <How {...props} problemOf={problemOf} />
+      {props.children}
       {problems.get(null)?.map(problem => (
         <Problem
           key={`${problem.field} ${problem.code}`}

@@ -1,4 +1,4 @@
-"""Puts the server extension into a jupyter_server: handlers, service client, busy kernels, shell.
+"""Puts the server extension into a jupyter_server: handlers, what they ask, busy kernels, shell.
 
 Loaded by jupyter_server through the hook in ``offline_jobs/__init__.py``; nobody else imports it.
 """
@@ -8,7 +8,8 @@ import os
 from jupyter_server.serverapp import ServerApp
 
 from offline_jobs.server_extension.activity import BusyKernels, longest_session
-from offline_jobs.server_extension.handlers import CLIENT_SETTING, build_handlers
+from offline_jobs.server_extension.handlers import CLIENT_SETTING, HUB_SETTING, build_handlers
+from offline_jobs.server_extension.hub import Hub
 from offline_jobs.server_extension.service_client import ServiceClient
 
 
@@ -26,6 +27,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     """Called by jupyter_server when it starts."""
     settings = server.web_app.settings
     settings[CLIENT_SETTING] = ServiceClient(os.environ)
+    settings[HUB_SETTING] = Hub(os.environ)
     handlers = build_handlers(settings["base_url"])
     server.web_app.add_handlers(".*$", handlers)
     BusyKernels(server.kernel_manager, settings, longest_session(os.environ)).start()

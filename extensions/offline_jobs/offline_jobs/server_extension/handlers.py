@@ -2,8 +2,8 @@
 
 Each handler reads top to bottom: the request, the service's answer, passed on. All demand the
 server's login; the service is asked with the server's own hub token, never with anything the
-browser sent. Mounted by :mod:`extension` below ``/offline-jobs/``; goes on in :mod:`notebook` and
-:mod:`service_client`.
+browser sent. Mounted by :mod:`extension` below ``/offline-jobs/``; goes on in :mod:`notebook`,
+:mod:`service_client` and, for the end of the server itself, :mod:`hub`.
 """
 
 import json
@@ -24,6 +24,7 @@ from tornado.web import authenticated
 from offline_jobs.contract.job import SUBMISSION_FIELDS
 from offline_jobs.contract.session import ENV_CLASS, ENV_GROUP, ENV_IMAGE
 from offline_jobs.server_extension.activity import longest_session
+from offline_jobs.server_extension.hub import Hub, StopRefused
 from offline_jobs.server_extension.notebook import (
     NotebookRefused,
     contents_path,
@@ -45,6 +46,7 @@ NAMESPACE = "offline-jobs"
 #: Code of a problem: a kernel of the home cannot run in the chosen image.
 UNFIT = "kernel-unfit"
 CLIENT_SETTING = "offline_jobs_service_client"
+HUB_SETTING = "offline_jobs_hub"
 _JOB = r"(?P<job_id>[A-Za-z0-9-]{1,64})"
 _LIST_ARGUMENTS = ("state", "limit", "cursor")
 #: Fields that Lab sends; the notebook is added here.
@@ -132,6 +134,23 @@ class SessionHandler(JobsHandler):
                 "kernels": [each.to_json() for each in self.list_own_kernels()],
             }
         )
+
+
+class StopHandler(JobsHandler):
+    """``POST session/stop``: the hub stops this server."""
+
+    @authenticated
+    async def post(self) -> None:
+        """Ask the hub. Where it agrees, the server often ends before this answers."""
+        hub: Hub = self.settings[HUB_SETTING]
+        try:
+            await hub.stop_server()
+        except StopRefused as e:
+            self.log.warning("Stop of this server: %s", e.code)
+            self.refuse(e.status, e.code, e.message)
+            return
+        self.set_status(202)
+        self.finish({})
 
 
 class CatalogueHandler(JobsHandler):
@@ -294,6 +313,7 @@ def build_handlers(base_url: str) -> list[tuple[str, type[JobsHandler]]]:
     """Every address and its handler."""
     routes: list[tuple[str, type[JobsHandler]]] = [
         ("session", SessionHandler),
+        ("session/stop", StopHandler),
         ("catalogue", CatalogueHandler),
         ("check", CheckHandler),
         ("jobs", JobListHandler),

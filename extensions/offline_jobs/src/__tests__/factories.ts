@@ -93,6 +93,8 @@ export class FakeApi implements IApi {
   loseAnswer = false;
   list: IJob[] = [];
   etag = '"1"';
+  /** How often the server was to be stopped. */
+  stops = 0;
   readonly checked: ISubmission[] = [];
   readonly submitted: { submission: ISubmission; key: string }[] = [];
   readonly asked: (string | null)[] = [];
@@ -102,6 +104,11 @@ export class FakeApi implements IApi {
 
   async session(): Promise<ISession> {
     return this._answer(this.sessionAnswer);
+  }
+
+  async stopServer(): Promise<void> {
+    this.stops++;
+    await this._answer(null);
   }
 
   async catalogue(): Promise<ICatalogue> {
