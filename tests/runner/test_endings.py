@@ -55,6 +55,7 @@ def test_success(make_attempt: MakeAttempt) -> None:
     )
     assert len(record["cell_seconds"]) == 3
     assert record["memory_peak_bytes"] > 20 * 1024**2
+    assert record["cpu_seconds"] > 0
     assert attempt.termination["outcome"] == "succeeded"
     assert attempt.termination["exit_code"] == 0
     assert "2\n" in attempt.log

@@ -10,7 +10,13 @@ import { IJobActions, JobActions } from './jobActions';
 import { JobProgress, JobState } from './jobParts';
 import type { JobsModel } from './model';
 import type { IJob, IRunRecord } from './types';
-import { cellBars, describeCells, describeScale, details } from './view';
+import {
+  adviceText,
+  cellBars,
+  describeCells,
+  describeScale,
+  details
+} from './view';
 import { elapsed, isActive } from './words';
 
 interface IProps {
@@ -58,6 +64,7 @@ export function JobDetail(props: IProps): JSX.Element {
         trans={trans}
         all
       />
+      <Advice job={job} model={model} record={record} />
       {job.cell_seconds.length > 0 ? (
         <Cells job={job} trans={trans} />
       ) : (
@@ -89,6 +96,16 @@ function useRecord(job: IJob, model: JobsModel): IRunRecord | null {
     };
   }, [job.id, model, ended]);
   return record;
+}
+
+/** Which lesser machine would have done. */
+function Advice(
+  props: Pick<IProps, 'job' | 'model'> & { record: IRunRecord | null }
+): JSX.Element | null {
+  const { job, model, record } = props;
+  const classOf = (slug: string) => model.classOf(slug);
+  const words = adviceText(job, record?.advice, classOf);
+  return words ? <p className="jp-OfflineJobs-advice">{words}</p> : null;
 }
 
 /** One bar for each cell, as high as it took long. */
@@ -188,7 +205,7 @@ function Run(
     record?.record ?? null,
     (kind, slug) => model.nameOf(kind, slug),
     new Date(),
-    model.classOf(job)
+    model.classOf(job.class)
   );
   return (
     <section>

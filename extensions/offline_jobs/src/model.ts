@@ -93,8 +93,8 @@ export class JobsModel implements IDisposable {
   }
 
   /** The job's class, where it can be had. */
-  classOf(job: IJob): IInstanceClass | undefined {
-    return this._catalogue?.classes.find(one => one.slug === job.class);
+  classOf(slug: string): IInstanceClass | undefined {
+    return this._catalogue?.classes.find(one => one.slug === slug);
   }
 
   /** Whether an action on the job waits for its answer. */

@@ -76,8 +76,23 @@ export type IChanges = Partial<Omit<IRequest, 'path'>>;
 /** What the runner of a job recorded, as far as it is shown, and that in words for a paper. */
 export interface IRunRecord {
   /** `notebook_parameters`: names and sources of values that the notebook itself gave. */
-  record: { notebook_parameters: Record<string, string> };
+  record: {
+    notebook_parameters: Record<string, string>;
+    /** ISO 8601, of the run itself. */
+    started?: string;
+    ended?: string;
+    /** Processor time of all its processes; 0 where it was not looked at. */
+    cpu_seconds?: number;
+  };
   methods: string;
+  /** Which lesser class would have done, where that is known; a service of before says nothing. */
+  advice?: IAdvice | null;
+}
+
+export interface IAdvice {
+  class: string;
+  /** Why, without what it would cost and a full stop. */
+  sentence: string;
 }
 
 /** A change of a job's state, or of what it waits for. */

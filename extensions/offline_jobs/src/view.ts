@@ -5,8 +5,17 @@
  * stand and what they look like.
  */
 
-import type { IInstanceClass, IJob, IRunRecord } from './types';
-import { cost, UNDER, duration, isActive, moment, size, sizeOf } from './words';
+import type { IAdvice, IInstanceClass, IJob, IRunRecord } from './types';
+import {
+  coresOf,
+  cost,
+  UNDER,
+  duration,
+  isActive,
+  moment,
+  size,
+  sizeOf
+} from './words';
 
 /** The catalogue's name of an image, class or group; its slug where it is not known. */
 export type NameOf = (
@@ -31,6 +40,7 @@ export interface ICellBar {
 
 /** Of more cells than these no bar could be seen. */
 const MOST_BARS = 2000;
+const HOUR_SECONDS = 3600;
 
 /**
  * How the job was asked for and run, line by line.
@@ -65,6 +75,7 @@ export function details(
     ['class', 'Machine', nameOf('classes', job.class)],
     ['spot', 'Spot machine', job.interruptible && 'may be taken away'],
     ['memory', 'Memory', memoryText(job)],
+    ['processor', 'Processor', record && processorText(record, machine)],
     ['waited', 'Waited', job.started && waited(job, job.started)],
     ['limit', 'Time limit', duration(job.time_limit_seconds)],
     ['cost', 'Cost', costText(job, now, machine)],
@@ -109,6 +120,47 @@ function costText(job: IJob, now: Date, machine?: IInstanceClass): string {
   return job.attempt > 1
     ? `${words} so far`
     : `${words} so far, at most ${most}`;
+}
+
+/** The processor in words: how many cores were busy on average; '' where nobody looked. */
+function processorText(
+  { cpu_seconds: busy, started, ended }: IRunRecord['record'],
+  machine?: IInstanceClass
+): string {
+  const seconds =
+    started && ended ? (Date.parse(ended) - Date.parse(started)) / 1000 : 0;
+  return busy && seconds > 0 && machine
+    ? `${coresOf(busy / seconds, machine.cores)} busy on average`
+    : '';
+}
+
+/** The advice to take a lesser class, with what that would have cost; '' where there is none. */
+export function adviceText(
+  job: IJob,
+  advice: IAdvice | null | undefined,
+  classOf: (slug: string) => IInstanceClass | undefined
+): string {
+  if (!advice) {
+    return '';
+  }
+  const seconds =
+    job.started && job.ended
+      ? (Date.parse(job.ended) - Date.parse(job.started)) / 1000
+      : 0;
+  const money = (time: number): [string, string] => [
+    cost(classOf(job.class), job.interruptible, time),
+    cost(classOf(advice.class), job.interruptible, time)
+  ];
+  const [was, would] = money(seconds);
+  const [hourWas, hourWould] = money(HOUR_SECONDS);
+  const spared =
+    !hourWas || !hourWould
+      ? ''
+      : would.startsWith(UNDER) || would === was
+        ? // Of some cents it says little.
+          `, at ${hourWould} instead of ${hourWas} per hour`
+        : `, about ${would} instead of ${was}`;
+  return `${advice.sentence}${spared}.`;
 }
 
 function waited(job: IJob, started: string): string {

@@ -88,6 +88,13 @@ export function sizeOf(part: number, whole: number): string {
   return `${decimal(part / factor)} of ${decimal(whole / factor)} ${unit}`;
 }
 
+/** Cores of a number of them: "0.6 of 4 cores"; alike the service's. */
+export function coresOf(part: number, whole: number): string {
+  const least = 0.1;
+  const some = part < least ? `${UNDER} ${least}` : decimal(part);
+  return `${some} of ${decimal(whole)} ${whole === 1 ? 'core' : 'cores'}`;
+}
+
 function unitOf(bytes: number): readonly [string, number] {
   return UNITS.find(([, factor]) => bytes >= factor) ?? ['bytes', 1];
 }

@@ -10,7 +10,7 @@ from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
 from offline_jobs.service.model import Standing
 from tests.browser.chromium import running_chromium
-from tests.service.web.factories import Client, Service
+from tests.service.web.factories import LITTLE, Client, Service
 
 # Counts the streams that are open, and lets a test hide the tab: a headless browser shows all.
 PREPARE = """
@@ -84,3 +84,21 @@ def test_a_jobs_page_tells_its_history_as_it_goes_on(
     service.finish(job, State.CANCELLED)
     expect(history.nth(2)).to_have_text("Cancelled before it began")
     assert page.locator("#history time").first.get_attribute("datetime")
+
+
+def test_the_page_of_a_job_says_which_machine_would_have_done(
+    service: Service, ada: Client, page: Page
+) -> None:
+    job = ada.submit(**{"class": "large"}).json()["id"]
+    other = ada.submit("key-00000002").json()["id"]
+    service.end(job, **LITTLE)
+    service.end(other)
+    page.goto(f"{service.public}{SERVICE_PREFIX}jobs/{other}")
+    expect(page.locator("#methods")).not_to_be_empty()
+    expect(page.locator("#advice")).to_be_hidden()
+    page.goto(f"{service.public}{SERVICE_PREFIX}jobs/{job}")
+    expect(page.locator("#advice")).to_have_text(
+        "Peak memory was 2 GiB of 16 GiB and 1 of 16 cores were busy on average: Standard would do,"
+        " at €0.10 instead of €0.40 per hour."
+    )
+    expect(page.locator("#facts")).to_contain_text("1 of 16 cores busy on average")

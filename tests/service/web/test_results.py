@@ -8,7 +8,7 @@ from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS, Progress
 from offline_jobs.contract.states import State
 from offline_jobs.service.object_store import log_key, result_key
 from offline_jobs.service.web.results import attachment, join_log, word_tail
-from tests.service.web.factories import Client, Service, make_notebook
+from tests.service.web.factories import LITTLE, Client, Service, make_notebook
 
 EVIL = "<script>alert(1)</script>"
 
@@ -49,7 +49,21 @@ def test_the_record_is_there_once_the_job_has_ended(service: Service, ada: Clien
     assert answer["record"]["git"] == {"commit": "0123abc"}
     assert answer["methods"].splitlines()[1] == "Parameters: k = 2 (given)."
     assert len(answer["methods"].splitlines()) == 5
+    assert answer["advice"] is None
     assert service.client("ben").get(f"jobs/{job}/record").status_code == 404
+
+
+def test_the_record_says_which_class_would_have_done(service: Service, ada: Client) -> None:
+    job = ada.submit(**{"class": "large"}).json()["id"]
+    service.end(job, **LITTLE)
+    advice = ada.get(f"jobs/{job}/record").json()["advice"]
+    assert advice == {
+        "class": "standard",
+        "sentence": "Peak memory was 2 GiB of 16 GiB and 1 of 16 cores were busy on average: "
+        "Standard would do",
+    }
+    # It is not for everybody's list: nobody is nagged there.
+    assert "advice" not in ada.get(f"jobs/{job}").json()
 
 
 @pytest.mark.parametrize(

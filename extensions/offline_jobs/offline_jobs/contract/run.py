@@ -100,6 +100,8 @@ class ResultRecord(OfRequest):
     is less than ``cell`` where it only showed an error and the notebook went on. Times are ISO 8601
     with offset.
     ``git`` is ``{"commit", "clean"}`` of the working directory, when it is a repository.
+    ``cpu_seconds`` is the processor time of the whole process tree, ``cores_peak`` on how many
+    cores that was in the busiest ten seconds; 0 is unknown.
 
     What was run: the ``request`` and, as their source stands in the notebook, its
     ``notebook_parameters`` that were not given; ``snapshot_sha256`` of the notebook without outputs
@@ -124,6 +126,8 @@ class ResultRecord(OfRequest):
     ended: str = ""
     memory_peak_bytes: int = 0
     memory_limit_bytes: int = 0
+    cpu_seconds: float = 0.0
+    cores_peak: float = 0.0
     output: str = ""
     kernel: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] | None = None

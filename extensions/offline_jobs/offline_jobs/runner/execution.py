@@ -342,6 +342,7 @@ class Execution:
     def _record(self, end: RunEnd, ended: str, packages: bytes) -> ResultRecord:
         specification, reporter = self.specification, self.reporter
         _, peak, limit = self.watchdog.memory()
+        processor = self.watchdog.processor()
         lock = find_lock(sys.prefix)
         return ResultRecord(
             job=specification.job,
@@ -358,6 +359,8 @@ class Execution:
             ended=ended,
             memory_peak_bytes=peak,
             memory_limit_bytes=limit,
+            cpu_seconds=round(processor.seconds, 2),
+            cores_peak=round(processor.most_cores, 2),
             output=specification.output,
             kernel={
                 **specification.request.kernel,

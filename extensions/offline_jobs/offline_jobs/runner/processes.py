@@ -1,4 +1,4 @@
-"""The process tree below the runner: who is in it, how much memory it holds, how it is ended.
+"""The process tree below the runner: who is in it, what memory and time it takes, how it is ended.
 
 On Linux the runner adopts orphans (``PR_SET_CHILD_SUBREAPER``), so a process that a cell started
 and that detached itself (a double fork, a session of its own) is still found below the runner.
@@ -75,6 +75,19 @@ def tree_memory_bytes(limit_bytes: int = 0) -> int:
     if not limit_bytes or resident <= limit_bytes or sys.platform != "linux":
         return resident
     return min(resident, sum(_proportional_bytes(process) for process in tree))
+
+
+def tree_cpu_seconds() -> float:
+    """Processor time of this process, of all below it and of those that it waited for."""
+    return sum(_cpu_seconds(process) for process in [psutil.Process(), *descendants()])
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except _GONE:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def _resident_bytes(process: psutil.Process) -> int:

@@ -1,4 +1,4 @@
-"""Watches time and memory of a run, whether or not the service is there.
+"""Watches time, memory and processor of a run, whether or not the service is there.
 
 A thread that measures the whole process tree, ends it when it is over the class's memory, and asks
 for the end when the time limit is reached. It also collects adopted processes that have ended.
@@ -14,6 +14,7 @@ import psutil
 
 from offline_jobs.runner import processes
 from offline_jobs.runner.processes import Memory
+from offline_jobs.runner.processor import ProcessorUse
 from offline_jobs.runner.stopping import Stopping, StopReason
 
 LOG = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Watchdog:
         self._kernel_pid = kernel_pid
         self._bytes = 0
         self._peak = 0
+        self._processor = ProcessorUse()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -57,6 +59,11 @@ class Watchdog:
     def memory(self) -> Memory:
         """(bytes in use, most bytes so far, limit) at the last look."""
         return self._bytes, self._peak, self._limit
+
+    def processor(self) -> ProcessorUse:
+        """The use of the processor until now; to be asked when nothing is watched any more."""
+        self._processor.look(time.monotonic(), processes.tree_cpu_seconds())
+        return self._processor
 
     def _watch(self) -> None:
         pause = 0.0
@@ -83,3 +90,5 @@ class Watchdog:
             self._stopping.ask(StopReason.OUT_OF_MEMORY)
             processes.kill_tree()
         processes.reap(keep=self._kernel_pid())
+        if self._processor.is_due(now := time.monotonic()):
+            self._processor.look(now, processes.tree_cpu_seconds())

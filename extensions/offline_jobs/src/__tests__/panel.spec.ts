@@ -23,7 +23,8 @@ const RUNNING = makeJob({ id: 'running00000', name: 'new' });
 
 const RECORD: IRunRecord = {
   record: { notebook_parameters: { seed: '7', threshold: '' } },
-  methods: 'Notebook old.ipynb was run as a whole.\nOn one machine.\n'
+  methods: 'Notebook old.ipynb was run as a whole.\nOn one machine.\n',
+  advice: { class: 'unknown', sentence: 'Small would do' }
 };
 
 let asked: string[];
@@ -180,6 +181,7 @@ it('shows and copies what the runner of an ended job recorded', async () => {
   await press('Copy');
   expect(copy.mock.calls).toEqual([[RECORD.methods.trim()]]);
   await until(() => shown('.jp-OfflineJobs-methods') === RECORD.methods.trim());
+  expect(shown('.jp-OfflineJobs-advice')).toBe('Small would do.');
   expect(shown('dl')).toContain('As in the notebookseed = 7');
   expect(shown('dl')).not.toContain('threshold = ');
 });

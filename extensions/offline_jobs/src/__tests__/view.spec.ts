@@ -1,5 +1,6 @@
 import type { IJob } from '../types';
 import {
+  adviceText,
   cellBars,
   describeCells,
   describeScale,
@@ -249,5 +250,76 @@ describe('the memory', () => {
     expect(memoryShare(job('running'))).toBe(75);
     expect(memoryShare(job('out-of-memory'))).toBeCloseTo(97.5, 1);
     expect(memoryShare(job('queued'))).toBeNull();
+  });
+});
+
+describe('the advice', () => {
+  const machines = makeCatalogue().classes.map((machine, index) => ({
+    ...machine,
+    slug: ['own', 'lesser'][index] ?? machine.slug,
+    price_per_hour: [1, 0.25][index] ?? null,
+    spot_price_per_hour: [0.4, 0.2][index] ?? null,
+    currency: 'USD'
+  }));
+  const classOf = (slug: string) => machines.find(one => one.slug === slug);
+  const advice = { class: 'lesser', sentence: 'Lesser would do' };
+  const run = (minutes: number, change: Partial<IJob> = {}): IJob => {
+    const started = '2026-11-24T12:00:00.000Z';
+    const ended = new Date(
+      Date.parse(started) + minutes * 60_000
+    ).toISOString();
+    return job('succeeded', { class: 'own', started, ended, ...change });
+  };
+
+  it.each<[string, IJob, string]>([
+    ['a run', run(24), 'about $0.10 instead of $0.40'],
+    [
+      'a run on spot machines',
+      run(60, { interruptible: true }),
+      'about $0.20 instead of $0.40'
+    ],
+    ['a short run', run(1), 'at $0.25 instead of $1.00 per hour'],
+    ['no time', run(0), 'at $0.25 instead of $1.00 per hour']
+  ])('says what %s would have cost', (_, shown, words) => {
+    expect(adviceText(shown, advice, classOf)).toBe(
+      `Lesser would do, ${words}.`
+    );
+  });
+
+  it.each<[string, IJob, string]>([
+    ['the class is not to be had', run(24), 'gone'],
+    ['nobody knows what its own costs', run(24, { class: 'gone' }), 'lesser']
+  ])('says nothing of money where %s', (_, shown, slug) => {
+    const words = adviceText(shown, { ...advice, class: slug }, classOf);
+    expect(words).toBe('Lesser would do.');
+  });
+
+  it.each([null, undefined])('may be %s', none => {
+    expect(adviceText(run(24), none, classOf)).toBe('');
+  });
+});
+
+describe('the processor', () => {
+  const machine = { ...makeCatalogue().classes[0], cores: 4 };
+  const took = {
+    notebook_parameters: {},
+    started: '2026-11-24T12:00:00+01:00',
+    ended: '2026-11-24T11:01:40Z',
+    cpu_seconds: 60
+  };
+  const find = (...said: [typeof took, typeof machine?]): string | undefined =>
+    details(job('succeeded'), said[0], nameOf, NOON, said[1]).find(
+      ({ key }) => key === 'processor'
+    )?.text;
+
+  it('is told of the cores that there were', () => {
+    expect(find(took, machine)).toBe('0.6 of 4 cores busy on average');
+  });
+
+  it('is left out where nobody looked or knows', () => {
+    expect(find({ ...took, cpu_seconds: 0 }, machine)).toBeUndefined();
+    expect(find({ ...took, ended: '' }, machine)).toBeUndefined();
+    expect(find({ ...took, ended: took.started }, machine)).toBeUndefined();
+    expect(find(took)).toBeUndefined();
   });
 });

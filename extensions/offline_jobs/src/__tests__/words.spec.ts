@@ -2,6 +2,7 @@ import type { IJob, IJobPage } from '../types';
 import {
   clockTime,
   contentsPath,
+  coresOf,
   duration,
   elapsed,
   isActive,
@@ -16,6 +17,7 @@ describe('words', () => {
     duration: [number, string][];
     size: [number, string][];
     size_of: [number, number, string][];
+    cores_of: [number, number, string][];
   }>('amounts');
 
   it.each(amounts.duration)('%d seconds are %s', (seconds, text) => {
@@ -28,6 +30,10 @@ describe('words', () => {
 
   it.each(amounts.size_of)('%d of %d bytes are %s', (part, whole, text) => {
     expect(sizeOf(part, whole)).toBe(text);
+  });
+
+  it.each(amounts.cores_of)('%d of %d cores are %s', (part, whole, text) => {
+    expect(coresOf(part, whole)).toBe(text);
   });
 
   it('count a waiting job from its submission, a running one from its start', () => {

@@ -2,7 +2,7 @@
  * One job: where it is and what to do next, its cells, its log, how it was run, its history.
  */
 
-import type { IJob, IRunRecord, ITurn } from '../types';
+import type { IJob, ITurn } from '../types';
 import {
   cellBars,
   describeCells,
@@ -15,7 +15,6 @@ import { clockTime, duration, elapsed, isActive, moment } from '../words';
 import { askAgain } from './again';
 import { toPlain } from './log';
 import {
-  act,
   byId,
   make,
   makeCancelButton,
@@ -29,6 +28,7 @@ import {
   showTime,
   trouble
 } from './parts';
+import { Recorded } from './recorded';
 import {
   API,
   AGAIN,
@@ -56,8 +56,7 @@ const NEAR_PIXELS = 40;
 export function showJob(id: string): void {
   let shown: IJob | null = null;
   let logTimer: number | undefined;
-  /** What its runner recorded; undefined until it was asked for, null where there is none. */
-  let record: IRunRecord['record'] | null | undefined;
+  const recorded = new Recorded(id, () => shown && fillFacts(shown));
   /** Of which state the history was asked for last. */
   let historyOf = '';
   /** Of which attempt, running or ended, the result is shown. */
@@ -87,9 +86,7 @@ export function showJob(id: string): void {
     fillResult(job);
     fillCells(job);
     fillFacts(job);
-    if (!isActive(job) && record === undefined) {
-      void loadRecord();
-    }
+    recorded.show(job);
     askAsLinked(job);
     const turn = `${job.state} ${job.reason} ${job.attempt}`;
     if (turn !== historyOf) {
@@ -103,27 +100,6 @@ export function showJob(id: string): void {
     if (location.hash === `#${AGAIN}` && !isActive(job) && job.owner === ME) {
       history.replaceState(null, '', location.pathname);
       byId('ask-again').click();
-    }
-  }
-
-  async function loadRecord(): Promise<void> {
-    record = null;
-    try {
-      const answer = await request('GET', `jobs/${id}/record`);
-      const found = (await answer.json()) as IRunRecord;
-      record = found.record;
-      setText(byId('methods'), found.methods.trim());
-      byId('methods-part').hidden = false;
-      if (shown) {
-        fillFacts(shown);
-      }
-    } catch (error) {
-      // A job that ended before its runner could say a word has none.
-      if (error instanceof Refusal && [404, 409].includes(error.status)) {
-        return;
-      }
-      record = undefined;
-      trouble(error);
     }
   }
 
@@ -159,15 +135,6 @@ export function showJob(id: string): void {
     const before = index ? new Date(turns[index - 1].at) : now();
     line.append(make('time', clockTime(turn.at, before), when), what);
     return line;
-  }
-
-  async function copyMethods(): Promise<void> {
-    const text = byId('methods');
-    getSelection()?.selectAllChildren(text);
-    // A page without TLS has no clipboard.
-    const clipboard = navigator.clipboard as Clipboard | undefined;
-    await clipboard?.writeText(text.textContent ?? '');
-    setText(byId('copy-methods'), clipboard ? 'Copied' : 'Selected');
   }
 
   function describeWhen(job: IJob): string {
@@ -294,7 +261,7 @@ export function showJob(id: string): void {
     const owner = { key: 'owner', term: 'Owner', text: job.owner };
     const lines = [
       ...(job.owner === ME ? [] : [owner]),
-      ...details(job, record ?? null, nameOf, now(), classOf(job))
+      ...details(job, recorded.record, nameOf, now(), classOf(job.class))
     ];
     const facts = lines.flatMap(line => {
       const what = make('dd');
@@ -381,15 +348,13 @@ export function showJob(id: string): void {
     }
   }
 
-  const copy = byId<HTMLButtonElement>('copy-methods');
   byId<HTMLAnchorElement>('log-link').href = `${API}jobs/${id}/log`;
   byId('result-again').addEventListener('click', () => {
     if (shown) {
       loadResult(shown);
     }
   });
-  copy.addEventListener('click', () => void act(copy, copyMethods));
-  void loadNames().then(() => shown && fillFacts(shown));
+  void loadNames().then(() => shown && fill(shown));
   const stopFollowing = follow(`?job=${id}`, {
     job: changed,
     removed,

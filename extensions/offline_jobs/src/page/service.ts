@@ -297,6 +297,6 @@ export function namesOf(
 }
 
 /** The job's class, where it can be had. */
-export function classOf(job: IJob): IInstanceClass | undefined {
-  return catalogue.classes.find(one => one.slug === job.class);
+export function classOf(slug: string): IInstanceClass | undefined {
+  return catalogue.classes.find(one => one.slug === slug);
 }

@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from hub_config.platform.quantities import format_duration as duration
 
-__all__ = ["cores", "count", "duration", "size", "size_of"]
+__all__ = ["cores", "cores_of", "count", "duration", "size", "size_of"]
 
 _UNITS = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
 
@@ -37,6 +37,12 @@ def count(number: int, noun: str) -> str:
 def cores(number: float) -> str:
     """``1 core``, ``2 cores``, ``0.5 cores``."""
     return f"{_number(number)} core" if number == 1 else f"{_number(number)} cores"
+
+
+def cores_of(part: float, whole: float) -> str:
+    """A part of some cores: ``0.6 of 4 cores``, ``under 0.1 of 1 core``."""
+    least = 0.1
+    return f"{_number(part) if part >= least else f'under {least}'} of {cores(whole)}"
 
 
 def _number(value: float) -> str:

@@ -26,6 +26,7 @@ Words = dict[Text, Text]
 Cell = Annotated[int, Field(ge=0, le=MOST_CELLS)]
 Amount = Annotated[int, Field(ge=0, le=_HUGE)]
 ExitCode = Annotated[int, Field(ge=-256, le=256)]
+Figure = Annotated[float, Field(ge=0, le=_HUGE)]
 CellSeconds = Annotated[list[Annotated[float, Field(ge=0, le=_HUGE)]], Field(max_length=MOST_CELLS)]
 
 
@@ -75,6 +76,8 @@ class ResultBody(_Lenient):
     ended: str = Field("", max_length=64)
     memory_peak_bytes: Amount = 0
     memory_limit_bytes: Amount = 0
+    cpu_seconds: Figure = 0.0
+    cores_peak: Figure = 0.0
     output: Text = ""
     kernel: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
     git: dict[Text, Text | bool | None] | None = Field(None, max_length=_MOST_ENTRIES)

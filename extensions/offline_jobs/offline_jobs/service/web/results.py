@@ -17,7 +17,9 @@ from offline_jobs.contract.names import notebook_stem
 from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS
 from offline_jobs.service.errors import NoResult
 from offline_jobs.service.object_store import StoredObject, log_key
+from offline_jobs.service.rules.advice import advise_class
 from offline_jobs.service.rules.methods import describe_methods
+from offline_jobs.service.web.answers import list_classes
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.kept import open_result
 from offline_jobs.service.web.lane import in_lane
@@ -84,7 +86,10 @@ async def download_result(request: Request, caller: CallerOf, job_id: str) -> Re
 
 @router.get("/jobs/{job_id}/record")
 def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
-    """What was run, with what and on what, by its runner's word, and the same in five lines."""
+    """What was run, with what and on what, by its runner's word, and the same in five lines.
+
+    And which lesser class would have done, where that is known.
+    """
     rooms = rooms_of(request)
     job = rooms.access.find_visible(caller.person, job_id)
     attempt = rooms.store.attempt(job.id, job.attempt)
@@ -99,7 +104,13 @@ def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
         image=image.name if image else "",
         machine_class=machine_class.name if machine_class else "",
     )
-    return JSONResponse({"record": record.to_json(), "methods": methods})
+    advice = advise_class(job, record, machine_class, list_classes(job, rooms))
+    content = {
+        "record": record.to_json(),
+        "methods": methods,
+        "advice": advice and {"class": advice.machine.slug, "sentence": advice.sentence},
+    }
+    return JSONResponse(content)
 
 
 def word_tail(tail: str, *, is_over: bool) -> str:
