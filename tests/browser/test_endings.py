@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.lab import COMMAND
+from tests.browser.lab import COMMAND, Lab
 from tests.browser.people import Visitor, build_notebook, wait_for_file
 
 REASON = "Cell 4 raised ValueError: could not convert string to float: '2,35'"
@@ -27,10 +27,11 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     expect(item).to_contain_text("Failed")
     expect(item).to_contain_text(REASON)
     item.get_by_role("button", name="Open result").click()
-    opened = lab.page.locator(".jp-NotebookPanel:visible")
+    opened = lab.page.locator(".jp-OfflineJobs-result:visible")
     expect(opened).to_contain_text("Nuclei per field")
     expect(opened.locator(".jp-OutputArea img")).to_have_count(1)
     expect(opened).to_contain_text("ValueError")
+    assert_only_looked_at(ben, lab, opened)
     lab.panel.get_by_role("button", name="3-fails-in-the-middle", exact=True).click()
     expect(lab.panel).to_contain_text("was run up to cell 4 of 6")
 
@@ -49,6 +50,24 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     assert ran == [1, 2, 3, 4, None, None]
     page.get_by_role("link", name="Open in JupyterLab").click()
     expect(page.locator(".jp-NotebookPanel:visible")).to_contain_text("ValueError")
+
+
+def assert_only_looked_at(visitor: Visitor, lab: Lab, opened: Locator) -> None:
+    """A result is shown at the cell that failed; nothing can be typed into it, and none runs."""
+    tab = lab.page.locator("#jp-main-dock-panel .lm-mod-current .lm-TabBar-tabLabel")
+    expect(tab).to_have_text("3-fails-in-the-middle · result")
+    failed = opened.locator(".jp-OfflineJobs-failedCell")
+    expect(failed).to_contain_text("float")
+    expect(failed).to_be_in_viewport()
+    before = failed.locator(".cm-content").inner_text()
+    failed.locator(".cm-content").click()
+    lab.page.keyboard.type("typed")
+    lab.page.keyboard.press("Shift+Enter")
+    assert failed.locator(".cm-content").inner_text() == before
+    # A title would have renamed the file of an open document.
+    assert (visitor.home / visitor.newest_job()["output_path"]).is_file()
+    sessions = visitor.user.client.get(f"/user/{visitor.name}/api/sessions").json()
+    assert [each["path"] for each in sessions if "offline-jobs" in each["path"]] == []
 
 
 @pytest.mark.timeout(600)

@@ -70,7 +70,7 @@ function activate(
   const trans = (translator ?? nullTranslator).load('offline_jobs');
   const api = new Api(app.serviceManager.serverSettings);
   const model = new JobsModel(api);
-  const results = new Results(docManager, api, trans);
+  const results = new Results(app.shell, docManager, api, trans);
   const page = hubPage();
   const panel = new JobsPanel({
     model,

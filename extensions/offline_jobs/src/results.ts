@@ -1,19 +1,24 @@
 /**
- * Opens a job's executed notebook from the home, as far as Lab's root folder reaches.
+ * Shows a job's executed notebook from the home, as far as Lab's root folder reaches.
  */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Dialog, MainAreaWidget, showDialog } from '@jupyterlab/apputils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
-import { ServerConnection } from '@jupyterlab/services';
+import { NotebookWidgetFactory } from '@jupyterlab/notebook';
+import { Contents, ServerConnection } from '@jupyterlab/services';
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { IApi } from './api';
 import type { IJobActions } from './jobActions';
+import type { Content } from './resultCells';
+import { makeResultView } from './resultView';
 import type { IJob, ISession } from './types';
 import { contentsPath } from './words';
 
 export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
   constructor(
+    private readonly _shell: JupyterFrontEnd.IShell,
     private readonly _docManager: IDocumentManager,
     private readonly _api: IApi,
     private readonly _trans: TranslationBundle
@@ -36,11 +41,34 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
   }
 
   private async _open(job: IJob): Promise<void> {
-    const path = this._path(job);
-    if (path !== null && (await this._exists(path))) {
-      this._docManager.openOrReveal(path);
+    const open = this._views.get(job.id);
+    if (open) {
+      this._shell.activateById(open.id);
       return;
     }
+    const path = this._path(job);
+    const file = path === null ? null : await this._read(path);
+    if (path === null || file === null) {
+      await this._offerDownload(job);
+      return;
+    }
+    const openFile = (): void => void this._docManager.openOrReveal(path);
+    const factory = this._docManager.registry.getWidgetFactory('Notebook');
+    if (!(factory instanceof NotebookWidgetFactory)) {
+      openFile();
+      return;
+    }
+    const { content } = file as { content: Content };
+    const trans = this._trans;
+    const view = makeResultView({ job, content, factory, trans, openFile });
+    view.id = `offline-jobs-result-${job.id}`;
+    view.disposed.connect(() => this._views.delete(job.id));
+    this._views.set(job.id, view);
+    this._shell.add(view, 'main');
+    this._shell.activateById(view.id);
+  }
+
+  private async _offerDownload(job: IJob): Promise<void> {
     const trans = this._trans;
     const answer = await showDialog({
       title: trans.__('The executed notebook is not in your home'),
@@ -58,20 +86,22 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
     }
   }
 
-  private async _exists(path: string): Promise<boolean> {
+  /** The file; null where there is none. */
+  private async _read(path: string): Promise<Contents.IModel | null> {
+    const { contents } = this._docManager.services;
     try {
-      await this._docManager.services.contents.get(path, { content: false });
-      return true;
+      return await contents.get(path, { content: true, type: 'notebook' });
     } catch (error) {
       if (
         error instanceof ServerConnection.ResponseError &&
         error.response.status === 404
       ) {
-        return false;
+        return null;
       }
       throw error;
     }
   }
 
+  private readonly _views = new Map<string, MainAreaWidget>();
   private _session: ISession | null = null;
 }
