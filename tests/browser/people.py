@@ -181,7 +181,7 @@ class Window:
     def open_job(self, job: str) -> Page:
         """The page of one job, filled in."""
         self.page.goto(f"{PAGE}jobs/{job}")
-        expect(self.page.locator("#facts dt").first).to_be_visible()
+        expect(self.page.locator("#facts dt").first).to_be_attached()
         return self.page
 
     def row(self, job: str) -> Locator:

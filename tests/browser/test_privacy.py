@@ -32,7 +32,7 @@ def test_another_user_sees_nothing_of_a_job(
     page.goto(PAGE)
     token = page.locator("meta[name='xsrf']").get_attribute("content") or ""
     headers = {"X-XSRFToken": token, "Content-Type": "application/json"}
-    for path in ("", "/log", "/notebook", "/result", "/view"):
+    for path in ("", "/log", "/notebook", "/result", "/view", "/figures"):
         assert page.request.get(f"{JOBS}/{job}{path}").status == 404, path
         assert ben.user.api.get(f"{JOBS}/{job}{path}").status_code == 404, path
     keyed = {**headers, "Idempotency-Key": "not-of-this-user"}

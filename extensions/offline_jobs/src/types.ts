@@ -95,6 +95,28 @@ export interface IAdvice {
   sentence: string;
 }
 
+/** A picture of an executed notebook. Numbers are counted from 1. */
+export interface IFigure {
+  number: number;
+  /** As the page of the notebook counts them. */
+  cell: number;
+  type: string;
+  /** In points. */
+  width: number;
+  height: number;
+  /** What its author says is to be seen; '' where nothing is said. */
+  alt: string;
+  /** In base64; null of one too large to be shown. */
+  data: string | null;
+}
+
+/** Figures from one on; `next` is where it goes on, null at the end. */
+export interface IFigures {
+  figures: IFigure[];
+  total: number;
+  next: number | null;
+}
+
 /** A change of a job's state, or of what it waits for. */
 export interface ITurn {
   at: string;

@@ -58,6 +58,7 @@ QUERIES = [
         "cursor=MTIz",
         "state=nowhere",
         "state=",
+        "first=0",
         "user=%00",
         "user=*",
         "group=%ff",
@@ -72,7 +73,7 @@ PLACES = [
     *(("POST", "jobs"), ("POST", "jobs"), ("POST", "jobs/check"), ("POST", "jobs/check")),
     *(("GET", "catalogue"), ("GET", "jobs"), ("GET", "jobs/JOB"), ("GET", "jobs/JOB/log")),
     ("GET", "jobs/counts"),
-    *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "record")),
+    *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "figures", "record")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
     ("POST", "jobs/JOB/rerun/check"),
     *(

@@ -130,6 +130,7 @@ def test_without_a_login_the_browser_goes_to_the_hub(service: Service, ada: Clie
             "?user=%2A&first=2026-09&last=2026-11&by=user",
         ),
         ("user=*&group=lab&next=//evil.example", "?user=%2A&group=lab"),
+        ("tab=log&cell=7&x=1", "?tab=log&cell=7"),
         ("q=//evil.example/../x", "?q=%2F%2Fevil.example%2F..%2Fx"),
         ("code=1&state2=x", ""),
     ],

@@ -1,5 +1,6 @@
-"""The page's script in a real browser: what a page that nobody sees leaves alone."""
+"""The page's script in a real browser: what it leaves alone unseen, and how a job is looked at."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -7,10 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
-from offline_jobs.contract.states import State
+from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Standing
 from tests.browser.chromium import running_chromium
-from tests.service.web.factories import LITTLE, Client, Service
+from tests.service.web.factories import LITTLE, Client, Service, make_notebook
+from tests.service.web.test_figures import make_png
 
 # Counts the streams that are open, and lets a test hide the tab: a headless browser shows all.
 PREPARE = """
@@ -102,3 +104,122 @@ def test_the_page_of_a_job_says_which_machine_would_have_done(
         " at €0.10 instead of €0.40 per hour."
     )
     expect(page.locator("#facts")).to_contain_text("1 of 16 cores busy on average")
+
+
+def make_executed(*figures: int) -> bytes:
+    """Twenty cells; those with a number that is asked for have a figure, as wide as the number."""
+    notebook = make_notebook(*(f"cell({number})" for number in range(1, 21)))
+    for number, cell in enumerate(notebook["cells"], 1):
+        said = {"output_type": "stream", "name": "stdout", "text": f"out of {number}\n" * 9}
+        png = {"output_type": "display_data", "metadata": {}}
+        data = {"image/png": make_png(number, 3), "text/plain": "<Figure>"}
+        cell["outputs"] = [said, *([{**png, "data": data}] if number in figures else [])]
+    return json.dumps(notebook).encode()
+
+
+def hand_over(service: Service, job: str, content: bytes) -> None:
+    assert service.runner(job).put("/notebook", content=content).is_success
+
+
+def test_figures_come_first_and_lead_to_their_cells(
+    service: Service, ada: Client, page: Page
+) -> None:
+    job = ada.submit(path="a/brain <1>.ipynb").json()["id"]
+    hand_over(service, job, make_executed(2, 15, 17))
+    service.finish(job)
+    page.set_viewport_size({"width": 1440, "height": 1000})
+    page.goto(f"{service.public}{SERVICE_PREFIX}jobs/{job}")
+    strip = page.get_by_role("region", name="Figures")
+    expect(strip.get_by_role("button")).to_have_text(["cell 2", "cell 15", "cell 17"])
+    expect(strip.locator("img").nth(1)).to_have_js_property("naturalWidth", 15)
+    result = page.frame_locator("#result")
+    expect(result.locator("#cell-2")).to_be_in_viewport()
+
+    strip.get_by_role("button", name="Figure 2, cell 15").press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_have_accessible_name("Figure 2 of 3 · cell 15")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(dialog).to_have_accessible_name("Figure 3 of 3 · cell 17")
+    expect(dialog.get_by_role("button", name="Next figure")).to_be_disabled()
+    expect(dialog.get_by_role("img")).to_have_js_property("naturalWidth", 17)
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="Download figure").click()
+    assert re.fullmatch(r"brain .1.-figure-3\.png", download.value.suggested_filename)
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(strip.get_by_role("button", name="Figure 3, cell 17")).to_be_focused()
+
+    page.get_by_role("tab", name="Log").click()
+    expect(page.locator("#result")).to_be_hidden()
+    strip.get_by_role("button", name="Figure 2, cell 15").click()
+    dialog.get_by_role("link", name="Go to cell 15").click()
+    expect(page).to_have_url(re.compile(r"\?cell=15$"))
+    expect(page.get_by_role("tab", name="Result")).to_have_attribute("aria-selected", "true")
+    expect(result.locator("#cell-15")).to_be_in_viewport()
+    # A link to it leads there, too.
+    page.reload()
+    expect(result.locator("#cell-15")).to_be_in_viewport()
+    expect(result.locator("#cell-2")).not_to_be_in_viewport()
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"\?tab=log$"))
+    expect(page.locator("#log-note")).to_be_visible()
+
+
+def test_figures_of_a_job_at_work_come_as_they_are_made(
+    service: Service, ada: Client, page: Page
+) -> None:
+    job = ada.submit().json()["id"]
+    page.clock.install()
+    page.goto(f"{service.public}{SERVICE_PREFIX}jobs/{job}")
+    expect(page.get_by_text("The notebook appears here")).to_be_visible()
+    hand_over(service, job, make_executed())
+    service.stand(job, State.RUNNING)
+    expect(page.frame_locator("#result").locator("#cell-2")).to_be_visible()
+    expect(page.locator("#figures-part")).to_be_hidden()
+    thumbs = page.locator("#figures button")
+    for made in ((2,), (2, 5)):
+        hand_over(service, job, make_executed(*made))
+        page.clock.fast_forward(40_000)
+        expect(thumbs).to_have_text([f"cell {number}" for number in made])
+    expect(page.locator("#figures-note")).to_have_text("so far")
+    # What is seen of one stays what it is, whatever comes beside it.
+    thumbs.first.focus()
+    hand_over(service, job, make_executed(2, 5, 6))
+    service.finish(job)
+    expect(thumbs).to_have_count(3)
+    expect(thumbs.first).to_be_focused()
+    expect(page.locator("#figures-note")).to_be_empty()
+
+
+def test_a_jobs_tabs_are_gone_through_by_keyboard_and_open_where_it_failed(
+    service: Service, ada: Client, page: Page
+) -> None:
+    job = ada.submit().json()["id"]
+    service.finish(job, State.FAILED, cause=Cause.INTERNAL)
+    page.goto(f"{service.public}{SERVICE_PREFIX}jobs/{job}")
+    tabs = page.get_by_role("tablist", name="Views of this job")
+    chosen = tabs.get_by_role("tab", selected=True)
+    # There is no notebook that could tell it.
+    expect(chosen).to_have_text("Log")
+    expect(page.get_by_role("tabpanel", name="Log")).to_be_visible()
+    chosen.focus()
+    for key, tab in (
+        ("ArrowRight", "Run record"),
+        ("ArrowRight", "Result"),
+        ("ArrowLeft", "Run record"),
+        ("Home", "Result"),
+        ("End", "Run record"),
+    ):
+        page.keyboard.press(key)
+        expect(chosen).to_have_text(tab)
+        expect(chosen).to_be_focused()
+    expect(page.get_by_role("tabpanel")).to_have_count(1)
+    expect(page.locator("#facts")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?tab=record$"))
+    # One tab is reached by Tab, and then its panel.
+    assert tabs.locator("[tabindex='-1']").count() == 3
+    tabs.get_by_role("tab", name="Result").click()
+    expect(page.get_by_text("It ended before it began")).to_be_visible()
+    page.go_back()
+    expect(chosen).to_have_text("Run record")

@@ -50,7 +50,7 @@ def fill(path: str) -> str:
 
 def test_there_are_as_many_routes_as_we_know(service: Service) -> None:
     public, runs = routes(service.app), routes(service.runs_app)
-    assert len(public) == 32, public
+    assert len(public) == 33, public
     assert len(runs) == 7, runs
 
 
@@ -122,6 +122,10 @@ HEADERS: dict[str, tuple[int, dict[str, str]]] = {
             "content-disposition": 'attachment; filename="markers-{job}.ipynb"; '
             "filename*=UTF-8''markers-{job}.ipynb",
         },
+    ),
+    f"{API}jobs/{{job}}/figures": (
+        200,
+        {"content-type": JSON, "transfer-encoding": "chunked"},
     ),
     f"{API}jobs/{{job}}/notebook": (
         200,

@@ -16,7 +16,8 @@ import pytest
 from offline_jobs.contract.states import State
 from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.object_store import StoredObject, result_key
-from offline_jobs.service.viewer.page import PAPERMILLS_TAG, render
+from offline_jobs.service.viewer.figures import PAPERMILLS_TAG
+from offline_jobs.service.viewer.page import render
 from offline_jobs.service.web import viewing
 from tests.service.web.factories import API, Client, Service, make_notebook
 
@@ -185,7 +186,7 @@ def test_whoever_goes_away_leaves_no_pipe_open(
     async def go_away() -> None:
         before = find_pipes()
         with anyio.CancelScope() as leaving:
-            async with viewing.Viewers().start("ada") as program:
+            async with viewing.Viewers().start("ada", *viewing.COMMAND) as program:
                 program.stdin.close()
                 await anyio.to_thread.run_sync(told.read_bytes)
                 assert await program.stdout.read(1)

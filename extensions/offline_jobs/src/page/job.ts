@@ -1,5 +1,6 @@
 /**
- * One job: where it is and what to do next, its cells, its log, how it was run, its history.
+ * One job: where it is and what to do next, its figures, and in tabs the executed notebook, its
+ * cells, its log, how it was run and its history.
  */
 
 import type { IJob, ITurn } from '../types';
@@ -13,6 +14,7 @@ import {
 import type { IDetail } from '../view';
 import { clockTime, duration, elapsed, isActive, moment } from '../words';
 import { askAgain } from './again';
+import { makeFigures } from './figures';
 import { toPlain } from './log';
 import {
   byId,
@@ -45,6 +47,8 @@ import {
   request,
   requestJob
 } from './service';
+import { makeResult } from './result';
+import { makeTabs } from './tabs';
 
 const LONGEST_LOG = 200_000;
 const LOG_MILLISECONDS = 400;
@@ -59,8 +63,9 @@ export function showJob(id: string): void {
   const recorded = new Recorded(id, () => shown && fillFacts(shown));
   /** Of which state the history was asked for last. */
   let historyOf = '';
-  /** Of which attempt, running or ended, the result is shown. */
-  let resultOf = '';
+  const tabs = makeTabs(look);
+  const result = makeResult(id, tabs);
+  const fillFigures = makeFigures(id, cell => tabs.go('result', cell));
 
   function changed(job: IJob): void {
     if (job.id !== id) {
@@ -83,7 +88,15 @@ export function showJob(id: string): void {
     setText(byId('sentence'), job.sentence);
     setText(byId('next-step'), job.next_step ?? '');
     fillButtons(job);
-    fillResult(job);
+    // What went wrong, where the notebook cannot tell it.
+    const isMute = job.state === 'failed' && !job.has_result;
+    tabs.setUsual(isMute ? 'log' : 'result');
+    if (job.state === 'failed') {
+      // What failed comes before what there is nevertheless.
+      byId('panes').after(byId('figures-part'));
+    }
+    // One of both is made at a time: the figures, which come sooner.
+    void fillFigures(job).finally(() => result.fill(job));
     fillCells(job);
     fillFacts(job);
     recorded.show(job);
@@ -98,7 +111,7 @@ export function showJob(id: string): void {
   /** A list leads here with the question open. */
   function askAsLinked(job: IJob): void {
     if (location.hash === `#${AGAIN}` && !isActive(job) && job.owner === ME) {
-      history.replaceState(null, '', location.pathname);
+      history.replaceState(null, '', location.pathname + location.search);
       byId('ask-again').click();
     }
   }
@@ -203,44 +216,29 @@ export function showJob(id: string): void {
     return buttons;
   }
 
-  /** The executed notebook, once there is something of it; it is loaded anew only at the end. */
-  function fillResult(job: IJob): void {
-    byId('result-part').hidden = !job.has_result;
-    if (!job.has_result) {
-      return;
+  /** Another tab, or another cell of the result, is looked at. */
+  function look(): void {
+    if (shown) {
+      result.look(shown);
     }
-    const isOver = !isActive(job);
-    setText(byId('result-title'), isOver ? 'Result' : 'So far');
-    const kind = `${job.attempt} ${isOver}`;
-    if (resultOf !== kind) {
-      resultOf = kind;
-      loadResult(job);
+    const log = byId('log');
+    if (tabs.tab() === 'log' && !log.dataset.seen) {
+      log.dataset.seen = 'yes';
+      log.scrollTop = log.scrollHeight;
     }
-  }
-
-  function loadResult(job: IJob): void {
-    const at =
-      job.state === 'failed' && job.cell.number
-        ? `#cell-${job.cell.number}`
-        : '';
-    const href = `${API}jobs/${id}/view${at}`;
-    const frame = byId<HTMLIFrameElement>('result');
-    setText(byId('result-note'), 'Loading …');
-    byId<HTMLAnchorElement>('result-alone').href = href;
-    // A fresh frame: a new address with another end alone loads nothing anew.
-    const fresh = frame.cloneNode() as HTMLIFrameElement;
-    fresh.addEventListener('load', () => setText(byId('result-note'), ''));
-    fresh.src = href;
-    frame.replaceWith(fresh);
   }
 
   function fillCells(job: IJob): void {
     const bars = cellBars(job, now());
     byId('cells-part').hidden = !bars.length;
+    byId('cells-none').hidden = bars.length > 0;
+    byId('cells-count').hidden = !bars.length;
     if (!bars.length) {
       return;
     }
+    setText(byId('cells-count'), String(job.cell.total));
     setBar(byId('progress'), job);
+    byId('progress').hidden = !isActive(job);
     const cells = byId('cells');
     cells.classList.toggle('many', bars.length > MANY_CELLS);
     cells.replaceChildren(
@@ -349,11 +347,6 @@ export function showJob(id: string): void {
   }
 
   byId<HTMLAnchorElement>('log-link').href = `${API}jobs/${id}/log`;
-  byId('result-again').addEventListener('click', () => {
-    if (shown) {
-      loadResult(shown);
-    }
-  });
   void loadNames().then(() => shown && fill(shown));
   const stopFollowing = follow(`?job=${id}`, {
     job: changed,

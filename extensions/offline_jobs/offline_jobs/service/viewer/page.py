@@ -18,9 +18,8 @@ from nbconvert.exporters.html import HTMLExporter
 from pygments.formatters.html import HtmlFormatter
 
 from offline_jobs.contract.executed import is_code, tags_of
+from offline_jobs.service.viewer.figures import PAPERMILLS_TAG
 
-#: Of cells that papermill adds; the job's page says the same.
-PAPERMILLS_TAG = "papermill-error-cell-tag"
 #: What a page without scripts can show, best first: a picture before the markup that draws it.
 STILL = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex")
 NEEDS_SCRIPT = '<p class="note">What is here needs scripts: open the notebook in JupyterLab.</p>'

@@ -38,12 +38,15 @@ CONTENT_SECURITY_POLICY = (
 #: In the addresses of list and use: `src/page/filters.ts` and `usage.ts` read them.
 FILTERS = frozenset({"q", "state", "user", "group", "class", "image", "from", "until"})
 FILTERS_OF_USE = frozenset({"first", "last", "by"})
+#: Of a job's page, what is looked at: `src/page/tabs.ts`.
+VIEWS = frozenset({"tab", "cell"})
 _HERE = Path(__file__).parent
 #: Name -> folder, media type. The script is built of `src/page`, with the Lab extension; the look
 #: is the hub's as well.
 _STATIC = {
     "look.css": (away.PAGES, "text/css; charset=utf-8"),
     "theme.js": (away.PAGES, "text/javascript; charset=utf-8"),
+    "job.css": (_HERE / "static", "text/css; charset=utf-8"),
     "list.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.css": (_HERE / "static", "text/css; charset=utf-8"),
     "usage.css": (_HERE / "static", "text/css; charset=utf-8"),
@@ -134,7 +137,8 @@ def _turn_away(request: Request, error: ServiceError) -> Response:
     if isinstance(error, Unauthorized) and "authorization" not in request.headers:
         rooms = rooms_of(request)
         # Of what a link's author put into the query only what narrows a list is carried through.
-        known = [(k, v) for k, v in request.query_params.items() if k in FILTERS | FILTERS_OF_USE]
+        kept = FILTERS | FILTERS_OF_USE | VIEWS
+        known = [(k, v) for k, v in request.query_params.items() if k in kept]
         place = request.url.path + (f"?{urlencode(known)}" if known else "")
         return send_to_login(request, rooms.addresses, _sessions(request), place)
     return _message(request, error)

@@ -2,23 +2,26 @@
 
 Whatever a user wrote is in it, markup too. So a program of its own makes the page (``viewer``),
 with bounds of memory and time and none of the service's secrets; and the browser gives that page
-an origin of its own, runs no script of it and fetches nothing for it.
+an origin of its own, runs no script of it and fetches nothing for it. Its figures are found by the
+same means, and leave as JSON.
 """
 
 import asyncio
 import html
 import os
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Annotated
 
 import anyio
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from offline_jobs.service.errors import ServiceError
+from offline_jobs.service.errors import ServiceError, TooLarge
 from offline_jobs.service.object_store import StoredObject
+from offline_jobs.service.viewer.figures import MOST_FIGURES
 from offline_jobs.service.web.door import Door
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.kept import open_result
@@ -39,6 +42,7 @@ HEADERS = {
 #: What the reader chose, as all pages have it (`hub_config/platform/pages/theme.js`).
 THEME_COOKIE, THEMES = "notebook-hpc-theme", ("light", "dark")
 COMMAND = (sys.executable, "-s", "-P", "-m", "offline_jobs.service.viewer")
+FIGURES_COMMAND = (*COMMAND[:-1], "offline_jobs.service.viewer.figures")
 #: At a time, of all and of one person; others wait. The chart's limit has room for so many.
 MOST, MOST_OF_ONE = 3, 1
 WAIT_SECONDS = 30.0
@@ -68,20 +72,19 @@ class Viewers:
         self.door = Door(MOST, MOST_OF_ONE, WAIT_SECONDS, full)
 
     @asynccontextmanager
-    async def start(self, user: str, theme: str = "") -> AsyncIterator[Program]:
+    async def start(self, user: str, *command: str) -> AsyncIterator[Program]:
         """A program, once there is room for it; it ends with the block.
 
         Args:
             user: who looks.
-            theme: one of :data:`THEMES` that they chose; empty for none.
+            command: the program and its arguments.
 
         Raises:
             Unavailable: there is none for a long time.
         """
         async with self.door.pass_through(user):
             process = await asyncio.create_subprocess_exec(
-                *COMMAND,
-                theme,
+                *command,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
@@ -107,9 +110,11 @@ async def view_result(request: Request, caller: CallerOf, job_id: str) -> Respon
     """The executed notebook as a page without scripts; of a running job what there is so far."""
     try:
         _, kept = await open_result(request, caller.person, job_id)
-        pieces = _show(request, caller.name, kept)
+        chosen = request.cookies.get(THEME_COOKIE)
+        command = (*COMMAND, chosen if chosen in THEMES else "")
+        pieces = _show(request, caller.name, kept, command, _CUT)
         # What goes wrong before the first piece is answered in words.
-        return Page(await anext(pieces), pieces)
+        return Made(await anext(pieces), pieces, "text/html; charset=utf-8", HEADERS)
     except ServiceError as e:
         if request.headers.get("sec-fetch-dest") not in ("iframe", "document"):
             raise
@@ -117,12 +122,36 @@ async def view_result(request: Request, caller: CallerOf, job_id: str) -> Respon
         return HTMLResponse(words, e.status, headers=HEADERS)
 
 
-class Page(StreamingResponse):
-    """A page as it is made; whoever goes away, or takes too long, ends what makes it."""
+@router.get("/jobs/{job_id}/figures")
+async def list_figures(
+    request: Request,
+    caller: CallerOf,
+    job_id: str,
+    first: Annotated[int, Query(ge=1, le=MOST_FIGURES + 1)] = 1,
+) -> Response:
+    """The figures of the executed notebook, PNG and JPEG, each with its cell; ``next`` goes on."""
+    _, kept = await open_result(request, caller.person, job_id)
+    pieces = _show(request, caller.name, kept, (*FIGURES_COMMAND, str(first)), b"")
+    begun = await anext(pieces)
+    if not begun:
+        raise TooLarge(
+            "The figures take more memory or time than there is for it: "
+            "download the notebook, or open it in JupyterLab."
+        )
+    return Made(begun, pieces, "application/json")
 
-    def __init__(self, first: bytes, others: AsyncGenerator[bytes]) -> None:
-        pieces = _chain(first, others)
-        super().__init__(pieces, media_type="text/html; charset=utf-8", headers=HEADERS)
+
+class Made(StreamingResponse):
+    """What a program makes, as it does; whoever goes away, or takes too long, ends the program."""
+
+    def __init__(
+        self,
+        first: bytes,
+        others: AsyncGenerator[bytes],
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(_chain(first, others), media_type=media_type, headers=headers)
         self._others = others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -140,18 +169,18 @@ async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[by
         yield piece
 
 
-async def _show(request: Request, user: str, kept: StoredObject) -> AsyncGenerator[bytes]:
-    """What a program makes of a notebook; where it fails, a line that says so."""
+async def _show(
+    request: Request, user: str, kept: StoredObject, command: Sequence[str], cut: bytes
+) -> AsyncGenerator[bytes]:
+    """What a program makes of a notebook; where it fails, what is said then."""
     viewers: Viewers = request.app.state.viewers
-    chosen = request.cookies.get(THEME_COOKIE)
-    theme = chosen if chosen in THEMES else ""
     with kept:
-        async with viewers.start(user, theme) as program:
+        async with viewers.start(user, *command) as program:
             await _feed(request, kept, program.stdin)
             while piece := await program.stdout.read(_PIECE_BYTES):
                 yield piece
             if await program.wait():
-                yield _CUT
+                yield cut
 
 
 async def _feed(request: Request, kept: StoredObject, pipe: asyncio.StreamWriter) -> None:
