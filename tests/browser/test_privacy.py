@@ -38,6 +38,8 @@ def test_another_user_sees_nothing_of_a_job(
     keyed = {**headers, "Idempotency-Key": "not-of-this-user"}
     assert page.request.post(f"{JOBS}/{job}/cancel", headers=headers, data="{}").status == 404
     assert page.request.post(f"{JOBS}/{job}/rerun", headers=keyed, data="{}").status == 404
+    shared = page.request.post(f"{JOBS}/{job}/share", headers=headers, data='{"shared": true}')
+    assert shared.status == 404
     asked = page.request.post(f"{JOBS}/{job}/rerun/check", headers=headers, data="{}")
     assert asked.status == 404
     assert page.request.delete(f"{JOBS}/{job}", headers=headers).status == 404

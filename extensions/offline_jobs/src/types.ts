@@ -57,6 +57,8 @@ export interface IJob extends IRequest {
   output_path: string;
   has_result: boolean;
   rerun_of: string | null;
+  /** Whether members of its group may look at the result. */
+  shared: boolean;
   /** How it is best run again; null while it has not ended. */
   again: IAgain | null;
 }

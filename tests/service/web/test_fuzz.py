@@ -75,7 +75,7 @@ PLACES = [
     ("GET", "jobs/counts"),
     *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "figures", "record")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
-    ("POST", "jobs/JOB/rerun/check"),
+    *(("POST", "jobs/JOB/rerun/check"), ("POST", "jobs/JOB/share")),
     *(
         ("GET", "openapi.json"),
         ("POST", "departures"),
@@ -170,6 +170,7 @@ class Draw:
                     notebook=make_notebook("1", parameters="n: int = 1"), parameters={"n": 2}
                 ),
                 {"user": "zoe", "keeper": ".retired/zoe"},
+                {"shared": True},
                 {},
             ]
         )

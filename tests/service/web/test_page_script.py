@@ -11,7 +11,8 @@ from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Standing
 from tests.browser.chromium import running_chromium
-from tests.service.web.factories import LITTLE, Client, Service, make_notebook
+from tests.factories import make_person
+from tests.service.web.factories import LITTLE, PEOPLE, Client, Service, make_notebook
 from tests.service.web.test_figures import make_png
 
 # Counts the streams that are open, and lets a test hide the tab: a headless browser shows all.
@@ -223,3 +224,48 @@ def test_a_jobs_tabs_are_gone_through_by_keyboard_and_open_where_it_failed(
     expect(page.get_by_text("It ended before it began")).to_be_visible()
     page.go_back()
     expect(chosen).to_have_text("Run record")
+
+
+def test_a_guest_looks_at_what_is_shared_and_no_longer(
+    browser: Browser,
+    service: Service,
+    ada: Client,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(PEOPLE, "mia", make_person("mia", ["lab"]))
+    job = ada.submit().json()["id"]
+    hand_over(service, job, make_executed(2))
+    service.stand(job, State.RUNNING)
+    address = f"{service.public}{SERVICE_PREFIX}jobs/{job}"
+    page.goto(address)
+    switch = page.get_by_label("Shared with Lab")
+    expect(switch).not_to_be_checked()
+    expect(page.get_by_label("Link to this page")).to_be_hidden()
+    switch.check()
+    expect(page.get_by_label("Link to this page")).to_have_value(address)
+    page.reload()
+    expect(switch).to_be_checked()
+
+    guest = browser.new_page(extra_http_headers={"Authorization": "cookie mia"})
+    refused: list[str] = []
+    guest.on("response", lambda each: refused.append(each.url) if each.status >= 400 else None)
+    guest.goto(f"{address}?tab=log")
+    expect(guest.locator("#guest")).to_have_text(
+        "Shared by ada with Lab: you can look at it, and change nothing."
+    )
+    expect(guest.get_by_role("tab")).to_have_text(["Result", re.compile("Cells"), "Run record"])
+    expect(guest.get_by_role("tab", selected=True)).to_have_text("Result")
+    expect(guest.frame_locator("#result").locator("#cell-2")).to_be_visible()
+    expect(guest.get_by_role("button", name="Figure 1, cell 2")).to_be_visible()
+    service.finish(job)
+    expect(guest.locator("#state")).to_have_text("Done")
+    expect(page.get_by_role("button", name="Run again…")).to_be_visible()
+    expect(guest.locator("#do > *")).to_have_count(0)
+    expect(guest.locator("#share")).to_be_hidden()
+    assert not [url for url in refused if not url.endswith("/record")]
+    switch.uncheck()
+    expect(guest.locator("#trouble")).to_contain_text("shared with you no longer")
+    expect(guest.locator("#result")).to_be_hidden()
+    expect(guest.locator("#figures-part")).to_be_hidden()
+    guest.close()

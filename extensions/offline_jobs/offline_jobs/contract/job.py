@@ -33,6 +33,7 @@ JOB_FIELDS = (
     "output_path",
     "has_result",
     "rerun_of",
+    "shared",
     "again",
 )
 

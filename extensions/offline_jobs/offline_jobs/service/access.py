@@ -1,7 +1,8 @@
 """Who may do what with a job: the one place that says so.
 
 Seen by its owner, an administrator, a lead of its group; ended by these; deleted by owner and
-administrator; run again by the owner. To all others there is no such job.
+administrator; run again and shared by the owner. Of one that is shared members of the group that
+is charged may look at the result. To all others there is no such job.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,23 @@ class Access:
             raise NotFound
         return job
 
+    def may_look(self, person: Person, job: Job) -> bool:
+        """Whether the person may look at a job's result, be it as a guest."""
+        group = job.request.group
+        is_member = group in self.catalogue.groups and group in person.groups
+        return self.may_see(person, job) or (job.shared and is_member)
+
+    def find_shown(self, person: Person, job_id: str) -> Job:
+        """A job whose result the person may look at.
+
+        Raises:
+            NotFound: there is none.
+        """
+        job = self.store.job(job_id) if JOB_ID.fullmatch(job_id) else None
+        if job is None or not self.may_look(person, job):
+            raise NotFound
+        return job
+
     def find_changeable(self, person: Person, job_id: str) -> Job:
         """A job that the person may delete.
 
@@ -58,6 +76,18 @@ class Access:
         job = self.find_visible(person, job_id)
         if job.owner != person.name:
             raise Forbidden("Only its owner can run a job again.", code="not-owner")
+        return job
+
+    def find_shareable(self, person: Person, job_id: str) -> Job:
+        """A job that the person may share with its group.
+
+        Raises:
+            NotFound: there is none that the person may see.
+            Forbidden: it is another's.
+        """
+        job = self.find_visible(person, job_id)
+        if job.owner != person.name:
+            raise Forbidden("Only its owner can share a job.", code="not-owner")
         return job
 
     def choose_owner(

@@ -61,6 +61,8 @@ class Job:
     digest: str
     #: Grows with every stored change of the job; the base of ETags and of the event stream.
     version: int = 0
+    #: Members of the group that is charged may look at its result.
+    shared: bool = False
 
 
 @dataclass(frozen=True)

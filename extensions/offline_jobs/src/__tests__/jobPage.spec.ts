@@ -47,6 +47,10 @@ describe('what is looked at of a job', () => {
       expect(tabAfter(tab, 'Tab')).toBeNull();
       expect(tabAfter(tab, 'toString')).toBeNull();
     }
+    // A guest has no log.
+    const guests: Tab[] = ['result', 'cells', 'record'];
+    expect(tabAfter('cells', 'ArrowRight', guests)).toBe('record');
+    expect(tabAfter('result', 'ArrowLeft', guests)).toBe('record');
   });
 });
 

@@ -3,7 +3,7 @@
  * cells, its log, how it was run and its history.
  */
 
-import type { IJob, ITurn } from '../types';
+import type { IJob } from '../types';
 import {
   cellBars,
   describeCells,
@@ -12,9 +12,10 @@ import {
   memoryShare
 } from '../view';
 import type { IDetail } from '../view';
-import { clockTime, duration, elapsed, isActive, moment } from '../words';
+import { elapsed, isActive, moment } from '../words';
 import { askAgain } from './again';
 import { makeFigures } from './figures';
+import { makeHistory } from './history';
 import { toPlain } from './log';
 import {
   byId,
@@ -48,6 +49,7 @@ import {
   requestJob
 } from './service';
 import { makeResult } from './result';
+import { isGuest, makeSharing } from './sharing';
 import { makeTabs } from './tabs';
 
 const LONGEST_LOG = 200_000;
@@ -59,16 +61,18 @@ const NEAR_PIXELS = 40;
 
 export function showJob(id: string): void {
   let shown: IJob | null = null;
+  /** It is not there for the reader any more: what is still under way changes nothing. */
+  let isGone = false;
   let logTimer: number | undefined;
   const recorded = new Recorded(id, () => shown && fillFacts(shown));
-  /** Of which state the history was asked for last. */
-  let historyOf = '';
   const tabs = makeTabs(look);
   const result = makeResult(id, tabs);
+  const fillHistory = makeHistory(id);
+  const fillSharing = makeSharing(changed);
   const fillFigures = makeFigures(id, cell => tabs.go('result', cell));
 
   function changed(job: IJob): void {
-    if (job.id !== id) {
+    if (job.id !== id || isGone) {
       return;
     }
     shown = job;
@@ -88,8 +92,9 @@ export function showJob(id: string): void {
     setText(byId('sentence'), job.sentence);
     setText(byId('next-step'), job.next_step ?? '');
     fillButtons(job);
+    fillSharing(job);
     // What went wrong, where the notebook cannot tell it.
-    const isMute = job.state === 'failed' && !job.has_result;
+    const isMute = job.state === 'failed' && !job.has_result && !isGuest();
     tabs.setUsual(isMute ? 'log' : 'result');
     if (job.state === 'failed') {
       // What failed comes before what there is nevertheless.
@@ -101,10 +106,8 @@ export function showJob(id: string): void {
     fillFacts(job);
     recorded.show(job);
     askAsLinked(job);
-    const turn = `${job.state} ${job.reason} ${job.attempt}`;
-    if (turn !== historyOf) {
-      historyOf = turn;
-      void loadHistory(turn);
+    if (!isGuest()) {
+      fillHistory(job);
     }
   }
 
@@ -114,40 +117,6 @@ export function showJob(id: string): void {
       history.replaceState(null, '', location.pathname + location.search);
       byId('ask-again').click();
     }
-  }
-
-  async function loadHistory(turn: string): Promise<void> {
-    try {
-      const answer = await request('GET', `jobs/${id}/history`);
-      const { turns } = (await answer.json()) as { turns: ITurn[] };
-      // A later answer may have come first.
-      if (turn === historyOf) {
-        byId('history').replaceChildren(...turns.map(makeTurn));
-        byId('history-part').hidden = false;
-      }
-    } catch (error) {
-      historyOf = '';
-      // Of a record that was deleted the page says so itself.
-      if (!(error instanceof Refusal && error.status === 404)) {
-        trouble(error);
-      }
-    }
-  }
-
-  function makeTurn(turn: ITurn, index: number, turns: ITurn[]): HTMLElement {
-    const next = turns[index + 1];
-    const seconds = next
-      ? (Date.parse(next.at) - Date.parse(turn.at)) / 1000
-      : 0;
-    const what = make('span', turn.sentence);
-    if (seconds >= 1) {
-      what.append(make('span', ` · ${duration(seconds)}`, { class: 'quiet' }));
-    }
-    const line = make('li');
-    const when = { datetime: turn.at, title: moment(turn.at, now()) };
-    const before = index ? new Date(turns[index - 1].at) : now();
-    line.append(make('time', clockTime(turn.at, before), when), what);
-    return line;
   }
 
   function describeWhen(job: IJob): string {
@@ -175,6 +144,9 @@ export function showJob(id: string): void {
     const isMine = job.owner === ME;
     const isOver = !isActive(job);
     const parts: HTMLElement[] = [];
+    if (isGuest()) {
+      return parts;
+    }
     if (job.has_result) {
       const words = isOver ? 'Download result' : 'Download what is done so far';
       parts.push(makeDownloadLink(job, words));
@@ -273,6 +245,9 @@ export function showJob(id: string): void {
     { key, text }: IDetail,
     job: IJob
   ): (HTMLElement | string)[] {
+    if (isGuest() && ['rerun', 'created'].includes(key)) {
+      return [text];
+    }
     if (key === 'rerun') {
       return [make('a', text, { href: `${BASE}jobs/${text}` })];
     }
@@ -298,6 +273,9 @@ export function showJob(id: string): void {
   }
 
   async function loadLog(job: IJob): Promise<void> {
+    if (isGuest()) {
+      return;
+    }
     try {
       const text = await (await request('GET', `jobs/${id}/log`)).text();
       const log = byId('log');
@@ -328,7 +306,9 @@ export function showJob(id: string): void {
   async function refresh(): Promise<void> {
     try {
       changed(await requestJob('GET', `jobs/${id}`));
-      trouble(null);
+      if (!isGone) {
+        trouble(null);
+      }
     } catch (error) {
       if (error instanceof Refusal && error.status === 404) {
         removed(id);
@@ -340,9 +320,16 @@ export function showJob(id: string): void {
 
   function removed(which: string): void {
     if (which === id) {
+      isGone = true;
       stopFollowing();
-      trouble(new Error('The record of this job was deleted.'));
+      const ended = isGuest()
+        ? 'This job is shared with you no longer, or its record was deleted.'
+        : 'The record of this job was deleted.';
+      trouble(new Error(ended));
       byId('do').replaceChildren();
+      for (const part of isGuest() ? ['panes', 'figures-part', 'said'] : []) {
+        byId(part).hidden = true;
+      }
     }
   }
 

@@ -23,7 +23,7 @@ export function describeNothing(job: IJob): string {
     return 'The notebook appears here as soon as its first cells have been run.';
   }
   return job.started
-    ? 'It ended before there was anything of the notebook to show. The log may say more.'
+    ? 'It ended before there was anything of the notebook to show.'
     : 'It ended before it began: nothing of the notebook was run.';
 }
 

@@ -32,17 +32,21 @@ export function formatPlace({ tab, cell }: IPlace): string {
   return cell ? `?cell=${cell}` : tab ? `?tab=${tab}` : '';
 }
 
-/** The tab that a key leads to; null for keys that lead nowhere. */
-export function tabAfter(tab: Tab, key: string): Tab | null {
-  const at = TABS.indexOf(tab);
-  const last = TABS.length - 1;
+/** The tab of these that a key leads to; null for keys that lead nowhere. */
+export function tabAfter(
+  tab: Tab,
+  key: string,
+  tabs: readonly Tab[] = TABS
+): Tab | null {
+  const at = tabs.indexOf(tab);
+  const last = tabs.length - 1;
   const to: Record<string, number> = {
     ArrowRight: at === last ? 0 : at + 1,
     ArrowLeft: at === 0 ? last : at - 1,
     Home: 0,
     End: last
   };
-  return Object.hasOwn(to, key) ? TABS[to[key]] : null;
+  return Object.hasOwn(to, key) ? tabs[to[key]] : null;
 }
 
 /** The tabs of the page, where one is. */
@@ -65,10 +69,13 @@ export interface ITabs {
 export function makeTabs(shown: () => void): ITabs {
   let usual: Tab = 'result';
   let place = readPlace(location.search);
-  const tab = (): Tab => place.tab ?? usual;
+  // A guest has not all of them.
+  const tabs = TABS.filter(each => !byId(`tab-${each}`).hidden);
+  const tab = (): Tab =>
+    place.tab && tabs.includes(place.tab) ? place.tab : usual;
 
   function draw(): void {
-    for (const each of TABS) {
+    for (const each of tabs) {
       const isShown = each === tab();
       const button = byId(`tab-${each}`);
       button.setAttribute('aria-selected', String(isShown));
@@ -96,11 +103,11 @@ export function makeTabs(shown: () => void): ITabs {
     shown();
   }
 
-  for (const each of TABS) {
+  for (const each of tabs) {
     const button = byId(`tab-${each}`);
     button.addEventListener('click', () => go(each));
     button.addEventListener('keydown', event => {
-      const next = tabAfter(each, event.key);
+      const next = tabAfter(each, event.key, tabs);
       if (next) {
         event.preventDefault();
         // Whoever passes by goes Back to the page before, not through all of them.

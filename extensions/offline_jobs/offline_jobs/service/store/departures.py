@@ -79,7 +79,11 @@ class Departures:
             if queries.find_open(connection, owner):
                 raise Departing(owner)
             version = next_version(connection, keeper)
-            moved = update(jobs).where(jobs.c.owner == owner).values(owner=keeper, version=version)
+            moved = (
+                update(jobs)
+                .where(jobs.c.owner == owner)
+                .values(owner=keeper, version=version, shared=False)
+            )
             ledger.rename_owner(connection, owner, keeper)
             ids = list(connection.execute(moved.returning(jobs.c.id)).scalars())
             # What was read in the old name is out of date.

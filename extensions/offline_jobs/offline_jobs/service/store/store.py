@@ -242,6 +242,22 @@ class Store:
         self._publish(job)
         return job
 
+    def set_shared(self, job_id: str, shared: bool) -> Job:
+        """Let the group that is charged look at a job's result, or do so no longer.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        with self._database.write() as connection:
+            job = _known(queries.read_job(connection, job_id))
+            if job.shared == shared:
+                return job
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(shared=shared))
+            touch(connection, job_id, job.owner)
+            job = _known(queries.read_job(connection, job_id))
+        self._publish(job)
+        return job
+
     def delete_job(self, job_id: str) -> None:
         """Delete the record of a job that has ended; its files are cleared away later.
 

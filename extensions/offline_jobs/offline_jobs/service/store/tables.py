@@ -111,6 +111,7 @@ jobs = Table(
     Column("image", Plain(64), nullable=False, server_default=""),
     Column("machine_class", Plain(64), nullable=False, server_default=""),
     Column("searched", PlainText, nullable=False, server_default=""),
+    Column("shared", Boolean(create_constraint=False), nullable=False, server_default=false()),
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_owner_created_id", "owner", "created", "id"),
     Index("ix_jobs_owner_state_created_id", "owner", "state", "created", "id"),

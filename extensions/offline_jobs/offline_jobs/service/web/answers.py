@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hub_config.platform.catalogue import Catalogue, Group, Image, InstanceClass
-from hub_config.platform.people import build_person
+from hub_config.platform.people import Person, build_person
 from offline_jobs.contract.names import notebook_stem
 from offline_jobs.service.model import Job, Turn
 from offline_jobs.service.rules.cures import CURED_BY_CLASS, advise, find_larger
@@ -46,8 +46,17 @@ def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
         "output_path": output_path(job),
         "has_result": job.has_result,
         "rerun_of": job.rerun_of,
+        "shared": job.shared,
         "again": _answer_again(job, classes),
     }
+
+
+def answer_shown(job: Job, rooms: Rooms, person: Person) -> dict[str, Any]:
+    """The same for whoever may look at it: a guest is not told of the owner's home, nor advised."""
+    answer = answer_job(job, rooms)
+    if rooms.access.may_see(person, job):
+        return answer
+    return {**answer, "output_path": "", "again": None, "next_step": None}
 
 
 def answer_turn(job: Job, turn: Turn, catalogue: Catalogue) -> dict[str, Any]:

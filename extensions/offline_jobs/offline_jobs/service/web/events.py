@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from offline_jobs.service.changes import Change
 from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.metrics import STREAMS
-from offline_jobs.service.web.answers import answer_job
+from offline_jobs.service.web.answers import answer_job, answer_shown
 from offline_jobs.service.web.errors import answer_error
 from offline_jobs.service.web.identity import Caller, CallerOf, identify_caller
 from offline_jobs.service.web.rooms import Rooms, rooms_of
@@ -104,7 +104,7 @@ async def stream_events(
     whose: Annotated[Whose, Depends()],
     job: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """News of one's jobs; ``job`` narrows it to one job that the caller may see.
+    """News of one's jobs; ``job`` narrows it to one job that the caller may look at.
 
     ``user`` and ``group`` as of a list.
     """
@@ -113,7 +113,7 @@ async def stream_events(
     if job is None:
         owner = rooms.access.choose_owner(caller.person, whose.user, whose.group)
     else:
-        owner = (await run_in_threadpool(rooms.access.find_visible, caller.person, job)).owner
+        owner = (await run_in_threadpool(rooms.access.find_shown, caller.person, job)).owner
     wanted = _Wanted(caller, owner, whose.group, job)
     return CountedStream(_stream(request, rooms, wanted), streams, caller.name)
 
@@ -133,7 +133,8 @@ async def _stream(request: Request, rooms: Rooms, wanted: _Wanted) -> AsyncItera
                     return_when=asyncio.FIRST_COMPLETED,
                 )
                 if time.monotonic() - checked >= KEEP_ALIVE_SECONDS:
-                    await identify_caller(request)
+                    # Their groups may be others by now.
+                    wanted = replace(wanted, caller=await identify_caller(request))
                     checked = time.monotonic()
                     yield ": still here\n\n"
                 if waiting.done():
@@ -171,9 +172,15 @@ def _events(rooms: Rooms, wanted: _Wanted, changes: list[Change]) -> str:
             )
             continue
         job = rooms.store.job(change.job)
-        if job is None or not rooms.access.may_see(wanted.caller.person, job):
+        if job is None:
             continue
-        if wanted.group in (None, job.request.group):
+        person = wanted.caller.person
+        if wanted.job and rooms.access.may_look(person, job):
+            parts.append(_event("job", answer_shown(job, rooms, person)))
+        elif wanted.job:
+            # Shared no longer.
+            parts.append(_event("removed", {"id": job.id}))
+        elif rooms.access.may_see(person, job) and wanted.group in (None, job.request.group):
             parts.append(_event("job", answer_job(job, rooms)))
     return "".join(parts)
 

@@ -1,4 +1,4 @@
-"""Jobs that there are: list, count, look at, history, cancel, delete.
+"""Jobs that there are: list, count, look at, history, cancel, share, delete.
 
 Each route reads top to bottom: caller, call, answer. Who may do what with a job is ``access.py``'s.
 """
@@ -13,16 +13,18 @@ from starlette.responses import JSONResponse
 from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.states import State
 from offline_jobs.service.errors import ServiceError
-from offline_jobs.service.web.answers import answer_job, answer_turn
+from offline_jobs.service.web.answers import answer_job, answer_shown, answer_turn
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.rooms import rooms_of
-from offline_jobs.service.web.schema import Cancel, parse
+from offline_jobs.service.web.schema import Cancel, Sharing, parse
 from offline_jobs.service.web.wanted import Wanted
 
 router = APIRouter(tags=["jobs"])
 
 MOST_LISTED = 500
 _CANCEL = {"requestBody": {"content": {"application/json": {"schema": Cancel.model_json_schema()}}}}
+
+_SHARE = {"requestBody": {"content": {"application/json": {"schema": Sharing.model_json_schema()}}}}
 
 
 @router.get("/jobs")
@@ -64,9 +66,10 @@ def count_jobs(
 
 @router.get("/jobs/{job_id}")
 def show_job(request: Request, caller: CallerOf, job_id: str) -> Response:
-    """One job."""
+    """One job; of another's that is shared, what a guest may know."""
     rooms = rooms_of(request)
-    return JSONResponse(answer_job(rooms.access.find_visible(caller.person, job_id), rooms))
+    job = rooms.access.find_shown(caller.person, job_id)
+    return JSONResponse(answer_shown(job, rooms, caller.person))
 
 
 @router.get("/jobs/{job_id}/history")
@@ -115,6 +118,28 @@ def cancel_job(
     job = rooms.store.request_cancel(job.id, facts)
     rooms.wake()
     return JSONResponse(answer_job(job, rooms), 202)
+
+
+async def read_sharing(request: Request) -> Sharing:
+    """The body of a sharing.
+
+    Raises:
+        Unsound: of another shape.
+    """
+    return parse(Sharing, await request.body(), tuple(Sharing.model_fields))
+
+
+@router.post("/jobs/{job_id}/share", openapi_extra=_SHARE)
+def share_job(
+    request: Request,
+    caller: CallerOf,
+    job_id: str,
+    said: Annotated[Sharing, Depends(read_sharing)],
+) -> Response:
+    """Let members of the group that is charged look at result and record, or do so no longer."""
+    rooms = rooms_of(request)
+    job = rooms.access.find_shareable(caller.person, job_id)
+    return JSONResponse(answer_job(rooms.store.set_shared(job.id, said.shared), rooms))
 
 
 @router.delete("/jobs/{job_id}", status_code=204)

@@ -11,8 +11,16 @@ from offline_jobs.service.web.lane import in_lane
 from offline_jobs.service.web.rooms import rooms_of
 
 
-async def open_result(request: Request, person: Person, job_id: str) -> tuple[Job, StoredObject]:
+async def open_result(
+    request: Request, person: Person, job_id: str, *, to_look: bool = False
+) -> tuple[Job, StoredObject]:
     """A job that the person may see, and its executed notebook; while it runs, the last copy.
+
+    Args:
+        request: of the person.
+        person: who asks.
+        job_id: of the job.
+        to_look: it is only looked at, which guests may as well.
 
     Raises:
         NotFound: there is no such job that the person may see.
@@ -20,7 +28,8 @@ async def open_result(request: Request, person: Person, job_id: str) -> tuple[Jo
         Unavailable: it cannot be read now.
     """
     rooms = rooms_of(request)
-    job = await run_in_threadpool(rooms.access.find_visible, person, job_id)
+    find = rooms.access.find_shown if to_look else rooms.access.find_visible
+    job = await run_in_threadpool(find, person, job_id)
     key = result_key(job.id, job.attempt)
     kept = await in_lane(request, lambda: rooms.objects.open(key))
     if kept is None:

@@ -92,10 +92,12 @@ async def show_one(request: Request, job_id: str) -> Response:
     try:
         caller = await identify_caller(request)
         access = rooms_of(request).access
-        job = await run_in_threadpool(access.find_visible, caller.person, job_id)
+        job = await run_in_threadpool(access.find_shown, caller.person, job_id)
     except ServiceError as e:
         return _turn_away(request, e)
-    return _render(request, caller, "job.html", title=job.request.name, job_id=job.id)
+    guest = not access.may_see(caller.person, job)
+    name = job.request.name
+    return _render(request, caller, "job.html", title=name, job_id=job.id, guest=guest)
 
 
 @router.get("/oauth_callback")

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from offline_jobs.contract.names import notebook_stem
-from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS
+from offline_jobs.contract.run import MAX_LOG_TAIL_CHARACTERS, ResultRecord
 from offline_jobs.service.errors import NoResult
 from offline_jobs.service.object_store import StoredObject, log_key
 from offline_jobs.service.rules.advice import advise_class
@@ -88,10 +88,11 @@ async def download_result(request: Request, caller: CallerOf, job_id: str) -> Re
 def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
     """What was run, with what and on what, by its runner's word, and the same in five lines.
 
-    And which lesser class would have done, where that is known.
+    And which lesser class would have done, where that is known. Guests get the lines alone,
+    without the owner's environment.
     """
     rooms = rooms_of(request)
-    job = rooms.access.find_visible(caller.person, job_id)
+    job = rooms.access.find_shown(caller.person, job_id)
     attempt = rooms.store.attempt(job.id, job.attempt)
     record = attempt.result if attempt else None
     if record is None or not job.state.is_terminal:
@@ -99,11 +100,17 @@ def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
     image = rooms.catalogue.images.get(job.request.image)
     machine_class = rooms.catalogue.classes.get(job.request.machine_class)
     record = replace(record, request=job.request)
+    is_guest = not rooms.access.may_see(caller.person, job)
+    if is_guest:
+        record = hide_environment(record)
     methods = describe_methods(
         record,
         image=image.name if image else "",
         machine_class=machine_class.name if machine_class else "",
     )
+    if is_guest:
+        own = {"notebook_parameters": record.notebook_parameters}
+        return JSONResponse({"record": own, "methods": methods, "advice": None})
     advice = advise_class(job, record, machine_class, list_classes(job, rooms))
     content = {
         "record": record.to_json(),
@@ -111,6 +118,12 @@ def show_record(request: Request, caller: CallerOf, job_id: str) -> Response:
         "advice": advice and {"class": advice.machine.slug, "sentence": advice.sentence},
     }
     return JSONResponse(content)
+
+
+def hide_environment(record: ResultRecord) -> ResultRecord:
+    """A record without what only its owner's home has: its environment, the list of packages."""
+    kernel = {name: value for name, value in record.kernel.items() if name != "environment"}
+    return replace(record, kernel=kernel, packages_sha256="")
 
 
 def word_tail(tail: str, *, is_over: bool) -> str:

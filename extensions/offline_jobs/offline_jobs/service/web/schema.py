@@ -99,6 +99,12 @@ class Cancel(_Strict):
     because: str = Field("", max_length=LONGEST_REASON)
 
 
+class Sharing(_Strict):
+    """Body of ``POST jobs/ID/share``: whether the group that is charged may look at the result."""
+
+    shared: bool
+
+
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 

@@ -109,7 +109,7 @@ class Viewers:
 async def view_result(request: Request, caller: CallerOf, job_id: str) -> Response:
     """The executed notebook as a page without scripts; of a running job what there is so far."""
     try:
-        _, kept = await open_result(request, caller.person, job_id)
+        _, kept = await open_result(request, caller.person, job_id, to_look=True)
         chosen = request.cookies.get(THEME_COOKIE)
         command = (*COMMAND, chosen if chosen in THEMES else "")
         pieces = _show(request, caller.name, kept, command, _CUT)
@@ -130,7 +130,7 @@ async def list_figures(
     first: Annotated[int, Query(ge=1, le=MOST_FIGURES + 1)] = 1,
 ) -> Response:
     """The figures of the executed notebook, PNG and JPEG, each with its cell; ``next`` goes on."""
-    _, kept = await open_result(request, caller.person, job_id)
+    _, kept = await open_result(request, caller.person, job_id, to_look=True)
     pieces = _show(request, caller.name, kept, (*FIGURES_COMMAND, str(first)), b"")
     begun = await anext(pieces)
     if not begun:
