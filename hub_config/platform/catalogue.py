@@ -87,6 +87,11 @@ class Price:
     basis: str = ""
     spot_per_hour: float | None = None
 
+    def find_per_hour(self, *, interruptible: bool) -> float:
+        """What an hour costs; without a price of its own, an interruptible machine as another."""
+        spot = self.spot_per_hour if interruptible else None
+        return self.per_hour if spot is None else spot
+
 
 @dataclass(frozen=True)
 class InstanceClass:

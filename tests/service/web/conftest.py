@@ -5,7 +5,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.browser.chromium import running_chromium
 from tests.service.web.factories import Client, Service, running_service
 
 
@@ -22,6 +24,12 @@ def service(running: Service) -> Iterator[Service]:
     running.empty()
     with ExitStack() as clients:
         yield replace(running, clients=clients)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -9,17 +9,10 @@ from playwright.sync_api import Browser, Page, expect
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.store.store import Store
-from tests.browser.chromium import running_chromium
 from tests.service.core.factories import make_new_job
 from tests.service.web.factories import Client, Service
 
 LONG = "mouse hemibrain left, fresh-frozen, registered on the neighbouring section; " * 3
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Page, expect
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Standing
-from tests.browser.chromium import running_chromium
 from tests.factories import make_person
 from tests.service.web.factories import LITTLE, PEOPLE, Client, Service, make_notebook
 from tests.service.web.test_figures import make_png
@@ -29,12 +28,6 @@ window.hide = (hidden) => {
   document.dispatchEvent(new Event("visibilitychange"));
 };
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

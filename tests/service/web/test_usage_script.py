@@ -12,17 +12,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
-from tests.browser.chromium import running_chromium
 from tests.service.web.factories import Service
 from tests.service.web.test_usage import BEFORE, MONTH, keep_session, name
 
 USAGE = f"{SERVICE_PREFIX}usage"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

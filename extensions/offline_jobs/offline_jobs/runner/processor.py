@@ -27,8 +27,9 @@ class ProcessorUse:
     def look(self, now: float, seconds: float) -> None:
         """Take in what the processes took so far; what was lost sight of is not taken back."""
         self.seconds = max(self.seconds, seconds)
-        if self._begun is not None and self.is_due(now):
+        if not self.is_due(now):
+            return
+        if self._begun is not None:
             at, before = self._begun
             self.most_cores = max(self.most_cores, (self.seconds - before) / (now - at))
-        if self.is_due(now):
-            self._begun = now, self.seconds
+        self._begun = now, self.seconds

@@ -5,6 +5,7 @@ administrator; run again and shared by the owner. Of one that is shared members 
 is charged may look at the result. To all others there is no such job.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hub_config.platform.catalogue import Catalogue, Group
@@ -32,10 +33,7 @@ class Access:
         Raises:
             NotFound: there is none.
         """
-        job = self.store.job(job_id) if JOB_ID.fullmatch(job_id) else None
-        if job is None or not self.may_see(person, job):
-            raise NotFound
-        return job
+        return self._find(job_id, lambda job: self.may_see(person, job))
 
     def may_look(self, person: Person, job: Job) -> bool:
         """Whether the person may look at a job's result, be it as a guest."""
@@ -49,10 +47,7 @@ class Access:
         Raises:
             NotFound: there is none.
         """
-        job = self.store.job(job_id) if JOB_ID.fullmatch(job_id) else None
-        if job is None or not self.may_look(person, job):
-            raise NotFound
-        return job
+        return self._find(job_id, lambda job: self.may_look(person, job))
 
     def find_changeable(self, person: Person, job_id: str) -> Job:
         """A job that the person may delete.
@@ -73,10 +68,7 @@ class Access:
             NotFound: there is none that the person may see.
             Forbidden: it is another's.
         """
-        job = self.find_visible(person, job_id)
-        if job.owner != person.name:
-            raise Forbidden("Only its owner can run a job again.", code="not-owner")
-        return job
+        return self._find_own(person, job_id, "run a job again")
 
     def find_shareable(self, person: Person, job_id: str) -> Job:
         """A job that the person may share with its group.
@@ -85,9 +77,20 @@ class Access:
             NotFound: there is none that the person may see.
             Forbidden: it is another's.
         """
+        return self._find_own(person, job_id, "share a job")
+
+    def _find(self, job_id: str, may: Callable[[Job], bool]) -> Job:
+        """A job, where that is allowed; to whom it is not there is none."""
+        job = self.store.job(job_id) if JOB_ID.fullmatch(job_id) else None
+        if job is None or not may(job):
+            raise NotFound
+        return job
+
+    def _find_own(self, person: Person, job_id: str, deed: str) -> Job:
+        """A job of the person's; of another's that they see they are told whose deed it is."""
         job = self.find_visible(person, job_id)
         if job.owner != person.name:
-            raise Forbidden("Only its owner can share a job.", code="not-owner")
+            raise Forbidden(f"Only its owner can {deed}.", code="not-owner")
         return job
 
     def choose_owner(

@@ -101,10 +101,8 @@ def _rank(machine: InstanceClass, *, interruptible: bool) -> tuple[float, float,
 
 def _find_price(machine: InstanceClass, interruptible: bool) -> float:
     """What an hour costs; 0 where nobody knows."""
-    if machine.price is None:
-        return 0.0
-    spot = machine.price.spot_per_hour if interruptible else None
-    return machine.price.per_hour if spot is None else spot
+    price = machine.price
+    return price.find_per_hour(interruptible=interruptible) if price else 0.0
 
 
 def _find_seconds(record: ResultRecord) -> float:

@@ -171,6 +171,4 @@ def _find_price(
     price = machine and machine.price
     if not price:
         return None, None
-    if account.interruptible and price.spot_per_hour is not None:
-        return price.spot_per_hour, price.currency
-    return price.per_hour, price.currency
+    return price.find_per_hour(interruptible=account.interruptible), price.currency

@@ -69,21 +69,22 @@ def _templates() -> Environment:
 @router.get("/")
 async def show_list(request: Request) -> Response:
     """The page of one's jobs."""
-    try:
-        caller = await identify_caller(request)
-    except ServiceError as e:
-        return _turn_away(request, e)
-    return _render(request, caller, "list.html", title="Offline jobs")
+    return await _show(request, "list.html", "Offline jobs")
 
 
 @router.get("/usage")
 async def show_usage(request: Request) -> Response:
     """The page of what was used."""
+    return await _show(request, "usage.html", "Usage")
+
+
+async def _show(request: Request, template: str, title: str) -> Response:
+    """A page that is there for everybody who is logged in."""
     try:
         caller = await identify_caller(request)
     except ServiceError as e:
         return _turn_away(request, e)
-    return _render(request, caller, "usage.html", title="Usage")
+    return _render(request, caller, template, title=title)
 
 
 @router.get("/jobs/{job_id}")
