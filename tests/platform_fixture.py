@@ -104,7 +104,7 @@ class Platform(Site):
                 start_new_session=True,
             )
 
-    def wait_until_served(self, seconds: float = 90) -> None:
+    def wait_until_served(self, seconds: float = 240) -> None:
         """Wait until the login page answers; fail at once when the supervisor ends."""
 
         def is_served() -> bool:
@@ -112,7 +112,7 @@ class Platform(Site):
             assert self.process.poll() is None, f"make run ended:\n{self.output}"
             return "Sign in as" in self.output and self.answers("/hub/login")
 
-        wait_until(is_served, f"the login page; so far:\n{self.output}", seconds)
+        wait_until(is_served, lambda: f"the login page; so far:\n{self.output}", seconds)
 
     def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 60) -> int:
         """Send a signal to the supervisor and wait for its end; the exit code."""

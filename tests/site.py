@@ -23,13 +23,16 @@ PASSWORD = "demonstration"
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
+def wait_until(
+    condition: Callable[[], T], what: str | Callable[[], str], seconds: float = 120
+) -> T:
     """What ``condition`` returns as soon as it is true; fails with ``what`` after ``seconds``."""
     deadline = time.monotonic() + seconds
     pauses = grow_pauses()
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:g} s in vain for: {what}")
+            words = what if isinstance(what, str) else what()
+            raise AssertionError(f"waited {seconds:g} s in vain for: {words}")
         time.sleep(next(pauses))
     return found
 
@@ -64,7 +67,7 @@ class User:
         assert answer.status_code in (201, 202), answer.text
         self.wait_for_lab()
 
-    def wait_for_lab(self, seconds: float = 60) -> None:
+    def wait_for_lab(self, seconds: float = 120) -> None:
         """Wait until the session answers ``/lab``."""
 
         def is_served() -> bool:

@@ -1,6 +1,5 @@
 """A job is run again as the page advises, or with something changed."""
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenWindow
@@ -12,7 +11,6 @@ SLOW = build_notebook(
 )
 
 
-@pytest.mark.timeout(300)
 def test_what_took_too_long_is_run_for_longer_or_with_other_values(
     ben: Visitor, open_window: OpenWindow
 ) -> None:
@@ -56,7 +54,6 @@ def test_what_took_too_long_is_run_for_longer_or_with_other_values(
     assert (again["rerun_of"], again["time_limit_seconds"]) == (job, 60)
 
 
-@pytest.mark.timeout(300)
 def test_the_cure_runs_by_one_press(ben: Visitor, open_window: OpenWindow) -> None:
     job = ben.submit(SLOW, name="slow", parameters={"seed": 6}, time_limit_seconds=5)
     ben.wait_for_state(job, "failed")
@@ -71,7 +68,6 @@ def test_the_cure_runs_by_one_press(ben: Visitor, open_window: OpenWindow) -> No
     ben.wait_for_state(again["id"], "cancelled")
 
 
-@pytest.mark.timeout(300)
 def test_a_dialog_that_is_given_up_changes_nothing(ben: Visitor, open_window: OpenWindow) -> None:
     job = ben.submit(build_notebook("1", parameters="seed = 1"), name="given up")
     ben.wait_for_state(job, "succeeded")

@@ -23,7 +23,6 @@ def had(ada: Visitor) -> Visitor:
     return ada
 
 
-@pytest.mark.timeout(120)
 def test_from_home_a_session_is_started_again_opened_and_stopped(
     had: Visitor, open_window: OpenWindow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -1,6 +1,5 @@
 """A session can be started by keyboard alone, and ends with a submission where that is wished."""
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
@@ -24,7 +23,6 @@ def tab_to(page: Page, selector: str) -> None:
     raise AssertionError(f"Tab never came to {selector}, but to {passed}")
 
 
-@pytest.mark.timeout(300)
 def test_a_session_is_started_by_keyboard_alone_and_stopped_with_a_submission(
     open_window: OpenWindow, platform: Platform
 ) -> None:

@@ -13,7 +13,6 @@ from tests.browser.lab import COMMAND, Lab
 from tests.browser.own_hosts.platform import OwnHosts, running_own_hosts
 from tests.browser.people import Window
 
-pytestmark = pytest.mark.timeout(300)
 #: What a script in the page gets to see of another place, with the browser's cookies.
 FETCH = """async (url) => {
   try { return String((await fetch(url, {credentials: "include"})).status); }

@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
@@ -11,7 +10,6 @@ from tests.browser.people import JOBS, PAGE, Visitor, build_notebook
 SCRIPT = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
 
 
-@pytest.mark.timeout(300)
 def test_another_user_sees_nothing_of_a_job(
     ada: Visitor, ben: Visitor, open_window: OpenWindow
 ) -> None:
@@ -46,7 +44,6 @@ def test_another_user_sees_nothing_of_a_job(
     assert ada.job(job)["state"] == "succeeded"
 
 
-@pytest.mark.timeout(300)
 def test_markup_of_users_and_notebooks_is_shown_as_text(
     ben: Visitor, open_window: OpenWindow
 ) -> None:
@@ -88,7 +85,6 @@ def test_markup_of_users_and_notebooks_is_shown_as_text(
     expect_no_script(lab.page)
 
 
-@pytest.mark.timeout(300)
 def test_pages_that_are_open_end_with_the_login(open_window: OpenWindow) -> None:
     window = open_window()
     window.sign_in("admin")

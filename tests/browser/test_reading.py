@@ -70,7 +70,6 @@ def find_faults(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page(
     ada: Visitor, jobs: Jobs, open_window: OpenWindow, scheme: str
@@ -92,7 +91,6 @@ def test_axe_finds_nothing_on_any_page(
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_wider_than_a_telephone(
     ada: Visitor, jobs: Jobs, open_window: OpenWindow
 ) -> None:

@@ -76,7 +76,6 @@ def find_result(page: Page) -> FrameLocator:
     return page.frame_locator("#result")
 
 
-@pytest.mark.timeout(300)
 def test_a_failed_job_shows_its_figure_and_the_cell_that_failed(
     ada: Visitor, open_window: OpenWindow
 ) -> None:
@@ -100,7 +99,6 @@ def test_a_failed_job_shows_its_figure_and_the_cell_that_failed(
         expect(result.locator("body")).to_have_css("background-color", colour)
 
 
-@pytest.mark.timeout(300)
 def test_of_a_running_job_it_shows_what_there_is_and_at_the_end_all(
     ada: Visitor, open_window: OpenWindow, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -120,7 +118,6 @@ def test_of_a_running_job_it_shows_what_there_is_and_at_the_end_all(
     expect(find_result(page).locator("#cell-3 .output_stdout")).to_have_text("last")
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("alone", [False, True], ids=["on the page", "alone"])
 def test_what_a_notebook_holds_runs_nothing_and_asks_nobody(
     ada: Visitor, open_window: OpenWindow, outside: tuple[str, list[str]], *, alone: bool

@@ -74,7 +74,6 @@ def chart_default(start: Callable[..., Stuck], tmp_path_factory: pytest.TempPath
     return start(Wish(), values=path)
 
 
-@pytest.mark.timeout(240)
 def test_the_charts_default_starts_nothing_where_nothing_is(
     chart_default: Stuck,
     without_capability: Stuck,
@@ -94,7 +93,6 @@ def test_the_charts_default_starts_nothing_where_nothing_is(
     chart_default.jobs.wait_for("job", "Completed")
 
 
-@pytest.mark.timeout(240)
 def test_without_a_root_capability_no_gpu_comes_and_it_can_be_given_later(
     without_capability: Stuck, record_property: Callable[[str, object], None]
 ) -> None:

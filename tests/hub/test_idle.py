@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.hub.kernel import Kernel
 from tests.platform_fixture import Platform
 from tests.site import wait_until
@@ -17,7 +15,6 @@ activity.LOOK_SECONDS = 1.0
 """
 
 
-@pytest.mark.timeout(180)
 def test_an_idle_session_is_stopped_and_a_busy_one_goes_on(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "state", options=("--idle-seconds", str(IDLE_SECONDS)))
     with platform.running():

@@ -32,7 +32,6 @@ def root(tmp_path: Path) -> Path:
     return made
 
 
-@pytest.mark.timeout(180)
 def test_a_session_ends_with_the_time_of_its_class(root: Path, tmp_path: Path) -> None:
     platform = Platform(tmp_path / "state", root=root)
     with platform.running():

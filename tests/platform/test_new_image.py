@@ -160,7 +160,6 @@ def test_a_base_without_an_entry_and_a_catalogue_in_another_form() -> None:
         add_entry("custom: {catalogue: {images: []}}", Plan("own", "stomics"), None)
 
 
-@pytest.mark.timeout(300)
 def test_an_image_is_there_whole_with_what_the_index_has_not_named(root: Path) -> None:
     places = Places(root, find_places(os.environ).cache)
     text = "dependencies: [tqdm, samtools, nosuch-package-of-anybody]"
@@ -190,7 +189,6 @@ def test_an_image_is_there_whole_with_what_the_index_has_not_named(root: Path) -
     compile((verification / "verify.py").read_text(), "verify.py", "exec")
 
 
-@pytest.mark.timeout(300)
 def test_what_cannot_be_resolved_leaves_nothing(
     root: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

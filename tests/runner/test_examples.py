@@ -163,7 +163,6 @@ def test_the_executed_analysis_has_its_plots(analyses: list[Execution]) -> None:
     assert warnings == []
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [

@@ -51,7 +51,6 @@ def attempt(make_attempt: Callable[..., Attempt]) -> Attempt:
     return make_attempt(WHERE, kernel=SOURCE)
 
 
-@pytest.mark.timeout(300)
 def test_a_project_runs_in_its_own_environment_until_that_is_removed(attempt: Attempt) -> None:
     project = attempt.home / "work" / "stereo"
     project.mkdir()
@@ -90,7 +89,6 @@ def test_a_project_runs_in_its_own_environment_until_that_is_removed(attempt: At
     assert command(attempt.home, "list").stdout.startswith("You have none yet")
 
 
-@pytest.mark.timeout(180)
 def test_without_an_index_nothing_is_left(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("nosuch-package-of-anybody\n")
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
@@ -104,7 +102,6 @@ def test_without_an_index_nothing_is_left(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".local/share/jupyter/kernels/*"))
 
 
-@pytest.mark.timeout(180)
 def test_an_environment_of_ones_own_is_taken_as_it_is(tmp_path: Path) -> None:
     project = tmp_path / "work"
     bare = project / ".venv"

@@ -96,7 +96,6 @@ def test_where_nothing_is_planted_nothing_is_found(python: str, tmp_path: Path) 
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

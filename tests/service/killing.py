@@ -137,7 +137,7 @@ class Target:
 
     def start_and_wait(self, **more: str) -> None:
         self.start(**more)
-        wait_until(self.answers, f"the service; its log:\n{self.log()}", 40)
+        wait_until(self.answers, lambda: f"the service; its log:\n{self.log()}", 40)
 
     def answers(self) -> bool:
         assert self.process is not None

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -260,6 +259,3 @@ def test_whatever_happens_on_a_server(database_server: DatabaseServer, template:
         database_server.drop(name)
 
     shake(server_database, 6)
-
-
-pytestmark = pytest.mark.timeout(300)

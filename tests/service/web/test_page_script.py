@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import Cause, State
@@ -243,7 +243,10 @@ def test_a_guest_looks_at_what_is_shared_and_no_longer(
     guest = browser.new_page(extra_http_headers={"Authorization": "cookie mia"})
     refused: list[str] = []
     guest.on("response", lambda each: refused.append(each.url) if each.status >= 400 else None)
-    guest.goto(f"{address}?tab=log")
+    with guest.expect_response("**/figures?*") as figures:
+        guest.goto(f"{address}?tab=log")
+    more = figures.value.json()
+    more["figures"] *= 2
     expect(guest.locator("#guest")).to_have_text(
         "Shared by ada with Lab: you can look at it, and change nothing."
     )
@@ -251,6 +254,12 @@ def test_a_guest_looks_at_what_is_shared_and_no_longer(
     expect(guest.get_by_role("tab", selected=True)).to_have_text("Result")
     expect(guest.frame_locator("#result").locator("#cell-2")).to_be_visible()
     expect(guest.get_by_role("button", name="Figure 1, cell 2")).to_be_visible()
+    late: list[Route] = []
+
+    def hold(each: Route) -> None:
+        late.append(each)
+
+    guest.route("**/figures?*", hold)
     service.finish(job)
     expect(guest.locator("#state")).to_have_text("Done")
     expect(page.get_by_role("button", name="Run again…")).to_be_visible()
@@ -259,6 +268,10 @@ def test_a_guest_looks_at_what_is_shared_and_no_longer(
     assert not [url for url in refused if not url.endswith("/record")]
     switch.uncheck()
     expect(guest.locator("#trouble")).to_contain_text("shared with you no longer")
-    expect(guest.locator("#result")).to_be_hidden()
-    expect(guest.locator("#figures-part")).to_be_hidden()
+    # What was answered before and comes now shows nothing any more.
+    with guest.expect_event("requestfinished", lambda each: "/figures?" in each.url):
+        late[0].fulfill(json=more)
+    expect(guest.locator("#figures > li")).to_have_count(2)
+    for part in ("#result", "#figures-part", "#panes", "#said"):
+        expect(guest.locator(part)).to_be_hidden()
     guest.close()

@@ -327,8 +327,10 @@ export function showJob(id: string): void {
         : 'The record of this job was deleted.';
       trouble(new Error(ended));
       byId('do').replaceChildren();
-      for (const part of isGuest() ? ['panes', 'figures-part', 'said'] : []) {
-        byId(part).hidden = true;
+      if (isGuest()) {
+        // All of it at once: an answer that is under way may still show parts of it.
+        byId('seen').hidden = true;
+        byId<HTMLDialogElement>('figure').close();
       }
     }
   }
