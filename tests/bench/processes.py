@@ -133,14 +133,15 @@ def call_at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
 
 
 class Memory:
-    """The most that all processes of a folder had together, looked at five times a second."""
+    """What all processes of a folder had and did together, looked at five times a second."""
 
     def __init__(self, folder: Path) -> None:
         self.peak_bytes = 0
         self.peak_processes = 0
-        #: How many there were at the last look.
-        self.processes = 0
+        #: Seconds of processors that they took until the last look, those that ended included.
+        self.work_seconds = 0.0
         self._folder = folder
+        self._worked: dict[psutil.Process, float] = {}
         # Each is asked once: what it names it has from its start, or from who started it.
         self._known: dict[psutil.Process, bool] = {}
         self._is_over = threading.Event()
@@ -161,8 +162,12 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._is_over.wait(_LOOK_SECONDS):
-            sizes = [weigh(each) for each in psutil.process_iter() if self._is_of_it(each)]
-            self.processes = len(sizes)
+            found = [each for each in psutil.process_iter() if self._is_of_it(each)]
+            for each in found:
+                self._worked[each] = max(self._worked.get(each, 0.0), count_work(each))
+            self.work_seconds = sum(self._worked.values())
+            # What has ended and is not taken note of yet has no memory.
+            sizes = [size for size in map(weigh, found) if size]
             if sum(sizes) > self.peak_bytes:
                 self.peak_bytes, self.peak_processes = sum(sizes), len(sizes)
 
@@ -178,3 +183,12 @@ def weigh(process: psutil.Process) -> int:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
+
+
+def count_work(process: psutil.Process) -> float:
+    """Seconds of processors that it took; of one that is gone none."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)

@@ -6,14 +6,21 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from tests.bench.bench_burst import wait_for_ends
 from tests.bench.processes import Memory, build_variables, call_at_once, running
 from tests.platform_fixture import find_free_port, find_processes
 from tests.site import wait_until
+
+if TYPE_CHECKING:
+    from tests.bench.jobs import Side
 
 #: Serves its folder, and has started another that would outlive it.
 SERVER = """
@@ -40,6 +47,42 @@ def test_what_a_program_started_is_weighed_and_ended_with_it(tmp_path: Path) -> 
         interrupt(tmp_path, memory)
     assert memory.peak_processes == 2
     assert find_processes(tmp_path) == []
+
+
+def test_the_work_of_what_has_ended_still_counts(tmp_path: Path) -> None:
+    busy = "import time\nwhile time.process_time() < 0.5:\n    pass\ninput()"
+    with Memory(tmp_path) as memory:
+        for number in (1, 2):
+            command = [sys.executable, "-c", busy]
+            with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE) as worker:
+                wait_until(partial(_has_worked, memory, 0.45 * number), f"work {number}")
+                worker.communicate(b"\n")
+
+
+def _has_worked(memory: Memory, seconds: float) -> bool:
+    return memory.work_seconds > seconds
+
+
+@dataclass
+class Slow:
+    """Whoever's jobs end after so many looks, or never; works until then."""
+
+    looks: Iterator[str]
+    ends = frozenset({"done"})
+    work: list[float] = field(default_factory=lambda: [0.0])
+
+    def read_states(self) -> dict[str, str]:
+        self.work.append(self.work[-1] + 1)
+        return {"one": "done", "two": next(self.looks)}
+
+
+@pytest.mark.parametrize(("works", "last"), [(True, "done"), (False, "runs")])
+def test_what_neither_changes_nor_works_is_left(works: bool, last: str) -> None:
+    slow = Slow(iter([*["runs"] * 3, *["done"] * 50]))
+    _, states = wait_for_ends(
+        cast("Side", slow), ["one", "two"], lambda: works * slow.work[-1], 1.5
+    )
+    assert states == {"one": "done", "two": last}
 
 
 def test_a_program_that_ends_at_once_is_told_with_its_words(tmp_path: Path) -> None:
