@@ -141,7 +141,7 @@ class DatabaseServer:
             file.write(f"listen_addresses = '{listener.address}'\n")
             file.write(f"port = {listener.port}\nssl = on\n")
         with (data / "pg_hba.conf").open("a") as file:
-            file.write(f"hostssl all +{GUARDED} {listener.peers} scram-sha-256\n")
+            file.write(f"hostssl all all {listener.peers} scram-sha-256\n")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

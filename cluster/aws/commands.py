@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -59,12 +60,13 @@ class Commands:
     lock: int | None = None
     _count: int = 0
 
-    def run(self, words: Sequence[str], minutes: float) -> str:
+    def run(self, words: Sequence[str], minutes: float, *, is_secret: bool = False) -> str:
         """Run a command and return what it wrote.
 
         Args:
             words: program and arguments; nothing secret, for they are shown and kept.
             minutes: it may take.
+            is_secret: whether what it answers is to be in no file.
 
         Raises:
             CommandFailed: it is not there, failed, or took too long.
@@ -77,9 +79,12 @@ class Commands:
         plain = [each for each in words[1:3] if re.fullmatch(r"[a-z][a-z-]*", each)]
         place = self.log / "-".join([f"{self._count:02}", Path(words[0]).name, *plain])
         out, err = (place.with_name(f"{place.name}.{end}") for end in ("out", "err"))
-        for path in (out, err):
+        for path in (err,) if is_secret else (out, err):
             path.touch(mode=0o600)
-        with out.open("wb") as to_out, err.open("wb") as to_err:
+        with (
+            TemporaryFile() if is_secret else out.open("w+b") as to_out,
+            err.open("wb") as to_err,
+        ):
             to_err.write(f"$ {shlex.join(words)}\n".encode())
             to_err.flush()
             process = subprocess.Popen(
@@ -95,12 +100,14 @@ class Commands:
                 code = self._wait(process, words, minutes)
             finally:
                 _end(process)
+            to_out.seek(0)
+            answer = to_out.read().decode("utf-8", "replace")
         written = err.read_text("utf-8", "replace").partition("\n")[2]
         if code != 0:
             # eksctl writes what went wrong where others write results.
-            everything = written + (out.read_text("utf-8", "replace")[-4000:])
+            everything = written + ("" if is_secret else answer[-4000:])
             raise CommandFailed(f"{explain(words, everything)}\nAll of it: {err}", everything)
-        return out.read_text("utf-8", "replace")
+        return answer
 
     def load(self, words: Sequence[str]) -> Any:
         """What a command that only looks answers, from JSON.

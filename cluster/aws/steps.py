@@ -18,13 +18,13 @@ from cluster.aws.context import Context
 from cluster.aws.costs import find_short_quotas
 from cluster.aws.eksctl import build_cluster_config
 from cluster.aws.order import name_stack
-from cluster.aws.pushing import log_helm_in, make_images
-from cluster.aws.storage import StackUnfinished, fill_volumes
+from cluster.aws.platform import deploy
+from cluster.aws.pushing import make_images
+from cluster.aws.storage import StackUnfinished
 from cluster.aws.watching import look_at_watching, make_watching
 from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS
 from cluster.driver.deployment import Deployment, Finding
 from cluster.driver.instance_types import load_types
-from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import ToolFailed
 from cluster.driver.versions import order_version, read_versions
 from cluster.driver.volumes import name_stack as name_storage
@@ -261,16 +261,6 @@ def _make_storage(context: Context) -> None:
     context.run("storage", "files")
 
 
-def _fill_volumes(context: Context) -> Settings:
-    """The settings, with what the storage's stack says of where files are."""
-    volumes = context.settings.volumes
-    if not any(each.output for each in volumes.values()):
-        return context.settings
-    listed = context.describe_stack(name_storage(context.aws.cluster)).get("Outputs", [])
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in listed}
-    return fill_volumes(context.settings, context.aws, outputs)
-
-
 def make_steps(context: Context, names: Iterable[str] = ()) -> bool:
     """Make all steps, or those named; whether all of them were made.
 
@@ -287,15 +277,6 @@ def make_steps(context: Context, names: Iterable[str] = ()) -> bool:
             return False
         context.say(f"{name}: done")
     return True
-
-
-def _deploy(context: Context) -> None:
-    # What was pushed stands there since the settings were read.
-    context = replace(context, settings=load_settings(context.file))
-    settings = _fill_volumes(context)
-    log_helm_in(context, settings)
-    with TemporaryDirectory(prefix="notebook-hpc-") as folder:
-        Deployment(settings, context.tools, Path(folder), context.say).deploy()
 
 
 def verify(context: Context) -> list[Finding]:
@@ -342,6 +323,6 @@ STEPS: Mapping[str, Step] = {
         "load balancer controller", 3, lambda context: context.run("balancer")
     ),
     "40-storage": Step("disks, files, buckets and database", 15, _make_storage),
-    "50-platform": Step("Volcano, hub and jobs service", 10, _deploy),
+    "50-platform": Step("Volcano, databases, hub and jobs service", 10, deploy),
     "60-observe": Step("metrics, dashboards, alarms, logs and budget", 8, make_watching),
 }

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cluster.driver.aws_observe import SCRAPER
+from cluster.driver.databases import build_hub_database, build_service_database
 from cluster.driver.queues import build_queues
 from cluster.driver.settings import Ingress, Settings
 from cluster.driver.volumes import list_claims
@@ -66,7 +67,7 @@ def build_platform_values(settings: Settings) -> Values:
 
 
 def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
-    """Of Zero to JupyterHub: address, image, storage class, login, Ingress.
+    """Of Zero to JupyterHub: address, image, storage class or database, login, Ingress.
 
     Args:
         settings: of the installation.
@@ -77,7 +78,9 @@ def build_hub_values(settings: Settings, shipped: Mapping[str, Any]) -> Values:
     digest = settings.digests.get("hub", "")
     traits = {"public_url": settings.address}
     hub: Values = {"config": {"JupyterHub": traits}}
-    if settings.storage_class:
+    if database := build_hub_database(settings):
+        hub |= database
+    elif settings.storage_class:
         hub["db"] = {"pvc": {"storageClassName": settings.storage_class}}
     own = shipped["hub"]["image"]
     # A tag may have a digest behind it, and the chart has no key for one.
@@ -121,7 +124,7 @@ def build_volcano_values(settings: Settings) -> Values:
 
 
 def build_service_values(settings: Settings) -> Values:
-    """Of the jobs service: address, image, storage class, its bucket on AWS."""
+    """Of the jobs service: address, image, storage class, its bucket and database on AWS."""
     values: Values = {
         "publicUrl": build_service_url(settings.address) if settings.subdomains else "",
         "hub": {"publicUrl": f"{settings.address}/"},
@@ -135,7 +138,7 @@ def build_service_values(settings: Settings) -> Values:
         values["objects"] = {"bucket": f"s3://{bucket}", "region": settings.aws.region}
     if _is_scraped(settings):
         values["metrics"] = {"from": [SCRAPER]}
-    return values
+    return values | build_service_database(settings)
 
 
 def _is_scraped(settings: Settings) -> bool:

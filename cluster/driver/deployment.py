@@ -26,6 +26,7 @@ from cluster.driver.charts import (
     build_service_values,
     build_volcano_values,
 )
+from cluster.driver.databases import list_releases
 from cluster.driver.queues import ROOT, build_queues, build_root_queue
 from cluster.driver.renderer import DEFINITION
 from cluster.driver.settings import Settings
@@ -147,7 +148,7 @@ class Deployment:
             ToolFailed: a step failed; those before it are done, and it can be run again.
         """
         names = steps or tuple(STEPS)
-        self._refuse_unknown_volumes(names)
+        self._refuse_unknown(names)
         self.tools.check()
         if not takes_over:
             self._refuse_foreign(names)
@@ -166,8 +167,12 @@ class Deployment:
                 self.tools.wait_for_rollout(deployment, STEPS[name].namespace)
         self.say("All of it answers.")
 
-    def _refuse_unknown_volumes(self, names: Sequence[str]) -> None:
-        """A volume's handle cannot be changed later, so none is made before AWS has told it."""
+    def _refuse_unknown(self, names: Sequence[str]) -> None:
+        """Install nothing that leads to what AWS has not told yet.
+
+        A volume's handle cannot be changed later, and a hub without its database would begin
+        another one.
+        """
         volumes = self.settings.volumes
         unknown = ", ".join(claim for claim, volume in volumes.items() if volume.output)
         if unknown and "platform" in names:
@@ -175,6 +180,12 @@ class Deployment:
                 f"Where {unknown} are is known when step 40-storage has made them: `make cluster-up"
                 " STEP=50-platform` takes it from there, or write it under storage.volumes"
                 " (docs/deploy.md)"
+            )
+        if not self.settings.database and set(list_releases(self.settings)) & set(names):
+            raise ToolFailed(
+                "The database server and its Secrets are known when step 40-storage has made them:"
+                " `make cluster-up STEP=50-platform` goes on from there, or name a database of your"
+                " own in the values of jupyterhub and offline-jobs (docs/deploy.md)"
             )
 
     def look(self) -> list[Finding]:

@@ -81,6 +81,7 @@ class Settings:
             with tag and digest; empty where the charts' own are meant.
         login: who may sign in, as it is written; empty where the values of the hub say so.
         aws: the cluster on AWS; ``None`` where it is there already, or elsewhere.
+        database: host of the PostgreSQL server that AWS makes; empty before it has told it.
     """
 
     address: str
@@ -97,6 +98,7 @@ class Settings:
     mirror: Mapping[str, str] = field(default_factory=dict)
     login: Mapping[str, Any] = field(default_factory=dict)
     aws: Aws | None = None
+    database: str = ""
 
     @property
     def host(self) -> str:

@@ -216,6 +216,28 @@ class Tools:
                 f"{failed}\nThe end of `kubectl {' '.join(logs)}`:\n{said}"
             ) from failed
 
+    def run_pod(self, name: str, namespace: str, pod: Manifest, said: str) -> str:
+        """Run a pod of one container to its end, and return what it wrote.
+
+        Args:
+            name: of pod and container; one of that name that an earlier run left goes before.
+            namespace: where.
+            pod: its ``spec``, whose container waits for its standard input (``stdin``).
+            said: standard input; it is in no object of the cluster and in no file.
+
+        Raises:
+            ToolFailed: it could not start, or failed; with what it wrote where errors go.
+        """
+        self.delete("pod", name, namespace=namespace)
+        words = ["run", name, *_within(namespace), "--restart=Never", "--stdin", "--quiet", "--rm"]
+        words += [f"--image={pod['containers'][0]['image']}"]
+        words += [f"--pod-running-timeout={PATIENCE_SECONDS}s"]
+        words += [f"--overrides={json.dumps({'spec': pod})}"]
+        try:
+            return self._run(self.kubectl, words, said)
+        finally:
+            self.delete("pod", name, namespace=namespace)
+
     def _run(
         self,
         program: str,

@@ -191,7 +191,7 @@ class Postgresql:
                 "(ALTER DATABASE … OWNER TO …)"
             )
         # All else may pass: a server that starts, ends or recovers says so by the same code.
-        if getattr(error, "pgcode", None) is None and any(words in said for words in _MISTAKES):
+        if getattr(error, "pgcode", None) is None and is_mistake(said):
             return f"{said}: mend the address in OFFLINE_JOBS_DATABASE_URL_FILE, or the server"
         return ""
 
@@ -199,6 +199,11 @@ class Postgresql:
         """Close all connections; the lock is free."""
         self.readers.dispose()
         self.writer.dispose()
+
+
+def is_mistake(said: str) -> bool:
+    """Whether a server that was reached refuses an address for what no wait makes right."""
+    return any(words in said for words in _MISTAKES)
 
 
 def _set_up(connection: Any, record: Any) -> None:
