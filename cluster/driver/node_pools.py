@@ -143,10 +143,15 @@ def _build_disruption(idle_seconds: int) -> Manifest:
 
     Moving pods to fewer machines, the default, would end sessions and jobs. The default budget lets
     go of a tenth of the machines at a time; nobody loses by letting go of all that are empty.
-    Source: https://karpenter.sh/docs/concepts/disruption/ (v1.14)
+
+    A machine that is no more as its pool says, as after a new image or a newer Kubernetes, is not
+    replaced while it is in use: ``do-not-disrupt`` would hold it, but jobs on spot machines have
+    none (:func:`hub_config.platform.pods.build_annotations`). It goes when it is empty, as any.
+    Source: https://karpenter.sh/docs/concepts/disruption/ (v1.14); of several budgets the least
+    holds: GetAllowedDisruptionsByReason in sigs.k8s.io/karpenter v1.14.1, pkg/apis/v1/nodepool.go
     """
     return {
         "consolidationPolicy": "WhenEmpty",
         "consolidateAfter": f"{idle_seconds}s",
-        "budgets": [{"nodes": "100%"}],
+        "budgets": [{"nodes": "100%"}, {"nodes": "0", "reasons": ["Drifted"]}],
     }

@@ -133,7 +133,8 @@ def test_only_empty_machines_go_and_all_of_them_after_the_pools_idle_time() -> N
     assert spec["disruption"] == {
         "consolidationPolicy": "WhenEmpty",
         "consolidateAfter": "90s",
-        "budgets": [{"nodes": "100%"}],
+        # None goes because its pool or its image changed: jobs on spot machines would be cut.
+        "budgets": [{"nodes": "100%"}, {"nodes": "0", "reasons": ["Drifted"]}],
     }
     assert spec["template"]["spec"]["expireAfter"] == "Never"
     # It would be the time after which pods are ended although they say do-not-disrupt.
