@@ -45,8 +45,7 @@ MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
 	bench bench-b1 bench-b2 bench-b3 bench-b7 bench-b8 bench-stock bench-images bench-pulls class push mirror images-lacking deploy deploy-status undeploy smoke \
-	cluster-plan cluster-up cluster-verify cluster-down \
-	cluster-plan cluster-up cluster-verify cluster-down \
+	cluster-plan cluster-up cluster-verify cluster-upgrade cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -165,6 +164,10 @@ cluster-up: python ## make the cluster of SETTINGS= on AWS, with the platform, o
 cluster-verify: python ## look at the cluster of SETTINGS= on AWS: machines, pools, platform; changes nothing in it
 	@$(MAKE_ENVIRONMENT) platform
 	@exec build/environments/platform/bin/python -m cluster.aws verify --settings "$(SETTINGS)"
+
+cluster-upgrade: python ## bring the cluster of SETTINGS= to its Kubernetes and this checkout's charts; sessions and jobs go on
+	@$(MAKE_ENVIRONMENT) platform
+	@exec build/environments/platform/bin/python -m cluster.aws upgrade --settings "$(SETTINGS)"
 
 cluster-down: python ## take the cluster of SETTINGS= on AWS away, but for people's files, and list what is left
 	@$(MAKE_ENVIRONMENT) platform

@@ -1,4 +1,4 @@
-"""``python -m cluster.aws COMMAND``: what `make cluster-plan`, `-up`, `-verify`, `-down` run."""
+"""``python -m cluster.aws COMMAND``: what `make cluster-plan` and its like run."""
 
 import argparse
 import os
@@ -12,12 +12,16 @@ from cluster.aws.context import Context
 from cluster.aws.karpenter import build_node_classes, build_pools
 from cluster.aws.plan import PlanFailed, make_plan
 from cluster.aws.removal import remove
+from cluster.aws.running import fetch_present
+from cluster.aws.skew import find_hindrances, find_newer_charts, list_changes, list_wanted
 from cluster.aws.stack import ADDRESS, StackChanged
 from cluster.aws.steps import STEPS, make_steps, verify
 from cluster.aws.storage import build_storage_class
+from cluster.aws.upgrade import upgrade
 from cluster.driver.aws_settings import Aws
 from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import ToolFailed, Tools, is_missing
+from cluster.driver.versions import read_compatibility, read_versions
 from hub_config.platform.errors import CatalogueError
 
 #: What a cluster knows once Karpenter's charts are there.
@@ -27,7 +31,7 @@ _DEFINITIONS = ("ec2nodeclasses.karpenter.k8s.aws", "nodepools.karpenter.sh")
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m cluster.aws")
-    parser.add_argument("command", choices=("plan", "up", "verify", "down"))
+    parser.add_argument("command", choices=("plan", "up", "verify", "upgrade", "down"))
     parser.add_argument("--settings", type=Path, required=True)
     parser.add_argument("--into", type=Path, default=Path("build/cluster"))
     parser.add_argument(
@@ -39,11 +43,13 @@ def main(arguments: Sequence[str]) -> int:
         "--kubeconfig", default="", help="of a cluster that is there, to show the difference to it"
     )
     parser.add_argument("--step", default="", choices=("", *STEPS), help="only this one")
-    parser.add_argument("--yes", default="", help="the cluster's name, to remove it unasked")
+    parser.add_argument("--yes", default="", help="the cluster's name, to do it unasked")
     options = parser.parse_args(arguments)
     try:
         # The platform is installed by digests only, which step 05-images writes.
-        pushed = options.command == "up" and options.step == "50-platform"
+        pushed = options.command == "upgrade" or (
+            options.command == "up" and options.step == "50-platform"
+        )
         settings = load_settings(options.settings, are_pushed=pushed)
     except CatalogueError as error:
         _say(str(error))
@@ -85,6 +91,8 @@ def _work(settings: Settings, aws: Aws, options: argparse.Namespace) -> int:
             return 0 if make_steps(context, [options.step] if options.step else ()) else 1
         if options.command == "verify":
             return _verify(context)
+        if options.command == "upgrade":
+            return 0 if upgrade(context, lambda: _agrees(aws.cluster, options.yes)) else 1
         return _remove(context, options.yes)
 
 
@@ -106,11 +114,7 @@ def _remove(context: Context, agreed: str) -> int:
             f"This ends all that runs on cluster {name} of account {context.aws.account} and takes"
             " it away. Files of people and disks of hub and jobs service stay."
         )
-        sys.stdout.write(f"Write the cluster's name, {name}, to go on: ")
-        sys.stdout.flush()
-        agreed = sys.stdin.readline().strip()
-    if agreed != name:
-        _say(f"That is not {name}; nothing was removed.")
+    if not _agrees(name, agreed):
         return 1
     left = remove(context)
     for arn in left:
@@ -119,9 +123,38 @@ def _remove(context: Context, agreed: str) -> int:
     return 0
 
 
+def _agrees(name: str, agreed: str) -> bool:
+    """Whether somebody has written the cluster's name, or does so now."""
+    if not agreed:
+        sys.stdout.write(f"Write the cluster's name, {name}, to go on: ")
+        sys.stdout.flush()
+        agreed = sys.stdin.readline().strip()
+    if agreed != name:
+        _say(f"That is not {name}; nothing was changed.")
+    return agreed == name
+
+
+def _tell_upgrade(settings: Settings, aws: Aws, tools: Tools) -> None:
+    """Say what `make cluster-upgrade` would change in a cluster, and what forbids it."""
+    present, versions = fetch_present(tools), read_versions()
+    wanted = list_wanted(settings, versions)
+    if not (changes := [*list_changes(present, aws.kubernetes, wanted)]):
+        return _say(f"Kubernetes {present.kubernetes} and charts: as the settings and pins say.")
+    _say("`make cluster-upgrade` would change (with EKS' newest add-ons and core images):")
+    for each in changes:
+        _say(f"  {each}")
+    for each in (
+        *find_hindrances(present, aws.kubernetes, versions, read_compatibility()),
+        *find_newer_charts(present, wanted),
+    ):
+        _say(f"It would refuse: {each}.")
+
+
 def _tell_difference(settings: Settings, aws: Aws, kubeconfig: str) -> None:
     """Show what applying the objects of machines and disks would change in a cluster."""
-    tools = Tools(kubeconfig, kubectl=os.environ.get("KUBECTL", "kubectl"))
+    helm, kubectl = (os.environ.get(each.upper(), each) for each in ("helm", "kubectl"))
+    tools = Tools(kubeconfig, helm, kubectl)
+    _tell_upgrade(settings, aws, tools)
     objects = [build_storage_class()]
     lacking = [
         each for each in _DEFINITIONS if tools.find("customresourcedefinition", each) is None

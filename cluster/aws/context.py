@@ -8,7 +8,7 @@ from typing import Any
 from cluster.aws.commands import LOOK_MINUTES, CommandFailed, Commands
 from cluster.aws.eksctl import CLUSTER_TAG
 from cluster.aws.failures import judge_stack
-from cluster.aws.order import KUBECONFIG, list_commands
+from cluster.aws.order import KUBECONFIG, list_commands, list_upgrades
 from cluster.driver.aws_settings import Aws
 from cluster.driver.settings import Settings
 from cluster.driver.tools import Tools
@@ -40,8 +40,11 @@ class Context:
         return Tools(str(self.target / KUBECONFIG), environment=self.commands.environment)
 
     def run(self, *names: str) -> None:
-        """Run commands of the plan, those of these names that it has."""
-        listed = list_commands(self.settings, self.aws, self.target)
+        """Run commands of the plan or of an upgrade, those of these names that there are."""
+        listed = {
+            **list_commands(self.settings, self.aws, self.target),
+            **list_upgrades(self.aws, self.target),
+        }
         for command in (listed[name] for name in names if name in listed):
             if command.unless and self._succeeds(command.unless):
                 continue
@@ -66,13 +69,16 @@ class Context:
         """Status of a CloudFormation stack; empty where there is none."""
         return str(self.describe_stack(name).get("StackStatus", ""))
 
+    def wait(self, service: str, what: str, *words: str, minutes: float = 60) -> None:
+        """Wait by one of the waiters of AWS' program."""
+        self.commands.run(self.call(service, "wait", what, *words), minutes)
+
     def delete_stack(self, name: str) -> None:
         """Delete a CloudFormation stack, if it is there, and wait until it is gone."""
         if self.find_stack(name):
             words = ("--stack-name", name)
             self.commands.run(self.call("cloudformation", "delete-stack", *words), 2)
-            wait = self.call("cloudformation", "wait", "stack-delete-complete", *words)
-            self.commands.run(wait, 60)
+            self.wait("cloudformation", "stack-delete-complete", *words)
 
     def find_cluster(self) -> dict[str, Any] | None:
         """What EKS says of the cluster.

@@ -33,6 +33,8 @@ CONTROLLER_POLICIES = tuple(
         "ZonalShift",
     )
 )
+#: Group of the machines that are always there.
+CORE = "core"
 #: GiB of each core machine's disk: images of the platform's own programs, and their logs.
 CORE_DISK_GIB = 80
 #: Of the control plane's logs: who did what, and who was let in.
@@ -71,6 +73,26 @@ def build_cluster_config(aws: Aws) -> Manifest:
     if aws.secrets_key:
         config["secretsEncryption"] = {"keyARN": aws.secrets_key}
     return config
+
+
+def build_addon_upgrade(aws: Aws) -> Manifest:
+    """What ``eksctl update addon --config-file`` gets: the newest that go with the control plane.
+
+    Without a version eksctl keeps the one that is there.
+    Source: pkg/actions/addon/update.go of eksctl v0.230.0
+    """
+    config = build_cluster_config(aws)
+    addons = [{**each, "version": "latest"} for each in config["addons"]]
+    return {
+        **{key: config[key] for key in ("apiVersion", "kind")},
+        "metadata": {"name": aws.cluster, "region": aws.region},
+        "addons": addons,
+    }
+
+
+def name_group_stack(aws: Aws) -> str:
+    """Of the core machines' stack, as eksctl calls it."""
+    return f"eksctl-{aws.cluster}-nodegroup-{CORE}"
 
 
 def _build_vpc(aws: Aws) -> Manifest:
@@ -146,7 +168,7 @@ def _build_addon(name: str, values: Manifest | None = None) -> Manifest:
 def _build_core(aws: Aws) -> Manifest:
     """Machines that are always there and never Karpenter's, spread over the zones by EKS."""
     return {
-        "name": "core",
+        "name": CORE,
         "instanceType": aws.core.machine,
         "amiFamily": "AmazonLinux2023",
         "desiredCapacity": aws.core.count,

@@ -61,6 +61,11 @@ _KNOWN: Sequence[tuple[str, str]] = (
         " Compute). Then eksctl delete nodegroup --name core --cluster NAME, and run it again",
     ),
     (
+        r"PodEvictionFailure",
+        "A pod did not leave an old core machine, for its PodDisruptionBudget lets none go: kubectl"
+        " get pdb -A shows which; what is new has gone back, so mend it and run it again",
+    ),
+    (
         r"IN_PROGRESS|ResourceInUse|UPDATE_IN_PROGRESS",
         "AWS is still at work on it: run it again when that has ended",
     ),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.aws.eksctl import NAMESPACE
+from cluster.aws.eksctl import CORE, NAMESPACE
 from cluster.aws.endpoints import ROUTE_TABLES, build_route_tables_query, name_endpoints
 from cluster.aws.load_balancer import CHART, REPOSITORY
 from cluster.aws.observe import FLUENT_BIT, GRAFANA, PROMETHEUS, build_objects, build_observe_stack
@@ -25,6 +25,7 @@ from cluster.driver.volumes import name_stack as name_storage
 PLACES = {
     "cluster": "10-eksctl/cluster.yaml",
     "endpoints": "10-eksctl/endpoints.yaml",
+    "addons": "10-eksctl/addons.yaml",
     "stack": "20-karpenter/stack.yaml",
     "shipped": "20-karpenter/values/1-karpenter.yaml",
     "ours": "20-karpenter/values/2-karpenter.ours.yaml",
@@ -94,6 +95,27 @@ def list_commands(settings: Settings, aws: Aws, target: Path) -> Mapping[str, Co
         **_list_machines(target, access),
         **_list_rest(settings, aws, target, access),
         **_list_watching(aws, target, access),
+    }
+
+
+def list_upgrades(aws: Aws, target: Path) -> Mapping[str, Command]:
+    """Commands by name that bring Kubernetes to the settings' version, in their order.
+
+    The first is given no file: with one, eksctl would look for other changes, too. It would go back
+    as well as up, so whoever runs it has compared versions before.
+    Source: pkg/actions/cluster/upgrade.go and pkg/ctl/upgrade of eksctl v0.230.0
+    """
+    where = ("--region", aws.region)
+    plane: tuple[str, ...] = ("eksctl", "upgrade", "cluster", "--name", aws.cluster, *where)
+    plane += ("--version", aws.kubernetes, "--approve")
+    addons = ("eksctl", "update", "addon", "--config-file", str(target / PLACES["addons"]))
+    core: tuple[str, ...] = ("eksctl", "upgrade", "nodegroup", "--cluster", aws.cluster, *where)
+    core += ("--name", CORE, "--kubernetes-version", aws.kubernetes, "--timeout", "90m")
+    return {
+        # eksctl itself waits for 65 minutes.
+        "control-plane": Command("control-plane", plane, 75),
+        "addons": Command("addons", addons, 60),
+        "core": Command("core", core, 95),
     }
 
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from cluster.aws.costs import Cost, find_short_quotas, reckon_full, reckon_idle
-from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.eksctl import build_addon_upgrade, build_cluster_config
 from cluster.aws.endpoints import build_endpoints_stack
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.load_balancer import (
@@ -73,6 +73,7 @@ def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
         PLACES["balancer"]: (FOLDER / "load-balancer.yaml").read_text("utf-8"),
         PLACES["balancer-ours"]: _dump([build_load_balancer_values(aws)]),
         PLACES["cluster"]: _dump([build_cluster_config(aws)]),
+        PLACES["addons"]: _dump([build_addon_upgrade(aws)]),
         PLACES["shipped"]: (FOLDER / "karpenter.yaml").read_text("utf-8"),
         PLACES["ours"]: _dump([build_karpenter_values(aws)]),
         PLACES["classes"]: _dump(build_node_classes(aws, settings.catalogue)),

@@ -25,8 +25,8 @@ from cluster.driver.volumes import name_stack
 _IMAGE = "notebook-hpc/jobs-service"
 
 
-def deploy(context: Context) -> None:
-    """Deploy the platform; what is right already stays.
+def deploy(context: Context, *names: str) -> None:
+    """Deploy the platform, or those of its releases that are named; what is right already stays.
 
     Raises:
         CommandFailed: AWS does not say what is asked.
@@ -38,19 +38,22 @@ def deploy(context: Context) -> None:
     settings = load_settings(context.file)
     outputs = _read_outputs(context, settings)
     settings = fill_volumes(settings, context.aws, outputs)
-    releases = list_releases(settings)
+    wanted = [each for each in STEPS if not names or each in names]
+    releases = [each for each in list_releases(settings) if each in wanted]
     if releases:
         settings = replace(settings, database=_get(context, outputs, "DatabaseHost"))
     log_helm_in(context, settings)
     with TemporaryDirectory(prefix="notebook-hpc-") as folder:
         deployment = Deployment(settings, context.tools, Path(folder), context.say)
         if releases:
-            deployment.deploy(*(each for each in STEPS if each not in DATABASES))
+            if before := [each for each in wanted if each not in DATABASES]:
+                deployment.deploy(*before)
             server = _find_server(context, settings.database, outputs)
             digest = settings.digests["jobs-service"].rpartition("@")[2]
             image = f"{settings.registry}/{_IMAGE}@{digest}"
             make_databases(context.tools, NAMESPACE, server, releases, image, context.say)
-        deployment.deploy(*(DATABASES if releases else STEPS))
+            wanted = [each for each in wanted if each in DATABASES]
+        deployment.deploy(*wanted)
 
 
 def _read_outputs(context: Context, settings: Settings) -> Mapping[str, str]:

@@ -180,7 +180,7 @@ def make_cluster(context: Context) -> None:
     if cluster and cluster["version"] != aws.kubernetes:
         raise CommandFailed(
             f"The cluster has Kubernetes {cluster['version']}, and the settings say"
-            f" {aws.kubernetes}: docs/deploy.md says how to upgrade, which no step does"
+            f" {aws.kubernetes}: `make cluster-upgrade` brings it there (docs/deploy.md)"
         )
     own, eks = name_stack(aws), f"eksctl-{aws.cluster}-cluster"
     stacks = (own, f"aws cloudformation delete-stack --stack-name {own} --region {aws.region}")
@@ -190,7 +190,7 @@ def make_cluster(context: Context) -> None:
     if cluster is None:
         # Where the program that made it was ended, AWS goes on by itself.
         if context.find_stack(eks) == "CREATE_IN_PROGRESS":
-            _wait(context, "cloudformation", "stack-create-complete", "--stack-name", eks)
+            context.wait("cloudformation", "stack-create-complete", "--stack-name", eks)
             cluster = context.find_cluster()
         else:
             context.refuse_half_made(eks, undo)
@@ -198,16 +198,12 @@ def make_cluster(context: Context) -> None:
         context.run("cluster")
     else:
         if cluster["status"] != "ACTIVE":
-            _wait(context, "eks", "cluster-active", "--name", aws.cluster)
-        _complete(context)
+            context.wait("eks", "cluster-active", "--name", aws.cluster)
+        complete(context)
     context.run("access", "endpoints")
 
 
-def _wait(context: Context, service: str, what: str, *words: str) -> None:
-    context.commands.run(context.call(service, "wait", what, *words), 60)
-
-
-def _complete(context: Context) -> None:
+def complete(context: Context) -> None:
     """Make what a run of eksctl that was ended in the middle did not come to."""
     config = build_cluster_config(context.aws)
     for kind, lacking in _list_lacking(context, config):
@@ -248,7 +244,7 @@ def _list_lacking(
     for name in groups:
         # One that could not be made is there, too.
         words = ("--cluster-name", context.aws.cluster, "--nodegroup-name", name)
-        _wait(context, "eks", "nodegroup-active", *words)
+        context.wait("eks", "nodegroup-active", *words)
     if lacking := [each for each in config["managedNodeGroups"] if each["name"] not in groups]:
         yield "nodegroup", {"managedNodeGroups": lacking}
 
@@ -261,15 +257,23 @@ def _make_storage(context: Context) -> None:
     context.run("storage", "files")
 
 
-def make_steps(context: Context, names: Iterable[str] = ()) -> bool:
+def make_steps(
+    context: Context, names: Iterable[str] = (), steps: Mapping[str, Step] | None = None
+) -> bool:
     """Make all steps, or those named; whether all of them were made.
 
     Where one fails it is told why, and those after it are not begun.
+
+    Args:
+        context: of the cluster.
+        names: of steps; all where there is none.
+        steps: in their order; those of :data:`STEPS` where nothing is said.
     """
+    steps = STEPS if steps is None else steps
     context.target.joinpath("10-eksctl").mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in names or STEPS:
-        step = STEPS[name]
-        context.say(f"{name}: {step.purpose} (reckoned {step.minutes} minutes where it is new) ...")
+    for name in names or steps:
+        step = steps[name]
+        context.say(f"{name}: {step.purpose} (reckoned {step.minutes} minutes at most) ...")
         try:
             step.make(context)
         except (CommandFailed, ToolFailed, StackUnfinished, CatalogueError) as error:

@@ -143,6 +143,25 @@ class Tools:
         found = json.loads(self._run(self.helm, [*words, "--output", "json"]))
         return str(found[0]["status"]) if found else None
 
+    def list_releases(self) -> dict[str, str]:
+        """Releases of all namespaces -> version of the chart, where both are called alike."""
+        said = self._run(self.helm, ["list", "--all", "--all-namespaces", "--output", "json"])
+        found = {}
+        for each in json.loads(said):
+            name, _, version = str(each["chart"]).rpartition(f"{each['name']}-")
+            if not name:
+                found[str(each["name"])] = version
+        return found
+
+    def read_version(self) -> str:
+        """Version of the API server, such as ``v1.35.2``.
+
+        Raises:
+            ToolFailed: it is away.
+        """
+        said = json.loads(self._run(self.kubectl, ["version", "--output", "json"]))
+        return str(said["serverVersion"]["gitVersion"])
+
     def apply(self, objects: Iterable[Manifest], *, only_tries: bool = False) -> None:
         """Make objects, or bring them up to date; or see whether the cluster would take them."""
         words = ["apply", "--server-side", f"--field-manager={MANAGER}", "--force-conflicts"]

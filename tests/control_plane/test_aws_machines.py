@@ -25,7 +25,7 @@ import yaml
 from cluster.aws.__main__ import main
 from cluster.aws.commands import Commands
 from cluster.aws.context import Context
-from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.eksctl import build_addon_upgrade, build_cluster_config
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.observe import build_objects
 from cluster.aws.order import KUBECONFIG
@@ -35,6 +35,7 @@ from cluster.driver.aws_observe import Metrics, Observe
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws
 from cluster.driver.tools import ToolFailed, Tools
+from cluster.driver.versions import read_versions
 from images._tool.tools import find_places
 from tests.bed import pins
 from tests.bed.bed import Bed
@@ -75,12 +76,26 @@ def test_a_cluster_without_karpenter_is_told_as_that(
     bed: Bed, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before `tools` makes the bed know EC2NodeClass; the plan is written all the same."""
-    monkeypatch.setenv("KUBECTL", str(bed.programs.path("kubectl")))
-    words = ["plan", "--settings", str(write_example(tmp_path)), "--into", str(tmp_path / "plan")]
+    for name in ("helm", "kubectl"):
+        monkeypatch.setenv(name.upper(), str(bed.programs.path(name)))
+    # What an upgrade would change is told from what there is, here one chart and its Kubernetes.
+    chart = tmp_path / "chart"
+    chart.mkdir()
+    (chart / "Chart.yaml").write_text("{apiVersion: v2, name: karpenter-crd, version: 1.0.9}")
+    helm = [str(bed.programs.path("helm")), "--kubeconfig", str(bed.kubeconfig)]
+    settings = write_example(tmp_path, kubernetes="1.34")
+    words = ["plan", "--settings", str(settings), "--into", str(tmp_path / "plan")]
+    subprocess.run([*helm, "install", "karpenter-crd", str(chart)], check=True, capture_output=True)
 
     assert main([*words, "--stack", AWAY, "--kubeconfig", str(bed.kubeconfig)]) == 0
 
+    subprocess.run([*helm, "uninstall", "karpenter-crd"], check=True, capture_output=True)
     said = capsys.readouterr().out
+    pins = read_versions()
+    there = pins["KUBERNETES_VERSION"]
+    assert f"  Kubernetes {there} -> 1.34: control plane, add-ons" in said
+    assert f"  chart karpenter-crd 1.0.9 -> {pins['KARPENTER_VERSION']}" in said
+    assert f"It would refuse: The cluster has Kubernetes {there}, and the settings say 1.34" in said
     assert "has no Karpenter for AWS yet (no ec2nodeclasses.karpenter.k8s.aws)" in said
     # What such a cluster can have is compared.
     assert re.search(r"^\+ +encrypted: \"true\"", said, re.MULTILINE)
@@ -237,6 +252,9 @@ def test_eksctls_schema_takes_every_cluster(
     validator: jsonschema.Draft7Validator, name: str
 ) -> None:
     validator.validate(build_config(name))
+    aws = CLUSTERS[name]
+    assert aws
+    validator.validate(build_addon_upgrade(aws))
 
 
 def build_config(name: str) -> Config:

@@ -12,6 +12,8 @@ if [ -f fails ] && [ "$at" -eq "$(cat fails)" ]; then
     mode=$(cat mode)
     [ "$mode" = kill ] || refuse ThrottlingException
 fi
+version() { cat version 2> /dev/null || echo "${VERSION:-1.35}"; }
+case "$program $*" in "$(cat kill-at 2> /dev/null || echo nothing)"*) mode="kill" ;; esac
 list() { if [ -f "$2" ]; then printf '{"%s": %s}\n' "$1" "$(cat "$2")"; else echo "{\"$1\": []}"; fi; }
 part() {
     case $1 in
@@ -24,6 +26,7 @@ part() {
 case "$program $1 $2" in
 "aws --version "*) echo "aws-cli/2.30.0 Python/3.13" ;;
 "eksctl version "*) echo 0.230.0 ;;
+"kubectl version --output") echo "{\"serverVersion\": {\"gitVersion\": \"v$(version).2-eks-1\"}}" ;;
 "kubectl version "*) echo "Client Version: v1.35.0" ;;
 "helm version "*) echo v3.19.0 ;;
 "aws sts get-caller-identity") echo "{\"Account\": \"$ACCOUNT\", \"Arn\": \"arn:aws:sts::$ACCOUNT:assumed-role/a/b\"}" ;;
@@ -31,14 +34,44 @@ case "$program $1 $2" in
 "aws service-quotas list-service-quotas") echo "{\"Quotas\": [{\"QuotaCode\": \"L-1216C47A\", \"Value\": ${QUOTA:-512}.0}]}" ;;
 "aws eks describe-cluster")
     [ -f cluster ] || refuse ResourceNotFoundException
-    echo "{\"cluster\": {\"version\": \"${VERSION:-1.35}\", \"status\": \"ACTIVE\", \"tags\": {\"notebook-hpc/cluster\": \"$(cat cluster)\"}}}" ;;
+    status=ACTIVE
+    [ ! -f updating ] || status=UPDATING
+    echo "{\"cluster\": {\"version\": \"$(version)\", \"status\": \"$status\", \"tags\": {\"notebook-hpc/cluster\": \"$(cat cluster)\"}}}" ;;
 "aws cloudformation describe-stacks")
     [ -f "stack-$4" ] || refuse "Stack with id $4 does not exist"
     echo "{\"Stacks\": [{\"StackStatus\": \"$(cat "stack-$4")\"}]}" ;;
 "aws cloudformation deploy") echo CREATE_COMPLETE > "stack-$6" ;;
 "aws ec2 describe-route-tables") echo rtb-1,rtb-2 ;;
-"aws cloudformation wait") : ;;
-"aws eks wait") [ "$4" != --cluster-name ] || [ ! -f sick ] || refuse "Waiter NodegroupActive failed" ;;
+"aws cloudformation wait") [ "$3" != stack-update-complete ] || { echo UPDATE_COMPLETE > "stack-$5"; mv group-updating group-version; } ;;
+"aws eks wait")
+    # What EKS was at work on when its program was ended has come to its end.
+    [ "$3" != cluster-active ] || [ ! -f updating ] || mv updating version
+    [ "$4" != --cluster-name ] || [ ! -f sick ] || refuse "Waiter NodegroupActive failed" ;;
+"aws eks list-updates") if [ -f updating ]; then echo '{"updateIds": ["u-0", "u-1"]}'; else echo '{"updateIds": []}'; fi ;;
+"aws eks describe-update")
+    status=InProgress kind=VersionUpdate
+    [ "$6" = u-1 ] || status=Successful kind=LoggingUpdate
+    echo "{\"update\": {\"id\": \"$6\", \"status\": \"$status\", \"type\": \"$kind\", \"params\": [{\"type\": \"Version\", \"value\": \"$(cat updating)\"}]}}" ;;
+"aws eks describe-nodegroup")
+    status=ACTIVE
+    [ ! -f group-updating ] || status=UPDATING
+    group=$(cat group-version 2> /dev/null || echo "${VERSION:-1.35}")
+    echo "{\"nodegroup\": {\"version\": \"$group\", \"releaseVersion\": \"$group.2-1\", \"amiType\": \"AL2023_x86_64_STANDARD\", \"status\": \"$status\"}}" ;;
+"aws eks list-insights") if [ -f insights ]; then cat insights; else echo '{"insights": []}'; fi ;;
+"aws ssm get-parameters") if [ -f no-images ]; then echo "{\"InvalidParameters\": [\"$4\"]}"; else echo '{"InvalidParameters": []}'; fi ;;
+"aws ssm get-parameter")
+    newest=${4#/aws/service/eks/optimized-ami/}
+    echo "{\"Parameter\": {\"Value\": \"${newest%%/*}.2-1\"}}" ;;
+"eksctl upgrade cluster") if [ "$mode" = kill ]; then echo "$8" > updating; else echo "$8" > version; fi ;;
+"eksctl upgrade nodegroup")
+    if [ "$mode" = kill ]; then
+        echo "${10}" > group-updating
+        echo UPDATE_IN_PROGRESS > "stack-eksctl-$4-nodegroup-core"
+    else
+        echo "${10}" > group-version
+    fi ;;
+"eksctl update addon") version > addons-version ;;
+"helm list "*) if [ -f releases ]; then cat releases; else echo '[]'; fi ;;
 "aws iam get-role") [ -f role ] || refuse NoSuchEntity ;;
 "aws iam create-service-linked-role") [ ! -f role ] || refuse InvalidInput; touch role ;;
 "aws eks list-access-entries") list accessEntries accessentry ;;
@@ -64,7 +97,10 @@ case "$program $1 $2" in
 "kubectl get customresourcedefinition") echo "{\"metadata\": {\"name\": \"$3\"}}" ;;
 "kubectl get namespace") [ "$3" != monitoring ] || [ ! -f namespace ] || echo '{"kind": "Namespace"}' ;;
 "kubectl get secret") [ "$3" != hub ] || [ -f untold ] || echo '{"data": {"hub.services.prometheus.apiToken": "c2NyYXBlcw=="}}' ;;
-"kubectl get "*) case "$*" in *--ignore-not-found*) : ;; *) echo '{"items": []}' ;; esac ;;
+"kubectl get "*)
+    if [ -f "list-$2${6:+-$6}" ]; then cat "list-$2${6:+-$6}"; else
+        case "$*" in *--ignore-not-found*) : ;; *) echo '{"items": []}' ;; esac
+    fi ;;
 "kubectl delete nodepools.karpenter.sh") rm -f pools ;;
 "kubectl delete namespace") [ "$3" != monitoring ] || rm -f namespace token ;;
 "kubectl delete "*) : ;;

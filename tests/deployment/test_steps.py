@@ -8,25 +8,19 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from cluster.aws.commands import CommandFailed, Commands
-from cluster.aws.context import Context
+from cluster.aws.commands import CommandFailed
 from cluster.aws.pushing import log_helm_in
 from cluster.aws.removal import remove
-from cluster.aws.steps import STEPS, make_steps
+from cluster.aws.steps import make_steps
 from cluster.driver.aws_observe import Metrics, Observe
-from cluster.driver.settings import Settings, load_settings
 from cluster.driver.tools import ToolFailed
+from tests.deployment.world import NAMES, WATCHING, World
 from tests.unit.cluster_aws.test_plan import NAME, write_example
 
-ROOT = Path(__file__).parents[2]
-ACCOUNT = "111122223333"
-#: But for the platform, which the bed's rings deploy for real.
-NAMES = [each for each in STEPS if each != "50-platform"]
 IMAGES, AFTER = ["05-images"], ["60-observe"]
 #: What is there before the platform, but for images.
 BEFORE = [each for each in NAMES if each not in (*IMAGES, *AFTER)]
@@ -49,63 +43,6 @@ PUSHED = {"built", "pushed", "copied"}
 RESULTS = {BEFORE[0]: MADE, IMAGES[0]: PUSHED, AFTER[0]: WATCHED}
 #: What the settings say of a chart that was copied.
 COPY = f"1.15.1@sha256:{'a' * 64}"
-#: All that may watch a cluster.
-WATCHING = {
-    "mails": ["ada@example.org"],
-    "metrics": {},
-    "dashboards": True,
-    "logs": {},
-    "budget": {"month": 3000},
-}
-
-
-@dataclass(frozen=True)
-class World:
-    """What the stand-ins made, and the driver over them."""
-
-    folder: Path
-    context: Context
-    said: list[str]
-
-    def up(self, *names: str) -> bool:
-        return make_steps(self.context, names or NAMES)
-
-    def list_made(self) -> set[str]:
-        return {each.name for each in self.folder.iterdir()} - {"calls", "fails", "mode"}
-
-    def list_calls(self) -> list[str]:
-        return (self.folder / "calls").read_text().splitlines()
-
-    def fail_at(self, call: int, mode: str) -> None:
-        (self.folder / "fails").write_text(str(call))
-        (self.folder / "mode").write_text(mode)
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The example, before any image was pushed."""
-    path = write_example(tmp_path_factory.mktemp("settings"), observe=WATCHING)
-    return load_settings(path, are_pushed=False)
-
-
-@pytest.fixture
-def world(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    programs, folder = tmp_path / "programs", tmp_path / "world"
-    programs.mkdir()
-    folder.mkdir()
-    for name in ("aws", "eksctl", "helm", "kubectl", "make"):
-        (programs / name).symlink_to(ROOT / "tests/deployment/stand_in.sh")
-    variables = {"WORLD": str(folder), "ACCOUNT": ACCOUNT, "CLUSTER": NAME}
-    variables["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    said: list[str] = []
-    commands = Commands(tmp_path / "log", said.append)
-    assert settings.aws
-    context = Context(
-        settings, settings.aws, tmp_path / "plan", commands, said.append, tmp_path / "settings.yaml"
-    )
-    return World(folder, context, said)
 
 
 def test_a_run_makes_everything_and_a_second_one_makes_nothing_twice(

@@ -56,6 +56,7 @@ def test_all_that_would_be_made_is_written_in_the_order_of_the_steps(
 
     assert [each for each in list_files(place) if not each.startswith("50-platform/")] == [
         ".plan",
+        "10-eksctl/addons.yaml",
         "10-eksctl/cluster.yaml",
         "10-eksctl/endpoints.yaml",
         "20-karpenter/node-classes.yaml",

@@ -91,8 +91,9 @@ def test_nobody_has_rights_without_a_reason(rendered: list[Any]) -> None:
 
 
 def test_no_other_rights_are_hidden_where_these_stand(rendered: list[Any]) -> None:
-    (config,) = (each for each in rendered if each.get("kind") == "ClusterConfig")
+    config, addons = (each for each in rendered if each.get("kind") == "ClusterConfig")
 
+    assert "iam" not in addons
     assert config["iam"].keys() == {"podIdentityAssociations"}
     for each in config["iam"]["podIdentityAssociations"]:
         # Roles are called after cluster and region, for the account has one list of them.
