@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 LOCK = Path(__file__).resolve().parents[2] / "requirements.txt"
+#: What an image does without of its packages; most do without nothing.
+LEFT_OUT = LOCK.with_name("left-out.txt")
 USER, UID, GID = "jovyan", 1000, 100
 TINI = "/usr/bin/tini"
 PRUNED = {"/dev", "/proc", "/sys", "/verify"}
@@ -28,6 +30,8 @@ VARIABLES_OF_A_BUILD = re.compile(r"(?i)(PIP_|UV_|.*_proxy$|.*CA_BUNDLE$|SSL_CER
 OWN = ("offline-jobs", "notebook-hpc", "stereo-seq-readers")
 #: What reads schemas, each in some images.
 SLOWED = ("nbformat", "jupyter_events", "jsonschema")
+#: How many of many things a message names.
+SHOWN = 5
 MARK = "kept-by-the-init-process"
 
 
@@ -73,7 +77,7 @@ def check_rights() -> str:
         ):
             found.append(f"{path} can be changed by its users")
     if found:
-        raise Wrong("; ".join(found[:5]))
+        raise Wrong("; ".join(found[:SHOWN]))
     return "no setuid or setgid file, nothing of the environment can be changed"
 
 
@@ -126,6 +130,42 @@ def compare_packages(lock: str, found: Mapping[str, str]) -> list[str]:
     wrong = {name for name, version in found.items() if pins.get(name) != version}
     missing = {name for name, _, marker in lines if not marker and name not in found}
     return sorted(wrong | missing)
+
+
+def check_package_files() -> str:
+    """Each package has all of its files, but for what the image does without."""
+    text = LEFT_OUT.read_text(encoding="utf-8") if LEFT_OUT.exists() else ""
+    files = [
+        (file.as_posix(), Path(str(file.locate())).exists())
+        for each in importlib.metadata.distributions()
+        for file in each.files or []
+    ]
+    if wrong := compare_files(files, text):
+        raise Wrong("; ".join(wrong[:SHOWN]))
+    left_out = sum(not is_there for _, is_there in files)
+    return f"{len(files) - left_out} files of packages are there, left out: {left_out}"
+
+
+def compare_files(files: Iterable[tuple[str, bool]], left_out: str) -> list[str]:
+    """List what is wrong with the files that packages brought.
+
+    Args:
+        files: of each its path below site-packages, and whether it is there.
+        left_out: patterns of paths that are not there, a line each, comments after `#`; `*` stands
+            for letters of one folder's or file's name.
+    """
+    lines = (line.partition("#")[0].strip() for line in left_out.splitlines())
+    unused = {line for line in lines if line}
+    patterns = {line: re.compile(re.escape(line).replace(r"\*", "[^/]*")) for line in unused}
+    wrong = []
+    for path, is_there in files:
+        meant = {line for line, pattern in patterns.items() if pattern.fullmatch(path)}
+        unused -= meant
+        if is_there and meant:
+            wrong.append(f"{path} is there, and was to be left out")
+        if not is_there and not meant:
+            wrong.append(f"{path} is missing")
+    return wrong + [f"no package brings {line}, which is to be left out" for line in sorted(unused)]
 
 
 def check_compiled() -> str:
@@ -227,4 +267,10 @@ def normalize(name: str) -> str:
 
 OF_EVERY_IMAGE = (check_user, check_rights, check_init, check_nothing_of_the_build)
 #: Of those with an environment of a lock.
-COMMON = (*OF_EVERY_IMAGE, check_packages, check_compiled, check_quick_imports)
+COMMON = (
+    *OF_EVERY_IMAGE,
+    check_packages,
+    check_package_files,
+    check_compiled,
+    check_quick_imports,
+)

@@ -5,10 +5,17 @@ set -eu
 
 own=$1 folder=$2
 
+# Gives all that find names below OWN, by these conditions, one time, but for what has it.
+age() {
+    find "$own" "$@" \
+        \( -newermt '2020-01-01T00:00:00Z' -o ! -newermt '2019-12-31T23:59:59Z' \) \
+        -exec touch --no-dereference -d '2020-01-01T00:00:00Z' {} +
+}
+
 # A layer keeps times in whole seconds, rounded, and Python takes bytecode only where it names the
 # very second of its source. So the sources get such a time, and are compiled after that.
-find "$own" -type f -exec touch -d '2020-01-01T00:00:00Z' {} +
+age -type f
 # Some packages bring templates that are no Python; the verification counts what is not compiled.
 "$folder/bin/python" -m compileall -qq -j 0 -s "$own" -p "$folder" "$own/lib" || true
 # A layer is the same when its folders' times are, too.
-find "$own" -exec touch --no-dereference -d '2020-01-01T00:00:00Z' {} +
+age

@@ -165,6 +165,8 @@ def build_arguments(context: Path, base: str) -> dict[str, str]:
         arguments["PACKAGES"] = " ".join(packages)
     if any((context / "locks").iterdir()):
         arguments["LOCKS"] = hash_tree(context / "locks", ("*",))
+    for layer in (context / "layers").glob("*"):
+        arguments[f"LAYER_{layer.name}"] = hash_tree(layer, ("*",))
     if base:
         arguments["BASE"] = base
     return arguments

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from images._tool.layers import LAYERS, add_steps, read_layers, split_lock
 from images._tool.stamps import hash_inputs, hash_tree
 from images._tool.steps import StepFailed
 
@@ -21,6 +22,10 @@ LEFT_OUT = ("__pycache__", ".ipynb_checkpoints", "Dockerfile", "README.md", "*.i
 MODEL = "notebook"
 BASE_LINE = re.compile(r"^-r \.\./(?P<name>[^/\s]+)/requirements\.in", re.MULTILINE)
 PACKAGES = "packages.txt"
+#: What of its packages an image does without; the verification sees that the rest is there.
+LEFT_OUT_OF_PACKAGES = "left-out.txt"
+#: Of these an image gets the lines of all images that it begins from.
+JOINED = (PACKAGES, LEFT_OUT_OF_PACKAGES, LAYERS)
 
 
 def list_images(root: Path) -> list[str]:
@@ -75,7 +80,8 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     """Fill an empty folder with what the build of an image needs.
 
     It gets `Dockerfile`, `image/` (the image's own files), `inside/` (scripts that run in a build),
-    `labconfig/`, `locks/` (its own, and that of uv) and `wheels/`.
+    `labconfig/`, `locks/` (its own, and that of uv), `layers/` (the same for each lower layer
+    of its environment, where it has some) and `wheels/`.
 
     Raises:
         StepFailed: there is no such image.
@@ -91,18 +97,14 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     sources = list_sources(root, image)
     shutil.copy(sources[0] / "Dockerfile", folder)
     leave_out = shutil.ignore_patterns(*LEFT_OUT)
-    packages = ""
     for source in sources:
         shutil.copytree(source, folder / "image", ignore=leave_out, dirs_exist_ok=True)
-        if (source / PACKAGES).exists():
-            packages += (source / PACKAGES).read_text(encoding="utf-8")
-    if packages:
-        (folder / "image" / PACKAGES).write_text(packages, encoding="utf-8")
+    for name in JOINED:
+        if text := _join(sources, name):
+            (folder / "image" / name).write_text(text, encoding="utf-8")
     (folder / "locks").mkdir()
-    lock = folder / "image" / "requirements.txt"
-    if lock.exists():
-        lock.rename(folder / "locks" / lock.name)
-        shutil.copy(root / "requirements-uv.txt", folder / "locks")
+    if (folder / "image" / "requirements.txt").exists():
+        _fill_locks(root, folder)
     # What an image lays over the system; the Dockerfile copies it, so there has to be one.
     (folder / "image" / "root").mkdir(exist_ok=True)
     # No checks: a change of theirs would make every step anew.
@@ -112,6 +114,34 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     (folder / "wheels").mkdir()
     for wheel in wheels:
         shutil.copy(wheel, folder / "wheels")
+
+
+def _join(sources: Sequence[Path], name: str) -> str:
+    """Join the files of one name that several images have."""
+    found = (source / name for source in sources)
+    return "".join(path.read_text(encoding="utf-8") for path in found if path.exists())
+
+
+def _fill_locks(root: Path, folder: Path) -> None:
+    """Move what an environment is made from to where its steps see it; add those of its layers."""
+    locks = folder / "locks"
+    for name in ("requirements.txt", LEFT_OUT_OF_PACKAGES):
+        if (folder / "image" / name).exists():
+            (folder / "image" / name).rename(locks / name)
+    shutil.copy(root / "requirements-uv.txt", locks)
+    path = folder / "image" / LAYERS
+    if path.exists():
+        lock = (locks / "requirements.txt").read_text(encoding="utf-8")
+        parts = split_lock(lock, read_layers(path.read_text(encoding="utf-8")))
+        path.unlink()
+        for number, part in enumerate(parts, start=1):
+            shutil.copytree(locks, folder / "layers" / str(number))
+            (folder / "layers" / str(number) / "requirements.txt").write_text(
+                part, encoding="utf-8"
+            )
+        dockerfile = folder / "Dockerfile"
+        text = add_steps(dockerfile.read_text(encoding="utf-8"), len(parts))
+        dockerfile.write_text(text, encoding="utf-8")
 
 
 def fill_verification(root: Path, image: str, folder: Path) -> None:
@@ -129,6 +159,8 @@ def fill_verification(root: Path, image: str, folder: Path) -> None:
     lock = root / "images" / image / "requirements.txt"
     if lock.exists():
         shutil.copy(lock, folder)
+    if left_out := _join(list_sources(root, image), LEFT_OUT_OF_PACKAGES):
+        (folder / LEFT_OUT_OF_PACKAGES).write_text(left_out, encoding="utf-8")
     inside = folder / "images" / "_inside"
     inside.mkdir(parents=True)
     for name in ("checks.py", "inventory.py", "session_checks.py"):

@@ -87,8 +87,8 @@ class SavedImage:
             return file.read(entry.size).decode()
 
     def find_step(self, word: str) -> str:
-        """Return the step that made a layer, the one of them that names something."""
-        (step,) = (
+        """Return the step that made a layer, of those that name something the last."""
+        *_, step = (
             each["created_by"]
             for each in self.document["history"]
             if word in each.get("created_by", "")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -18,6 +17,8 @@ from packageurl import PackageURL
 
 from images._inside.checks import normalize
 from images._tool.build import name_image
+from images._tool.context import fill_context
+from images._tool.layers import LAYERS, read_layers
 from images._tool.registry_access import build_settings, read_pip_configuration
 from images._tool.stamps import hash_tree
 from images._tool.tools import find_places
@@ -105,8 +106,15 @@ def test_a_change_of_our_code_changes_one_small_layer(environment: SavedImage) -
     # A machine that had the image before fetches this layer only.
     own = re.compile(r"/(offline_jobs|notebook_hpc|hub_config|stereo_seq(_readers)?)[/-]")
     layers = environment.list_layers()
-    (last,) = [each for each in layers if any("/site-packages/" in path for path in each)][1:]
+    *of_packages, last = [each for each in layers if any("/site-packages/" in p for p in each)]
     assert last is layers[-1]
+    # One, or those that the image asks for and one with all other packages.
+    image = environment.path.name.rsplit("-", 1)[0]
+    text = "".join(p.read_text() for p in (ROOT / "images" / image).glob(LAYERS))
+    assert len(of_packages) == len(read_layers(text)) + 1
+    # No file is stored twice.
+    files = [path for each in of_packages for path in each]
+    assert len(files) == len({*files})
     assert not [path for path in last if "/site-packages/" in path and not own.search(path)]
     assert not [path for each in layers[:-1] for path in each if own.search(path)]
 
@@ -154,11 +162,9 @@ def test_no_step_is_kept_when_a_script_that_it_mounts_has_changed(saved: SavedIm
 def test_no_environment_is_kept_when_its_lock_has_changed(
     environment: SavedImage, tmp_path: Path
 ) -> None:
-    image = environment.path.name.rsplit("-", 1)[0]
-    shutil.copy(ROOT / "images" / image / "requirements.txt", tmp_path)
-    shutil.copy(ROOT / "requirements-uv.txt", tmp_path)
+    fill_context(ROOT, environment.path.name.rsplit("-", 1)[0], [], tmp_path)
     step = environment.find_step("/inside/build_environment.sh")
-    assert f"LOCKS={hash_tree(tmp_path, ('*',))}" in step
+    assert f"LOCKS={hash_tree(tmp_path / 'locks', ('*',))}" in step
 
 
 def test_the_service_has_no_notebook_environment(service: SavedImage) -> None:
