@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,18 @@ def test_progress_is_batched(make_attempt: MakeAttempt, serve: Serve) -> None:
     assert max(p["memory_bytes"] for p in seen.progress) > 30 * 2**20
     assert seen.progress[-1]["memory_limit_bytes"] == 4 * 2**30
     assert seen.progress[0]["phase"] == "kernel-start"
+    # What was taken over time goes out where there is more of it, and whole with the record.
+    told = [p["series"] for p in seen.progress if p["series"]]
+    assert len({len(series["memory_mib"]) for series in told}) == len(told) > 0
+    assert seen.result is not None
+    whole = seen.result["series"]
+    assert whole["memory_mib"][: len(told[-1]["memory_mib"]) - 1] == told[-1]["memory_mib"][:-1]
+    assert 30 < max(whole["memory_mib"]) <= seen.result["memory_peak_bytes"] / 2**20 + 1
+    assert max(whole["cores"]) > 0
+    assert 0 < whole["first_cell_seconds"] < len(whole["cores"]) * whole["every_seconds"]
+    text = (attempt.output / "run.json").read_text()
+    assert re.search(r'"cores": \[ ?\d[\d., ]*\]', text)
+    assert json.loads(text) == seen.result
 
 
 def test_cancel(make_attempt: MakeAttempt, serve: Serve) -> None:

@@ -91,6 +91,25 @@ export interface IRunRecord {
   advice?: IAdvice | null;
 }
 
+/** What a run took over time, from the start of its kernel, in spans of equal length. */
+export interface ISeries {
+  every_seconds: number;
+  /** Of each span the most. */
+  memory_mib: number[];
+  /** Of each span how many were busy on average. */
+  cores: number[];
+  /** When its first cell began; null before. */
+  first_cell_seconds: number | null;
+}
+
+/** How a run goes. */
+export interface ICourse {
+  /** Null where its runner says nothing of it. */
+  series: ISeries | null;
+  /** How long earlier runs of the notebook took, in growing order; none: not known. */
+  earlier_seconds: number[];
+}
+
 export interface IAdvice {
   class: string;
   /** Why, without what it would cost and a full stop. */

@@ -36,6 +36,8 @@ export interface ICellBar {
   kind: 'done' | 'now' | 'bad' | 'stopped' | 'none';
   height: number;
   title: string;
+  /** How long it took, or has until now; null where nobody can say. */
+  seconds: number | null;
 }
 
 /** Of more cells than these no bar could be seen. */
@@ -272,7 +274,8 @@ export function cellBars(job: IJob, now: Date): ICellBar[] {
       return {
         kind: mark ?? (isDone ? 'done' : 'none'),
         height: Math.max(8, (100 * took) / longest),
-        title: isDone ? `cell ${index + 1}: ${duration(seconds[index])}` : ''
+        title: isDone ? `cell ${index + 1}: ${duration(seconds[index])}` : '',
+        seconds: isDone ? seconds[index] : mark ? open : null
       };
     }
   );

@@ -671,7 +671,7 @@ def move_rows(file: Path, place: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "through", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
+    "through", ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
 )
 def test_a_database_of_an_earlier_version_is_migrated_with_all_its_jobs(
     tmp_path: Path, empty_url: str, through: str

@@ -74,6 +74,7 @@ PLACES = [
     *(("GET", "catalogue"), ("GET", "jobs"), ("GET", "jobs/JOB"), ("GET", "jobs/JOB/log")),
     ("GET", "jobs/counts"),
     *(("GET", f"jobs/JOB/{what}") for what in ("notebook", "result", "view", "figures", "record")),
+    *(("GET", "jobs/JOB/course"), ("GET", "jobs/JOB/cells")),
     *(("POST", "jobs/JOB/cancel"), ("POST", "jobs/JOB/rerun"), ("DELETE", "jobs/JOB")),
     *(("POST", "jobs/JOB/rerun/check"), ("POST", "jobs/JOB/share")),
     *(
@@ -96,7 +97,8 @@ RUNS = [
 METHODS = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]
 #: What no job is called.
 NO_JOBS = ["%00", "%ff%fe", "a" * 300, "..", "%2e%2e%2fx", "A1B2C3D4E5F6", "'", "a;b"]
-PROGRESS = Progress("running", cell=1, total=3, cell_seconds=[0.5], log_tail="one\n")
+SERIES = {"every_seconds": 2.0, "memory_mib": [1], "cores": [0.5], "first_cell_seconds": None}
+PROGRESS = Progress("running", cell=1, total=3, cell_seconds=[0.5], log_tail="one\n", series=SERIES)
 
 
 class Draw:

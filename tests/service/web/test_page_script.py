@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Standing
 from tests.factories import make_person
@@ -184,6 +186,71 @@ def test_figures_of_a_job_at_work_come_as_they_are_made(
     expect(thumbs).to_have_count(3)
     expect(thumbs.first).to_be_focused()
     expect(page.locator("#figures-note")).to_be_empty()
+
+
+def test_a_run_is_shown_over_time_and_its_cells_lead_to_the_result(
+    browser: Browser,
+    service: Service,
+    ada: Client,
+    page: Page,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    series = {
+        "every_seconds": 60,
+        "memory_mib": [512, 1024, 3174],
+        "cores": [0.5, 1, 0.5],
+        "first_cell_seconds": 20,
+    }
+    said = Progress("running", 3, 20, [60.0, 90.0], memory_limit_bytes=8 * 2**30, series=series)
+    notebook = json.loads(make_executed())
+    for key in ("key-00000010", "key-00000011"):
+        before = ada.submit(key).json()["id"]
+        service.stand(before, State.RUNNING)
+        service.finish(before)
+    job = ada.submit(notebook=notebook).json()["id"]
+    page.clock.install()
+    address = f"{service.public}{SERVICE_PREFIX}jobs/{job}?tab=cells"
+    page.goto(address)
+    expect(page.locator("#left")).to_have_text("It will run for about 5 s, as 2 earlier runs did.")
+    hand_over(service, job, make_executed())
+    service.stand(job, State.RUNNING)
+    short = replace(said, memory_peak_bytes=2**30, series=None)
+    assert service.runner(job).post("/progress", json=short.to_json()).is_success
+    charts = page.locator("#course")
+    expect(charts.locator("figcaption")).to_have_text("Memory: at most 1 of 8 GiB")
+    expect(charts.get_by_role("img")).to_have_count(0)
+    # It is asked for again now and then, not at each word of the runner.
+    asked: list[str] = []
+    page.on("request", lambda each: asked.append(each.url) if "/course" in each.url else None)
+    assert service.runner(job).post("/progress", json=said.to_json()).is_success
+    memory = charts.get_by_role(
+        "img", name="Memory: at most 3.1 of 8 GiB, at 2 min 30 s, in cell 2"
+    )
+    for _ in range(3):
+        page.clock.fast_forward(11_000)
+    expect(memory).to_be_visible()
+    cores = charts.get_by_role(
+        "img", name="Cores: at most 1 of 2 cores, at 1 min 30 s, in cell 2, 0.7 on average"
+    )
+    expect(cores).to_be_visible()
+    assert len(asked) <= 3
+
+    rows = page.get_by_role("list", name="Cells").get_by_role("listitem")
+    expect(rows).to_have_count(20)
+    expect(rows.nth(1)).to_have_text(re.compile(r"2\s*cell\(2\)\s*1 min 30 s\s*done"))
+    expect(rows.nth(2)).to_contain_text("running")
+    expect(rows.nth(19)).to_have_text(re.compile(r"20\s*cell\(20\)\s*not run"))
+    monkeypatch.setitem(PEOPLE, "mia", make_person("mia", ["lab"]))
+    ada.post(f"jobs/{job}/share", {"shared": True})
+    guest = browser.new_page(extra_http_headers={"Authorization": "cookie mia"})
+    guest.goto(address)
+    expect(guest.locator("#course").get_by_role("img")).to_have_count(2)
+    expect(guest.locator("#lines li").nth(19)).to_contain_text("cell(20)")
+    expect(guest.locator("#left")).to_be_empty()
+    guest.close()
+    rows.nth(14).get_by_role("link").click()
+    expect(page).to_have_url(re.compile(r"\?cell=15$"))
+    expect(page.frame_locator("#result").locator("#cell-15")).to_be_in_viewport()
 
 
 def test_a_jobs_tabs_are_gone_through_by_keyboard_and_open_where_it_failed(

@@ -43,7 +43,7 @@ def share(client: Client, job: str, shared: Any = True) -> httpx.Response:
 
 
 #: What a guest may have, and what not.
-SHOWN = ("", "/view", "/figures", "/record")
+SHOWN = ("", "/view", "/figures", "/record", "/course", "/cells")
 HIDDEN = ("/log", "/notebook", "/result", "/history")
 
 

@@ -48,7 +48,7 @@ def test_what_travels_between_runner_and_service_is_flat_and_only_grows() -> Non
         *("job", "attempt", "outcome", "exit_code", "cell", "total", "cell_seconds", "error"),
         *("message", "started", "ended", "memory_peak_bytes", "memory_limit_bytes", "output"),
         *("git", "versions", "notebook_parameters", "snapshot_sha256", "image_reference"),
-        *("lock_sha256", "packages_sha256", "machine", "cpu_seconds", "cores_peak"),
+        *("lock_sha256", "packages_sha256", "machine", "cpu_seconds", "cores_peak", "series"),
     }
     assert WHOLE.to_json()["kernel"]["version"] == "3.11.7"
 
@@ -58,6 +58,12 @@ def test_a_whole_record_arrives_as_it_was_sent() -> None:
     sent = WHOLE.to_json() | {"error": error, "cell_seconds": [0.5], "message": "m"}
     sent |= {"lock_sha256": "d", "output": "o", "memory_limit_bytes": 5}
     sent |= {"cpu_seconds": 12.5, "cores_peak": 0.75}
+    sent["series"] = {
+        "every_seconds": 2.0,
+        "memory_mib": [120],
+        "cores": [0.5],
+        "first_cell_seconds": 1.5,
+    }
     own = {field.name for field in fields(WHOLE)} - {"request"}
     assert {name for name in own if not sent[name]} == {"exit_code"}
     arrived = parse_record(json.dumps(sent).encode(), WHOLE.job, WHOLE.attempt)

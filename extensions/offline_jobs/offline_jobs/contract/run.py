@@ -72,6 +72,10 @@ class Progress(Message):
 
     ``phase`` is ``kernel-start``, ``running`` or ``ending``. ``cell`` is 0 before the first cell;
     ``cell_seconds`` holds the durations of the cells that ended, in order.
+    ``series`` is what was taken over time, from the kernel's start on, in spans of
+    ``every_seconds``: ``{"every_seconds": float, "memory_mib": [int], "cores": [float],
+    "first_cell_seconds": float | None}``. Of each span the most memory and the mean of busy cores;
+    ``first_cell_seconds`` is when the first cell began. None: nothing new.
     """
 
     phase: str
@@ -82,6 +86,7 @@ class Progress(Message):
     memory_peak_bytes: int = 0
     memory_limit_bytes: int = 0
     log_tail: str = ""
+    series: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,8 @@ class ResultRecord(OfRequest):
     with offset.
     ``git`` is ``{"commit", "clean"}`` of the working directory, when it is a repository.
     ``cpu_seconds`` is the processor time of the whole process tree, ``cores_peak`` on how many
-    cores that was in the busiest ten seconds; 0 is unknown.
+    cores that was in the busiest ten seconds; 0 is unknown. ``series`` is that of
+    :class:`Progress`, over all of the run.
 
     What was run: the ``request`` and, as their source stands in the notebook, its
     ``notebook_parameters`` that were not given; ``snapshot_sha256`` of the notebook without outputs
@@ -128,6 +134,7 @@ class ResultRecord(OfRequest):
     memory_limit_bytes: int = 0
     cpu_seconds: float = 0.0
     cores_peak: float = 0.0
+    series: dict[str, Any] | None = None
     output: str = ""
     kernel: dict[str, str] = field(default_factory=dict)
     git: dict[str, Any] | None = None

@@ -114,6 +114,7 @@ class Execution:
             self.stopping,
             self.watchdog.memory,
             lambda: self.transcript.tail,
+            self.watchdog.series,
         )
         self.local = self.folder / "notebook.ipynb"
         self.copier = HomeCopier(
@@ -283,6 +284,8 @@ class Execution:
                     "The runner cannot keep the number of the cell that it begins.",
                 )
             )
+        if is_first:
+            self.watchdog.begin_cells()
         self.transcript.line(f"[cell {number} of {total}]")
         self.reporter.cell_started(number, total)
 
@@ -361,6 +364,7 @@ class Execution:
             memory_limit_bytes=limit,
             cpu_seconds=round(processor.seconds, 2),
             cores_peak=round(processor.most_cores, 2),
+            series=self.watchdog.series(),
             output=specification.output,
             kernel={
                 **specification.request.kernel,

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from offline_jobs.contract.run import Progress, ProgressAnswer
 from offline_jobs.runner.processes import Memory
@@ -32,11 +33,15 @@ class Reporter:
         stopping: Stopping,
         memory: Callable[[], Memory],
         log_tail: Callable[[], str],
+        series: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> None:
         self._client = client
         self._stopping = stopping
         self._memory = memory
         self._log_tail = log_tail
+        self._series = series
+        #: The one that the service has.
+        self._told: dict[str, Any] | None = None
         self._phase = "kernel-start"
         self.cell = 0
         self.total = 0
@@ -82,6 +87,7 @@ class Reporter:
     def snapshot(self) -> Progress:
         """The message that says where the attempt is now."""
         memory, peak, limit = self._memory()
+        series = self._series()
         return Progress(
             phase=self._phase,
             cell=self.cell,
@@ -91,6 +97,7 @@ class Reporter:
             memory_peak_bytes=peak,
             memory_limit_bytes=limit,
             log_tail=self._log_tail(),
+            series=None if series is self._told else series,
         )
 
     def _report(self) -> None:
@@ -111,8 +118,9 @@ class Reporter:
     def _send(self) -> bool:
         """Send the state. False where the service is away."""
         assert self._client is not None  # noqa: S101 - the thread runs only with a client
+        said = self.snapshot()
         try:
-            answer = self._client.send_progress(self.snapshot())
+            answer = self._client.send_progress(said)
         except ServiceAwayError as error:
             if not self._was_away:
                 LOG.warning("the jobs service is away, the run goes on: %s", error)
@@ -126,6 +134,7 @@ class Reporter:
             self._was_away = True
         else:
             self._was_away = False
+            self._told = said.series or self._told
         if answer.cancel:
             self._stopping.ask(StopReason.CANCELLED)
         return True

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from offline_jobs.contract.run import ResultRecord
 RUN_FILE = "run.json"
 PACKAGES_FILE = "packages.txt"
 _GIT_SECONDS = 5.0
+#: A list of numbers over several lines; no text in JSON has an end of a line.
+_NUMBERS = re.compile(r"\[\n[-+.\deE,\s]*\]")
 _VERSIONS = ("offline-jobs", "papermill", "nbclient", "jupyter-client")
 
 
@@ -94,6 +97,7 @@ def hash_snapshot(notebook: dict[str, Any]) -> str:
 def encode_record(record: ResultRecord) -> bytes:
     """What is in ``run.json``."""
     text = json.dumps(record.to_json(), indent=1, ensure_ascii=False)
+    text = _NUMBERS.sub(lambda found: " ".join(found[0].split()), text)
     return f"{text}\n".encode(errors="replace")
 
 

@@ -9,10 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil
 
 from offline_jobs.runner import processes
+from offline_jobs.runner.course import Course
 from offline_jobs.runner.processes import Memory
 from offline_jobs.runner.processor import ProcessorUse
 from offline_jobs.runner.stopping import Stopping, StopReason
@@ -43,6 +45,7 @@ class Watchdog:
         self._bytes = 0
         self._peak = 0
         self._processor = ProcessorUse()
+        self._course = Course()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -62,8 +65,18 @@ class Watchdog:
 
     def processor(self) -> ProcessorUse:
         """The use of the processor until now; to be asked when nothing is watched any more."""
-        self._processor.look(time.monotonic(), processes.tree_cpu_seconds())
+        now = time.monotonic()
+        self._processor.look(now, processes.tree_cpu_seconds())
+        self._course.end(now, self._processor.seconds)
         return self._processor
+
+    def series(self) -> dict[str, Any] | None:
+        """What was taken over time until now, as a progress message has it."""
+        return self._course.series
+
+    def begin_cells(self) -> None:
+        """The first cell begins."""
+        self._course.begin_cells(time.monotonic())
 
     def _watch(self) -> None:
         pause = 0.0
@@ -85,10 +98,13 @@ class Watchdog:
             self._stopping.ask(StopReason.TIME_LIMIT)
         self._bytes = processes.tree_memory_bytes(self._limit)
         self._peak = max(self._peak, self._bytes)
+        self._course.see_memory(self._bytes)
         if self._limit and self._bytes > self._limit:
             # Ended here and now: waiting for a kernel's answer could cost the machine.
             self._stopping.ask(StopReason.OUT_OF_MEMORY)
             processes.kill_tree()
         processes.reap(keep=self._kernel_pid())
-        if self._processor.is_due(now := time.monotonic()):
+        now = time.monotonic()
+        if self._processor.is_due(now) or self._course.is_due(now):
             self._processor.look(now, processes.tree_cpu_seconds())
+            self._course.look(now, self._processor.seconds)

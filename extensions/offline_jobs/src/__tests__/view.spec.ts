@@ -180,10 +180,16 @@ describe('the cells', () => {
     expect(bars[0]).toEqual({
       kind: 'done',
       height: (100 * 0.5) / 2.25,
-      title: 'cell 1: 0.5 s'
+      title: 'cell 1: 0.5 s',
+      seconds: 0.5
     });
     expect(bars[1].height).toBe(100);
-    expect(bars[11]).toEqual({ kind: 'now', height: 100, title: '' });
+    expect(bars[11]).toEqual({
+      kind: 'now',
+      height: 100,
+      title: '',
+      seconds: null
+    });
     expect(bars[29].kind).toBe('none');
   });
 

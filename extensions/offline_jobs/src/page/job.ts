@@ -4,16 +4,12 @@
  */
 
 import type { IJob } from '../types';
-import {
-  cellBars,
-  describeCells,
-  describeScale,
-  details,
-  memoryShare
-} from '../view';
+import { details, memoryShare } from '../view';
 import type { IDetail } from '../view';
 import { elapsed, isActive, moment } from '../words';
 import { askAgain } from './again';
+import { makeCells } from './cells';
+import { makeCourse } from './course';
 import { makeFigures } from './figures';
 import { makeHistory } from './history';
 import { toPlain } from './log';
@@ -24,7 +20,6 @@ import {
   makeDeleteButton,
   makeDownloadLink,
   makeRerunButton,
-  setBar,
   setColour,
   setState,
   setText,
@@ -54,8 +49,6 @@ import { makeTabs } from './tabs';
 
 const LONGEST_LOG = 200_000;
 const LOG_MILLISECONDS = 400;
-/** With more cells than these there is no room between their bars. */
-const MANY_CELLS = 150;
 /** So near to its end a log is followed. */
 const NEAR_PIXELS = 40;
 
@@ -69,6 +62,8 @@ export function showJob(id: string): void {
   const result = makeResult(id, tabs);
   const fillHistory = makeHistory(id);
   const fillSharing = makeSharing(changed);
+  const fillCells = makeCells(id, tabs);
+  const fillCourse = makeCourse(id, tabs);
   const fillFigures = makeFigures(id, cell => tabs.go('result', cell));
 
   function changed(job: IJob): void {
@@ -103,6 +98,7 @@ export function showJob(id: string): void {
     // One of both is made at a time: the figures, which come sooner.
     void fillFigures(job).finally(() => result.fill(job));
     fillCells(job);
+    fillCourse(job);
     fillFacts(job);
     recorded.show(job);
     askAsLinked(job);
@@ -192,39 +188,14 @@ export function showJob(id: string): void {
   function look(): void {
     if (shown) {
       result.look(shown);
+      fillCells(shown);
+      fillCourse(shown);
     }
     const log = byId('log');
     if (tabs.tab() === 'log' && !log.dataset.seen) {
       log.dataset.seen = 'yes';
       log.scrollTop = log.scrollHeight;
     }
-  }
-
-  function fillCells(job: IJob): void {
-    const bars = cellBars(job, now());
-    byId('cells-part').hidden = !bars.length;
-    byId('cells-none').hidden = bars.length > 0;
-    byId('cells-count').hidden = !bars.length;
-    if (!bars.length) {
-      return;
-    }
-    setText(byId('cells-count'), String(job.cell.total));
-    setBar(byId('progress'), job);
-    byId('progress').hidden = !isActive(job);
-    const cells = byId('cells');
-    cells.classList.toggle('many', bars.length > MANY_CELLS);
-    cells.replaceChildren(
-      ...bars.map(({ kind, height, title }) => {
-        const bar = make('i', undefined, { class: kind });
-        bar.style.height = `${height}%`;
-        bar.title = title;
-        return bar;
-      })
-    );
-    const words = describeCells(job);
-    cells.setAttribute('aria-label', words);
-    const note = [words, describeScale(job)].filter(Boolean).join('; ');
-    setText(byId('cells-note'), note);
   }
 
   function fillFacts(job: IJob): void {

@@ -14,6 +14,7 @@ from offline_jobs.contract import run
 
 MOST_ATTEMPTS = 1_000
 MOST_CELLS = 100_000
+MOST_POINTS = 1_000
 LONGEST_TEXT = 10_000
 _HUGE = 2**53
 _LONGEST_WORD = 40
@@ -36,6 +37,15 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
+class SeriesBody(_Lenient):
+    """What a run took over time, bounded."""
+
+    every_seconds: float = Field(gt=0, le=_HUGE)
+    memory_mib: list[Amount] = Field(max_length=MOST_POINTS)
+    cores: list[Figure] = Field(max_length=MOST_POINTS)
+    first_cell_seconds: Figure | None = None
+
+
 class ProgressBody(_Lenient):
     """:class:`offline_jobs.contract.run.Progress`, bounded."""
 
@@ -47,6 +57,7 @@ class ProgressBody(_Lenient):
     memory_peak_bytes: Amount = 0
     memory_limit_bytes: Amount = 0
     log_tail: str = ""
+    series: SeriesBody | None = None
 
 
 class ErrorBody(_Lenient):
@@ -78,6 +89,7 @@ class ResultBody(_Lenient):
     memory_limit_bytes: Amount = 0
     cpu_seconds: Figure = 0.0
     cores_peak: Figure = 0.0
+    series: SeriesBody | None = None
     output: Text = ""
     kernel: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
     git: dict[Text, Text | bool | None] | None = Field(None, max_length=_MOST_ENTRIES)

@@ -22,6 +22,8 @@ _JOB_COLUMNS = [
     (attempts if name in ATTEMPT_COLUMNS else jobs).c[name].label(name) for name in JOB_FIELDS
 ]
 _ATTEMPT_COLUMNS = [attempts.c[name] for name in ATTEMPT_FIELDS]
+#: Of an owner's jobs that succeeded so many are looked through for those of one notebook.
+_MOST_LOOKED_THROUGH = 300
 NOT_TERMINAL = jobs.c.state.not_in(sorted(TERMINAL))
 
 
@@ -120,6 +122,39 @@ def read_attempt(connection: Connection, job_id: str, number: int) -> Attempt | 
     )
     row = connection.execute(statement).one_or_none()
     return None if row is None else build_attempt(row)
+
+
+def read_series(connection: Connection, job_id: str, number: int) -> dict[str, Any] | None:
+    """What an attempt took over time, by its runner's record, or as far as it has said."""
+    statement = select(attempts.c.series, attempts.c.result).where(
+        attempts.c.job == job_id, attempts.c.number == number
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    series: dict[str, Any] | None = (row.result or {}).get("series") or row.series
+    return series
+
+
+def read_earlier(connection: Connection, job: Job, limit: int) -> list[Job]:
+    """At most ``limit`` of the owner's jobs with the same notebook that succeeded, newest first."""
+    newest = (
+        select(jobs.c.id, jobs.c.request["path"].as_string().label("path"))
+        .where(
+            jobs.c.owner == job.owner,
+            jobs.c.state == State.SUCCEEDED,
+            jobs.c.created < job.created,
+        )
+        .order_by(jobs.c.created.desc(), jobs.c.id.desc())
+        .limit(_MOST_LOOKED_THROUGH)
+        .subquery()
+    )
+    # First try alone: the time between two would count as well.
+    conditions = [
+        jobs.c.id.in_(select(newest.c.id).where(newest.c.path == job.request.path)),
+        jobs.c.attempt == 1,
+    ]
+    return read_some(connection, conditions, [jobs.c.created.desc(), jobs.c.id.desc()], limit)
 
 
 def read_open_names(connection: Connection) -> list[str]:

@@ -12,6 +12,7 @@ import string
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -314,6 +315,19 @@ class Store:
         with self._database.read() as connection:
             return queries.read_attempt(connection, job_id, number)
 
+    def series(self, job_id: str, number: int) -> dict[str, Any] | None:
+        """What an attempt took over time, as its runner said last; ``None`` where it did not."""
+        with self._database.read() as connection:
+            return queries.read_series(connection, job_id, number)
+
+    def list_earlier(self, job: Job, limit: int) -> list[Job]:
+        """At most so many jobs of the owner that ran the same notebook and succeeded, newest first.
+
+        Only the newest of all that succeeded are looked through.
+        """
+        with self._database.read() as connection:
+            return queries.read_earlier(connection, job, limit)
+
     def turns(self, job_id: str) -> list[Turn]:
         """Every change of a job's state, in order; also of one whose record is deleted."""
         with self._database.read() as connection:
@@ -376,6 +390,8 @@ class Store:
                     "memory_limit_bytes": progress.memory_limit_bytes,
                     "log_tail": progress.log_tail,
                 }
+                if progress.series is not None:
+                    values["series"] = progress.series
             self._update_attempt(connection, job_id, number, values)
             version = touch(connection, job_id, job.owner)
         self._changes.publish(job_id, job.owner, version)

@@ -142,6 +142,7 @@ attempts = Table(
     Column("log_tail", PlainText, nullable=False),
     Column("result", JSON(none_as_null=True)),
     Column("handle", JSON, nullable=False),
+    Column("series", JSON(none_as_null=True)),
     UniqueConstraint("object_name"),
 )
 

@@ -17,6 +17,7 @@ from offline_jobs.service.hub import Hub
 from offline_jobs.service.web import (
     away,
     catalogue,
+    course,
     events,
     health,
     hub_calls,
@@ -86,7 +87,7 @@ def build_public_app(
     app.state.reader = Reader()
     app.state.viewers = viewing.Viewers()
     guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller), Depends(check_query)])
-    for part in (catalogue, submissions, jobs, results, viewing, usage, events):
+    for part in (catalogue, submissions, jobs, results, course, viewing, usage, events):
         guarded.include_router(part.router)
     guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)
     app.include_router(guarded)

@@ -19,6 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing.process import BaseProcess
+from typing import TypeVar
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -29,6 +30,7 @@ from offline_jobs.service import notebooks
 from offline_jobs.service.errors import ServiceError, Unavailable, Unsound
 from offline_jobs.service.intake import Sent
 from offline_jobs.service.model import Job
+from offline_jobs.service.rules.cells import list_first_lines
 from offline_jobs.service.rules.submission import usual_kernel
 from offline_jobs.service.web.door import Door
 from offline_jobs.service.web.identity import is_json
@@ -43,6 +45,8 @@ WAIT_SECONDS = 60.0
 #: After so many a process is replaced, and the memory that it kept is free again.
 _BODIES_OF_A_PROCESS = 20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+ReadT = TypeVar("ReadT")
 
 
 def read(body: bytes, offer: Offer) -> Sent:
@@ -91,6 +95,11 @@ def read_again(body: bytes, job: Job, snapshot: str, offer: Offer) -> Sent:
     except Unsound as problem:
         return Sent(asked, problem, digest)
     return Sent(asked, notebooks.carry(inspected, job.request.parameters), digest)
+
+
+def read_lines(snapshot: str, is_given: bool) -> list[str]:
+    """The first lines of a snapshot's cells; ``is_given``: there are parameters to inject."""
+    return list_first_lines(json.loads(snapshot), is_given=is_given)
 
 
 def check_values(body: bytes) -> None:
@@ -150,7 +159,19 @@ class Reader:
         async with self.door.pass_through(job.owner):
             return await self._read_apart(read_again, body, job, snapshot, offer)
 
-    async def _read_apart(self, how: Callable[..., Sent], *what: object) -> Sent:
+    async def read_lines(self, user: str, job: Job, snapshot: str) -> list[str]:
+        """The first lines of the cells that a job runs.
+
+        Raises:
+            Unavailable: too many large notebooks at once.
+        """
+        is_given = bool(job.request.parameters)
+        if len(snapshot) <= LARGE_BYTES:
+            return await run_in_threadpool(read_lines, snapshot, is_given)
+        async with self.door.pass_through(user):
+            return await self._read_apart(read_lines, snapshot, is_given)
+
+    async def _read_apart(self, how: Callable[..., ReadT], *what: object) -> ReadT:
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(self._get_pool(), how, *what)
@@ -176,6 +197,12 @@ class Reader:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
+
+
+def reader_of(request: Request) -> Reader:
+    """What reads the bodies of this application."""
+    reader: Reader = request.app.state.reader
+    return reader
 
 
 def _check_media_type(request: Request) -> None:

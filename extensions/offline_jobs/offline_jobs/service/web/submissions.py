@@ -17,7 +17,7 @@ from offline_jobs.service.model import Job
 from offline_jobs.service.rules.submission import Problem, foretell
 from offline_jobs.service.web.answers import answer_job
 from offline_jobs.service.web.identity import Caller, CallerOf
-from offline_jobs.service.web.reading import Reader
+from offline_jobs.service.web.reading import reader_of
 from offline_jobs.service.web.rooms import Rooms, rooms_of
 from offline_jobs.service.web.schema import Changes, Submission
 
@@ -128,12 +128,6 @@ def _answer_check(sent: Sent, offered: Offer) -> dict[str, Any]:
         # With values to give the run has one more: the cell that they are injected in.
         "cells": inspected.cells + bool(sent.asked.parameters) if inspected else 0,
     }
-
-
-def reader_of(request: Request) -> Reader:
-    """What reads the bodies of this application."""
-    reader: Reader = request.app.state.reader
-    return reader
 
 
 def _answer_problem(problem: Problem) -> dict[str, Any]:
