@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.bed.client import NODE_CLAIM, Client, Object, find_condition, wait
+from tests.bed.client import NODE_CLAIM, NODE_POOL, Client, Object, find_condition, wait
 from tests.bed.jobs import Jobs, Wish, build_message, get_phase
 from tests.control_plane.lost_machine import NAME, LostMachine, follow_to_the_end
 
@@ -154,6 +154,46 @@ def test_a_spot_machine_that_is_taken_away_gives_its_job_time_to_save(
     assert find_condition(states[-1], "DisruptionTarget")["reason"] == "EvictionByEvictionAPI"
     assert read_message(states[-1]) == json.loads(MESSAGE)
     assert get_phase(jobs.wait_for("spot")) == "Terminated"
+
+
+@pytest.mark.usefixtures("pretended")
+def test_a_machine_that_its_pool_has_grown_out_of_is_not_taken_from_a_spot_job(
+    jobs: Jobs, client: Client
+) -> None:
+    """As after a newer Kubernetes or image: nothing on the pod says that it is not to be cut."""
+    jobs.submit("kept", Wish(interruptible=True))
+    pod = jobs.wait_for_pod("kept")
+    assert "karpenter.sh/do-not-disrupt" not in pod["metadata"]["annotations"]
+    claim = find_claim(client, pod)
+    pool = claim["metadata"]["labels"]["karpenter.sh/nodepool"]
+
+    def change(value: str | None) -> None:
+        labels = {"metadata": {"labels": {"bed/generation": value}}}
+        client.patch(*NODE_POOL, pool, {"spec": {"template": labels}})
+
+    def list_refusals() -> list[Object]:
+        return [
+            each
+            for each in client.list_events("default")
+            if each["involvedObject"].get("name") == pool and "reason Drifted" in each["message"]
+        ]
+
+    change("another")
+    try:
+        wait(
+            "Karpenter to look whether it may replace the machine",
+            list_refusals,
+            until=bool,
+        )
+        now = client.get(*NODE_CLAIM, claim["metadata"]["name"])
+    finally:
+        change(None)
+
+    assert find_condition(now, "Drifted")["status"] == "True"
+    assert "deletionTimestamp" not in now["metadata"]
+    (kept,) = jobs.list_pods("kept")
+    assert kept["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert "deletionTimestamp" not in kept["metadata"]
 
 
 @pytest.mark.upstream
