@@ -36,7 +36,8 @@ def test_everything_is_handed_over(make_attempt: MakeAttempt, serve: Serve) -> N
     assert seen.log is not None
     assert b"hello\n" in seen.log
     assert seen.result == attempt.record
-    assert [name for method, name in seen.calls if method == "PUT"] == ["notebook", "log"]
+    # The last of each comes after all else; a run that takes long has sent some before.
+    assert [name for method, name in seen.calls if method == "PUT"][-2:] == ["notebook", "log"]
     assert seen.calls[-1] == ("POST", "result")
 
 
