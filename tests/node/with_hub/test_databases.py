@@ -107,7 +107,8 @@ def made(
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
 
     aws = make_aws(storage=Storage(database=Database()))
-    digest = images.name_all_by_digest(hub.bed)["jobs-service"]
+    # No other one: of an image that has a digest, pods tell that instead of its configuration's.
+    digest = nodes.name_by_digest(hub.bed, nodes.SESSIONS, images.name_of("jobs-service"))
     settings = replace(make_storing(aws), registry="localhost", digests={"jobs-service": digest})
     commands = Commands(tmp_path / "log", lambda line: None)
     context = Context(settings, aws, target, commands, print, tmp_path / "settings.yaml")
