@@ -1,6 +1,6 @@
 """What a step works with: the settings, the programs, and looks at the account."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,24 @@ class Context:
     def call(self, *words: str) -> tuple[str, ...]:
         """Words of a command of AWS' program in the cluster's region."""
         return ("aws", *words, "--region", self.aws.region)
+
+    def load_if_allowed(self, words: Sequence[str], note: str) -> Any:
+        """What a command that only looks answers; ``None`` for who is not let look, who is told.
+
+        Args:
+            words: of the command.
+            note: what then is not done, a sentence.
+
+        Raises:
+            CommandFailed: it failed for another reason.
+        """
+        try:
+            return self.commands.load(words)
+        except CommandFailed as failed:
+            if "AccessDenied" not in failed.written:
+                raise
+            self.say(f"Note: {note} {failed}")
+            return None
 
     def describe_stack(self, name: str) -> dict[str, Any]:
         """What CloudFormation says of a stack; empty where there is none."""

@@ -161,13 +161,9 @@ def _ask_for_insights(context: Context) -> list[str]:
     aws = context.aws
     what = f"categories=UPGRADE_READINESS,kubernetesVersions={aws.kubernetes}"
     words = context.call("eks", "list-insights", "--cluster-name", aws.cluster, "--filter", what)
-    try:
-        answer = context.commands.load(words)
-    except CommandFailed as failed:
-        # EKS judges by them itself, and refuses.
-        if "AccessDenied" not in failed.written:
-            raise
-        context.say(f"Note: EKS' insights were not read. {failed}")
+    # EKS judges by them itself, and refuses.
+    answer = context.load_if_allowed(words, "EKS' insights were not read.")
+    if answer is None:
         return []
     wrong, told = judge_insights(answer["insights"])
     for each in told:

@@ -12,6 +12,7 @@ if [ -f fails ] && [ "$at" -eq "$(cat fails)" ]; then
     mode=$(cat mode)
     [ "$mode" = kill ] || refuse ThrottlingException
 fi
+[ "$program $1 $2" != "$(cat denied 2> /dev/null)" ] || refuse AccessDeniedException
 version() { cat version 2> /dev/null || echo "${VERSION:-1.35}"; }
 case "$program $*" in "$(cat kill-at 2> /dev/null || echo nothing)"*) mode="kill" ;; esac
 list() { if [ -f "$2" ]; then printf '{"%s": %s}\n' "$1" "$(cat "$2")"; else echo "{\"$1\": []}"; fi; }

@@ -257,6 +257,25 @@ def test_who_does_not_agree_has_been_told_what_would_change(old: World) -> None:
     assert list_changes(old.list_calls()) == []
 
 
+@pytest.mark.parametrize(
+    ("denied", "note"),
+    [
+        ("eks list-insights", "EKS' insights were not read."),
+        ("service-quotas list-service-quotas", "the account's quotas were not compared."),
+    ],
+)
+def test_who_may_not_look_at_what_is_only_told_is_not_stopped(
+    old: World, denied: str, note: str
+) -> None:
+    (old.folder / "denied").write_text(f"aws {denied}")
+
+    assert not upgrade(old.context, lambda: False)
+    assert old.up("00-tools")
+
+    (said,) = [each for each in old.said if each.startswith(f"Note: {note}")]
+    assert "AccessDenied" in said
+
+
 def test_what_became_of_sessions_and_jobs_is_told(old: World) -> None:
     put(old, "node", build_node("ip-1", OLD, "jobs-general"), build_node("ip-2", NEW, "jobs-gpu"))
     put(old, f"pod-{NAMESPACE}", build_pod("1", "jupyter-ada", "ip-1"))
