@@ -19,7 +19,7 @@ PLAIN = {
     "uname": "echo Linux",
     "id": "echo 0",
     "apt-get": WORKING,
-    "chromium": "exit 0",
+    "chromium-headless-shell": "exit 0",
     "Rscript": "exit 0",
 }
 BUILDERS = {"buildah": "exit 0", "debootstrap": "exit 0", "docker-registry": "exit 0"}
@@ -75,13 +75,13 @@ def test_what_real_nodes_lack_is_installed(tmp_path: Path) -> None:
 
 def test_a_browser_does_not_wait_for_the_packages_of_nodes(tmp_path: Path) -> None:
     refuse = f'case "$*" in *runc*) echo no such package; exit 100 ;; esac; {WORKING}'
-    programs = {name: does for name, does in PLAIN.items() if name != "chromium"}
+    programs = {name: does for name, does in PLAIN.items() if "chromium" not in name}
     machine = Machine(tmp_path, programs | {"apt-get": refuse})
 
     done = machine.run()
 
     assert done.returncode == 0
-    assert machine.installed == {"chromium", "fonts-dejavu-core", *BUILDERS}
+    assert machine.installed == {"chromium-headless-shell", "fonts-dejavu-core", *BUILDERS}
     assert "What real nodes need could not be installed; the node ring will skip" in done.stdout
     assert "no such package" in machine.log.read_text()
 
@@ -110,6 +110,20 @@ def test_a_success_removes_what_an_earlier_failure_left(tmp_path: Path) -> None:
     machine.run()
 
     assert not machine.log.exists()
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_browser_with_windows_will_do_where_no_other_can_be_had(
+    tmp_path: Path, user: int
+) -> None:
+    programs = {name: does for name, does in PLAIN.items() if "chromium" not in name}
+    there = programs | {"id": f"echo {user}", "google-chrome": "exit 0"}
+
+    machine = Machine(tmp_path, there)
+    done = machine.run()
+
+    assert ("chromium-headless-shell" in machine.installed) == (user == 0)
+    assert "Chromium: not installed" not in done.stdout
 
 
 @pytest.mark.parametrize("lack", ["root", "Debian"])
