@@ -229,6 +229,10 @@ def update_pages(c: Config, settings: Settings) -> None:
         "home": f"{settings.subdomain_host}/hub/home",
         # Whose cookie the theme is: where the jobs service has a host of its own, for that too.
         "theme_domain": urlsplit(settings.subdomain_host).hostname or "",
+        # Whose header leads to the page of groups.
+        "leads": sorted(
+            {name for each in settings.catalogue.groups.values() for name in each.leads}
+        ),
     }
     if settings.demonstration_host is not None:
         variables["demonstration"] = {"users": USERS, "password": PASSWORD}

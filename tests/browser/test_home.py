@@ -42,6 +42,16 @@ def test_from_home_a_session_is_started_again_opened_and_stopped(
     page.goto("/hub/home")
     expect(page.get_by_role("heading", name="Your session is running")).to_be_visible()
     expect(page.locator("#jobs-cards")).to_contain_text("beside it")
+
+    # Ada leads her group.
+    page.get_by_role("link", name="Groups").click()
+    expect(page.locator("#queues-about")).to_contain_text("This is one machine")
+    session = page.locator("#sessions tbody tr").filter(has_text="Python notebook")
+    expect(session).to_contain_text("under $0.01")
+    page.get_by_role("link", name="Jobs 1").click()
+    expect(page.locator("#open-jobs")).to_contain_text("beside it")
+    page.get_by_role("link", name="Sessions 1").click()
+    session.get_by_role("link", name="Open or stop…").click()
     page.get_by_role("link", name="Open JupyterLab").click()
     Lab(page).wait_until_ready()
 

@@ -28,6 +28,7 @@ def test_another_user_sees_nothing_of_a_job(
     expect(page.locator("body")).not_to_contain_text("secret of ada")
 
     page.goto(PAGE)
+    expect(page.get_by_role("link", name="Groups")).to_have_count(0)
     token = page.locator("meta[name='xsrf']").get_attribute("content") or ""
     headers = {"X-XSRFToken": token, "Content-Type": "application/json"}
     for path in ("", "/log", "/notebook", "/result", "/view", "/figures"):
@@ -41,6 +42,10 @@ def test_another_user_sees_nothing_of_a_job(
     asked = page.request.post(f"{JOBS}/{job}/rerun/check", headers=headers, data="{}")
     assert asked.status == 404
     assert page.request.delete(f"{JOBS}/{job}", headers=headers).status == 404
+    for path in ("queues", "sessions", "queues?group=spatial-lab", "sessions?group=spatial-lab"):
+        told = page.request.get(f"{PAGE}api/v1/{path}")
+        assert (told.status, "ada" in told.text()) == (403, False), path
+    assert page.request.get(f"{PAGE}groups").status == 403
     assert ada.job(job)["state"] == "succeeded"
 
 

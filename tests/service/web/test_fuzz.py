@@ -82,12 +82,20 @@ PLACES = [
         ("POST", "departures"),
         ("POST", "departures/complete"),
         ("POST", "sessions"),
+        ("GET", "sessions"),
+        ("GET", "queues"),
         ("POST", "home"),
     ),
     *(("GET", "nothing"), ("GET", "")),
 ]
 PAGES = [
-    *(("GET", ""), ("GET", "jobs/JOB"), ("GET", "oauth_callback"), ("GET", "static/page.js")),
+    *(
+        ("GET", ""),
+        ("GET", "groups"),
+        ("GET", "jobs/JOB"),
+        ("GET", "oauth_callback"),
+        ("GET", "static/page.js"),
+    ),
     *(("GET", "static/../app.py"), ("GET", "logout"), ("GET", "%2e%2e/"), ("POST", "")),
 ]
 RUNS = [

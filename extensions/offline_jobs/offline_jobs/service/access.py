@@ -119,6 +119,28 @@ class Access:
             raise Forbidden("Only an administrator can see the jobs of other users.")
         return None if user == "*" else user
 
+    def choose_groups(self, person: Person, group: str | None) -> tuple[str, ...] | None:
+        """Which groups' queues and sessions are shown; ``None`` for all.
+
+        Args:
+            person: who asks.
+            group: the one that is asked for, if any.
+
+        Raises:
+            Forbidden: the person is no administrator and does not lead it, alike for groups that do
+                not exist; or leads none.
+        """
+        if group is not None:
+            if not person.admin and not self._leads(person, group):
+                raise Forbidden("Only its leads and an administrator can see how a group stands.")
+            return (group,)
+        if person.admin:
+            return None
+        led = tuple(each.slug for each in self.list_led(person))
+        if not led:
+            raise Forbidden("Only leads and administrators can see how groups stand.")
+        return led
+
     def list_led(self, person: Person) -> list[Group]:
         """The groups whose jobs the person may see for being their lead."""
         return [group for group in self.catalogue.groups.values() if person.name in group.leads]

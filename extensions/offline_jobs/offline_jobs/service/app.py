@@ -107,6 +107,7 @@ async def serve(settings: Settings, ground: Ground, stop: asyncio.Event) -> None
             pulse=pulse,
             addresses=Addresses(settings.base_path, settings.hub_public_url, settings.public_url),
             wake=reconciler.wake,
+            slots=backend.slots,
         )
         public = build_public_app(
             rooms, HubIdentity(TokenOwners(hub), sessions), sessions=sessions, hub=hub

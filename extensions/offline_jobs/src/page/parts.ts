@@ -50,6 +50,11 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
+/** A word of a cell that stands alone: on a narrow window there is no head of the table. */
+export function makeLabel(text: string): HTMLElement {
+  return make('span', ` ${text}`, { class: 'label quiet' });
+}
+
 /** Set a text, where it is another: what is selected or read out is left alone. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) {

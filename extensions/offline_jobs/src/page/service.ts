@@ -37,8 +37,10 @@ export const API = `${BASE}api/v1/`;
 export const AGAIN = 'again';
 /** Who looks at it. */
 export const ME = meta('user');
-const IS_ADMIN = meta('admin') === 'true';
-const LED = meta('leads').split(' ').filter(Boolean);
+/** Whether the reader is an administrator of the hub. */
+export const mayAdminister = meta('admin') === 'true';
+/** The groups that the reader leads. */
+export const LED: readonly string[] = meta('leads').split(' ').filter(Boolean);
 
 /** Whether the reader may end a job: it is theirs, of a group that they lead, or they may all. */
 export function mayEnd(job: IJob): boolean {
@@ -47,7 +49,7 @@ export function mayEnd(job: IJob): boolean {
 
 /** Whether the reader may delete a job's record. */
 export function mayDelete(job: IJob): boolean {
-  return job.owner === ME || IS_ADMIN;
+  return job.owner === ME || mayAdminister;
 }
 
 /** The service's clock minus ours, in milliseconds. */

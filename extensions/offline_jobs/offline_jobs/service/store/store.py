@@ -37,6 +37,7 @@ from offline_jobs.service.store import ledger, queries
 from offline_jobs.service.store.census import Census
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.departures import Departures
+from offline_jobs.service.store.occupancy import Occupancy
 from offline_jobs.service.store.overview import Overviews
 from offline_jobs.service.store.rows import make_cursor, parse_cursor
 from offline_jobs.service.store.states import StateWriter, new_attempt_row
@@ -80,6 +81,8 @@ class Store:
         self.departures = Departures(self._database, changes, clock)
         #: What the hub's home says.
         self.overview = Overviews(self._database)
+        #: Who has machines now.
+        self.occupancy = Occupancy(self._database)
         #: What was used, for reports.
         self.usage = Usage(self._database)
         #: What is measured.

@@ -40,9 +40,9 @@ def answer_job(job: Job, rooms: Rooms) -> dict[str, Any]:
             "peak_bytes": job.memory_peak_bytes,
             "limit_bytes": job.memory_limit_bytes,
         },
-        "created": _time(job.created),
-        "started": _time(job.started),
-        "ended": _time(job.ended),
+        "created": answer_time(job.created),
+        "started": answer_time(job.started),
+        "ended": answer_time(job.ended),
         "output_path": output_path(job),
         "has_result": job.has_result,
         "rerun_of": job.rerun_of,
@@ -62,7 +62,7 @@ def answer_shown(job: Job, rooms: Rooms, person: Person) -> dict[str, Any]:
 def answer_turn(job: Job, turn: Turn, catalogue: Catalogue) -> dict[str, Any]:
     """The JSON of a change of the job's state."""
     return {
-        "at": _time(turn.at),
+        "at": answer_time(turn.at),
         "attempt": turn.attempt,
         "state": turn.state.value,
         "reason": turn.reason.value if turn.reason else None,
@@ -121,7 +121,8 @@ def _bounded(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime | None) -> str | None:
+def answer_time(moment: datetime | None) -> str | None:
+    """A moment as answers have it: ISO 8601, in UTC, to the millisecond."""
     if moment is None:
         return None
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

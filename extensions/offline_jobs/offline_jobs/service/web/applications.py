@@ -19,6 +19,7 @@ from offline_jobs.service.web import (
     catalogue,
     course,
     events,
+    groups,
     health,
     hub_calls,
     jobs,
@@ -87,7 +88,7 @@ def build_public_app(
     app.state.reader = Reader()
     app.state.viewers = viewing.Viewers()
     guarded = APIRouter(prefix=api, dependencies=[Depends(identify_caller), Depends(check_query)])
-    for part in (catalogue, submissions, jobs, results, course, viewing, usage, events):
+    for part in (catalogue, submissions, jobs, results, course, viewing, usage, groups, events):
         guarded.include_router(part.router)
     guarded.add_api_route("/openapi.json", _show_openapi, include_in_schema=False)
     app.include_router(guarded)

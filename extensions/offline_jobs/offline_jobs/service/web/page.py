@@ -4,6 +4,7 @@ Pages are shells: names, sentences and logs come as JSON from the same API that 
 are put in as text by the script (``src/page``). No inline script or style, and none from elsewhere.
 """
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hub_config.platform import away
+from hub_config.platform.people import Person
 from offline_jobs.service.errors import Forbidden, NotFound, ServiceError, Unauthorized
 from offline_jobs.service.hub import Hub
 from offline_jobs.service.web.identity import Caller, identify_caller
@@ -27,6 +29,7 @@ from offline_jobs.service.web.login import (
     send_to_login,
 )
 from offline_jobs.service.web.rooms import Rooms, rooms_of
+from offline_jobs.service.web.wanted import Slug
 
 router = APIRouter(include_in_schema=False)
 
@@ -38,6 +41,8 @@ CONTENT_SECURITY_POLICY = (
 #: In the addresses of list and use: `src/page/filters.ts` and `usage.ts` read them.
 FILTERS = frozenset({"q", "state", "user", "group", "class", "image", "from", "until"})
 FILTERS_OF_USE = frozenset({"first", "last", "by"})
+#: Of the page of groups: `src/page/groups.ts`.
+FILTERS_OF_GROUPS = frozenset({"show", "person"})
 #: Of a job's page, what is looked at: `src/page/tabs.ts`.
 VIEWS = frozenset({"tab", "cell"})
 _HERE = Path(__file__).parent
@@ -49,6 +54,7 @@ _STATIC = {
     "job.css": (_HERE / "static", "text/css; charset=utf-8"),
     "list.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.css": (_HERE / "static", "text/css; charset=utf-8"),
+    "groups.css": (_HERE / "static", "text/css; charset=utf-8"),
     "usage.css": (_HERE / "static", "text/css; charset=utf-8"),
     "page.js": (_HERE / "built", "text/javascript; charset=utf-8"),
     "icon.svg": (_HERE / "static", "image/svg+xml"),
@@ -78,10 +84,23 @@ async def show_usage(request: Request) -> Response:
     return await _show(request, "usage.html", "Usage")
 
 
-async def _show(request: Request, template: str, title: str) -> Response:
-    """A page that is there for everybody who is logged in."""
+@router.get("/groups")
+async def show_groups(request: Request, group: Slug = None) -> Response:
+    """The page of how groups stand, for those who lead them and administrators."""
+    access = rooms_of(request).access
+    return await _show(
+        request, "groups.html", "Groups", lambda who: access.choose_groups(who, group)
+    )
+
+
+async def _show(
+    request: Request, template: str, title: str, check: Callable[[Person], object] | None = None
+) -> Response:
+    """A page that is there for everybody who is logged in, or for whom a check lets pass."""
     try:
         caller = await identify_caller(request)
+        if check:
+            check(caller.person)
     except ServiceError as e:
         return _turn_away(request, e)
     return _render(request, caller, template, title=title)
@@ -140,7 +159,7 @@ def _turn_away(request: Request, error: ServiceError) -> Response:
     if isinstance(error, Unauthorized) and "authorization" not in request.headers:
         rooms = rooms_of(request)
         # Of what a link's author put into the query only what narrows a list is carried through.
-        kept = FILTERS | FILTERS_OF_USE | VIEWS
+        kept = FILTERS | FILTERS_OF_USE | FILTERS_OF_GROUPS | VIEWS
         known = [(k, v) for k, v in request.query_params.items() if k in kept]
         place = request.url.path + (f"?{urlencode(known)}" if known else "")
         return send_to_login(request, rooms.addresses, _sessions(request), place)

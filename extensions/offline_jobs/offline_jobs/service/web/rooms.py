@@ -86,6 +86,8 @@ class Rooms:
     pulse: Pulse
     addresses: Addresses = Addresses()
     wake: Callable[[], None] = lambda: None
+    #: How many jobs run at once, of all groups; `None`: each group has a queue with its limit.
+    slots: int | None = None
 
 
 def rooms_of(connection: HTTPConnection) -> Rooms:
