@@ -33,7 +33,7 @@ def window(browser: Browser, service: Service) -> Iterator[Open]:
             locale="en-US",
             **{"viewport": {"width": 1440, "height": 900}, **look},  # type: ignore[arg-type]
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         page.goto(GROUPS + query)

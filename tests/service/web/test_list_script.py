@@ -22,7 +22,7 @@ def page(browser: Browser, service: Service) -> Iterator[Page]:
         viewport={"width": 1440, "height": 900},
         extra_http_headers={"Authorization": "cookie ada"},
     )
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     yield page
     page.close()
 

@@ -27,7 +27,7 @@ def context(browser: Browser, service: Service) -> Iterator[BrowserContext]:
         extra_http_headers={"Authorization": "cookie root"},
         locale="en-US",
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 
