@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cluster.aws.commands import CommandFailed, Commands, end_on_signals, hold
 from cluster.aws.context import Context
+from cluster.aws.gpus import build_gpu_objects
 from cluster.aws.karpenter import build_node_classes, build_pools
 from cluster.aws.plan import PlanFailed, make_plan
 from cluster.aws.removal import remove
@@ -166,7 +167,8 @@ def _tell_difference(settings: Settings, aws: Aws, kubeconfig: str) -> None:
         )
     else:
         objects += [*build_node_classes(aws, settings.catalogue), *build_pools(settings)]
-    what = "Storage class" if lacking else "Storage class, node classes and node pools"
+        objects += build_gpu_objects(settings.catalogue)
+    what = "Storage class" if lacking else "Storage class, node classes, node pools and GPUs"
     if found := tools.diff(objects):
         _say(f"{what}, against the cluster:\n{found.rstrip()}")
     else:

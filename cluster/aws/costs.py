@@ -14,9 +14,10 @@ from cluster.driver.aws_observe import Observe
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import CAPACITY_TYPES, QUOTAS, Aws
 from cluster.driver.instance_types import InstanceType
-from cluster.driver.node_pools import may_buy
+from cluster.driver.node_pools import count_capacity, may_buy
 from cluster.driver.settings import Settings
 from hub_config.platform.catalogue import Catalogue, NodePool
+from hub_config.platform.catalogue_rules import count_gpu_shares
 
 #: As AWS reckons a month.
 HOURS = 730
@@ -123,7 +124,12 @@ def reckon_full(
 ) -> list[Cost]:
     """All pools at their limits for a whole month, each filled in the dearest way that is known."""
     return [
-        _reckon_pool(pool, machines, _reckon_disks(aws, pool, prices))
+        _reckon_pool(
+            pool,
+            machines,
+            _reckon_disks(aws, pool, prices),
+            count_gpu_shares(catalogue, pool.slug),
+        )
         for pool in catalogue.node_pools.values()
     ]
 
@@ -164,10 +170,10 @@ def _reckon_disks(aws: Aws, pool: NodePool, prices: Mapping[str, Any]) -> float:
     )
 
 
-def _reckon_pool(pool: NodePool, machines: Machines, disk_per_month: float) -> Cost:
+def _reckon_pool(pool: NodePool, machines: Machines, disk_per_month: float, shares: int) -> Cost:
     best: tuple[float, InstanceType, int] | None = None
     for machine in machines.values():
-        count = _count(pool, machine)
+        count = _count(pool, machine, shares)
         per_month = count * (machine.price_per_hour * HOURS + disk_per_month)
         if count and (best is None or per_month > best[0]):
             best = per_month, machine, count
@@ -181,9 +187,9 @@ def _reckon_pool(pool: NodePool, machines: Machines, disk_per_month: float) -> C
     return Cost(pool.slug, per_month, how)
 
 
-def _count(pool: NodePool, machine: InstanceType) -> int:
+def _count(pool: NodePool, machine: InstanceType, shares: int) -> int:
     """How many of a type the pool's limits have room for; 0 where it takes none."""
-    if not may_buy(pool, machine):
+    if not may_buy(pool, machine) or (shares > 1 and machine.gpus != 1):
         return 0
-    has = machine.capacity
+    has = count_capacity(machine, shares)
     return min(int(limit // has[name]) for name, limit in pool.limits.items() if has.get(name))

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from cluster.aws.eksctl import DISCOVERY, NODE_ROLE
+from cluster.aws.gpus import is_shared
 from cluster.driver.aws_pulls import Pull
 from cluster.driver.aws_settings import Aws
 from cluster.driver.node_pools import NodeClass, build_node_pools
@@ -92,7 +93,7 @@ def build_pools(settings: Settings) -> list[Manifest]:
     return pools
 
 
-def build_karpenter_values(aws: Aws) -> Manifest:
+def build_karpenter_values(aws: Aws, catalogue: Catalogue) -> Manifest:
     """Values of Karpenter's chart that follow from the cluster.
 
     Source: karpenter-provider-aws v1.14.1, charts/karpenter/values.yaml
@@ -103,6 +104,8 @@ def build_karpenter_values(aws: Aws) -> Manifest:
             # Karpenter's stack calls the queue as the cluster is called. Without it a spot machine
             # would be taken away with no notice.
             "interruptionQueue": aws.cluster,
+            # An alpha, only where it is needed (gpus.py).
+            **({"featureGates": {"nodeOverlay": True}} if is_shared(catalogue) else {}),
         },
         # It would ask its machine, which answers no pod.
         "controller": {"env": [{"name": "AWS_REGION", "value": aws.region}]},

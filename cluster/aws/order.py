@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster.aws.eksctl import CORE, NAMESPACE
 from cluster.aws.endpoints import ROUTE_TABLES, build_route_tables_query, name_endpoints
+from cluster.aws.gpus import build_gpu_objects, list_unshared
 from cluster.aws.load_balancer import CHART, REPOSITORY
 from cluster.aws.observe import FLUENT_BIT, GRAFANA, PROMETHEUS, build_objects, build_observe_stack
 from cluster.aws.observe import name_stack as name_observe
@@ -20,6 +21,7 @@ from cluster.driver.settings import Settings
 from cluster.driver.tools import MANAGER
 from cluster.driver.versions import read_versions
 from cluster.driver.volumes import name_stack as name_storage
+from hub_config.platform.catalogue import Catalogue
 
 #: What is written, by what the commands call it, in the order of the steps.
 PLACES = {
@@ -31,6 +33,7 @@ PLACES = {
     "ours": "20-karpenter/values/2-karpenter.ours.yaml",
     "classes": "20-karpenter/node-classes.yaml",
     "pools": "20-karpenter/node-pools.yaml",
+    "gpus": "20-karpenter/gpus.yaml",
     "balancer": "30-load-balancer/values/1-load-balancer.yaml",
     "balancer-ours": "30-load-balancer/values/2-load-balancer.ours.yaml",
     "names": "30-load-balancer/names.yaml",
@@ -92,7 +95,7 @@ def list_commands(settings: Settings, aws: Aws, target: Path) -> Mapping[str, Co
     access = ("--kubeconfig", str(target / KUBECONFIG))
     return {
         **_list_cluster(settings, aws, target, access),
-        **_list_machines(target, access),
+        **_list_machines(settings.catalogue, target, access),
         **_list_rest(settings, aws, target, access),
         **_list_watching(aws, target, access),
     }
@@ -156,7 +159,9 @@ def _list_cluster(
     }
 
 
-def _list_machines(target: Path, access: tuple[str, ...]) -> dict[str, Command]:
+def _list_machines(
+    catalogue: Catalogue, target: Path, access: tuple[str, ...]
+) -> dict[str, Command]:
     """Of step ``20-karpenter``."""
     step = "20-karpenter"
     release: tuple[str, ...] = (
@@ -172,14 +177,18 @@ def _list_machines(target: Path, access: tuple[str, ...]) -> dict[str, Command]:
         "karpenter-crd": (*release,),
         "karpenter": (*release, *values),
     }
-    return {
-        **{
-            name: Command(step, (*_INSTALL, name, f"{_CHARTS}/{name}", *words), 10)
-            for name, words in charts.items()
-        },
-        "machines": Command(step, (*_APPLY, *access, *_take(target, "-f", "classes", "pools")), 2),
-        "ready": Command(step, (*ready, *access), 6),
+    commands = {
+        name: Command(step, (*_INSTALL, name, f"{_CHARTS}/{name}", *words), 10)
+        for name, words in charts.items()
     }
+    files = ("classes", "pools", *(["gpus"] if build_gpu_objects(catalogue) else []))
+    words = (*_APPLY, *access, *_take(target, "-f", *files))
+    commands["machines"] = Command(step, words, 2)
+    if whole := list_unshared(catalogue):
+        # Karpenter would go on to count shares of GPUs that nobody shares any more.
+        words = ("kubectl", "delete", "nodeoverlays.karpenter.sh", *whole, "--ignore-not-found")
+        commands["whole-gpus"] = Command(step, (*words, *access), 2)
+    return commands | {"ready": Command(step, (*ready, *access), 6)}
 
 
 def _list_rest(

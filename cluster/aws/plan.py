@@ -15,6 +15,7 @@ import yaml
 from cluster.aws.costs import Cost, find_short_quotas, reckon_full, reckon_idle
 from cluster.aws.eksctl import build_addon_upgrade, build_cluster_config
 from cluster.aws.endpoints import build_endpoints_stack
+from cluster.aws.gpus import build_gpu_objects
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.load_balancer import (
     BALANCER,
@@ -67,15 +68,18 @@ def build_files(settings: Settings, aws: Aws) -> dict[str, str]:
         "prometheus-ours": build_prometheus_values(aws, settings.catalogue),
         "logs-ours": build_logs_values(aws),
     }
+    lists = {name: [stack] for name, stack in optional.items() if stack}
+    if gpus := build_gpu_objects(settings.catalogue):
+        lists["gpus"] = gpus
     return {
-        **{PLACES[name]: _dump([stack]) for name, stack in optional.items() if stack},
+        **{PLACES[name]: _dump(objects) for name, objects in lists.items()},
         PLACES["endpoints"]: _dump([build_endpoints_stack(aws)]),
         PLACES["balancer"]: (FOLDER / "load-balancer.yaml").read_text("utf-8"),
         PLACES["balancer-ours"]: _dump([build_load_balancer_values(aws)]),
         PLACES["cluster"]: _dump([build_cluster_config(aws)]),
         PLACES["addons"]: _dump([build_addon_upgrade(aws)]),
         PLACES["shipped"]: (FOLDER / "karpenter.yaml").read_text("utf-8"),
-        PLACES["ours"]: _dump([build_karpenter_values(aws)]),
+        PLACES["ours"]: _dump([build_karpenter_values(aws, settings.catalogue)]),
         PLACES["classes"]: _dump(build_node_classes(aws, settings.catalogue)),
         PLACES["pools"]: _dump(build_pools(settings)),
         PLACES["storage"]: _dump([build_storage_class()]),

@@ -16,7 +16,8 @@ import yaml
 from cluster.aws.commands import LOOK_MINUTES, CommandFailed
 from cluster.aws.context import Context
 from cluster.aws.costs import find_short_quotas
-from cluster.aws.eksctl import build_cluster_config
+from cluster.aws.eksctl import NAMESPACE, build_cluster_config
+from cluster.aws.gpus import list_plugins
 from cluster.aws.order import name_stack
 from cluster.aws.platform import deploy
 from cluster.aws.pushing import make_images
@@ -295,6 +296,7 @@ def verify(context: Context) -> list[Finding]:
 
 
 def _look_at_machines(context: Context) -> Iterator[Finding]:
+    yield from _look_at_gpus(context)
     for kind in ("ec2nodeclasses.karpenter.k8s.aws", "nodepools.karpenter.sh"):
         there = {each["metadata"]["name"]: each for each in context.tools.list(kind)}
         short = kind.partition(".")[0]
@@ -304,11 +306,34 @@ def _look_at_machines(context: Context) -> Iterator[Finding]:
             yield Finding(f"{short} {slug}", fine, mend)
 
 
+def _look_at_gpus(context: Context) -> Iterator[Finding]:
+    """Whether each machine with a GPU shows it; none of them need be there."""
+    there = {
+        each["metadata"]["name"]: each.get("status", {})
+        for each in context.tools.list("daemonset", NAMESPACE)
+    }
+    for name in list_plugins(context.settings.catalogue):
+        status = there.get(name, {})
+        ready, wanted = (
+            int(status.get(each, 0)) for each in ("numberReady", "desiredNumberScheduled")
+        )
+        # On a machine that has only just begun to start it is not ready.
+        is_right = name in there and (ready > 0 or wanted == 0)
+        if name not in there:
+            sentence = "is not there, so no GPU can be had: make cluster-up STEP=20-karpenter"
+        else:
+            how = "" if is_right else f": kubectl describe daemonset {name} -n {NAMESPACE}"
+            sentence = f"{ready} of {wanted} are ready{how}"
+        yield Finding(name, is_right, sentence)
+
+
 def _is_ready(found: Mapping[str, Any]) -> bool:
     conditions = found.get("status", {}).get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
+#: Commands of Karpenter with its pools, and of GPUs where there are any.
+MACHINES = ("karpenter-crd", "karpenter", "machines", "whole-gpus", "ready")
 #: In their order, by their folders.
 STEPS: Mapping[str, Step] = {
     "00-tools": Step("programs, credentials, region and quotas", 1, check_ground),
@@ -317,7 +342,7 @@ STEPS: Mapping[str, Step] = {
     "20-karpenter": Step(
         "Karpenter with its pools",
         5,
-        lambda context: context.run("karpenter-crd", "karpenter", "machines", "ready"),
+        lambda context: context.run(*MACHINES),
     ),
     "30-load-balancer": Step(
         "load balancer controller", 3, lambda context: context.run("balancer")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cluster.driver.instance_types import InstanceType, load_prices_date, load_types
-from cluster.driver.node_pools import may_buy
+from cluster.driver.node_pools import count_capacity, may_buy
 from hub_config.platform.catalogue import (
     DISK_MARGIN,
     GIB,
@@ -55,7 +55,10 @@ def count_fitting(machine: InstanceType, size: InstanceClass | Fit) -> int:
     memory = machine.free_memory_mib * _MIB
     # Amounts such as 1.7 are none of a computer's numbers.
     counts = [int(machine.free_cores / size.cores + 1e-9), memory // int(size.memory_bytes)]
-    if isinstance(size, InstanceClass) and size.gpus:
+    if isinstance(size, InstanceClass) and size.gpu_shared_by > 1:
+        # A pool whose GPUs are shared has machines with one of them.
+        counts.append(size.gpu_shared_by if machine.gpus == 1 else 0)
+    elif isinstance(size, InstanceClass) and size.gpus:
         counts.append(machine.gpus // size.gpus)
     return min(counts)
 
@@ -80,7 +83,7 @@ def fit(machine: InstanceType, share: int, disk_bytes: float) -> Fit:
     Raises:
         ValueError: there is no such class; the text says what to write instead.
     """
-    if machine.gpus % share:
+    if machine.gpus > 1 and machine.gpus % share:
         raise ValueError(
             f"{machine.name} has {machine.gpus} GPU(s), which {share} cannot share: write a SHARE"
             f" that divides it"
@@ -116,7 +119,9 @@ def describe(found: Fit, types: Sequence[InstanceType], date: str) -> str:
     ]
     if machine.gpus:
         model = f"NVIDIA {machine.gpu_name.upper()}"
-        lines += [f"  gpus: {machine.gpus // share}", f"  gpu_model: {model}"]
+        lines += [f"  gpus: {max(machine.gpus // share, 1)}", f"  gpu_model: {model}"]
+        if machine.gpus < share:
+            lines += [f"  gpu_shared_by: {share}  # by turns; its memory is divided by nobody"]
     lines += [
         "  architecture: amd64",
         f"  scratch: {format_bytes(found.scratch_bytes)}",
@@ -142,7 +147,7 @@ def _find_cheaper(found: Fit, types: Sequence[InstanceType]) -> Iterator[str]:
         each
         for each in types
         if each.category == machine.category
-        and each.gpus >= machine.gpus // found.share
+        and each.gpus >= -(-machine.gpus // found.share)
         and each.price_per_hour < machine.price_per_hour
         and count_fitting(each, found) > 0
     ]
@@ -164,7 +169,7 @@ def find_notes(catalogue: Catalogue, types: Sequence[InstanceType]) -> Iterator[
         for kind, slug in (("session", size.session.node_pool), ("job", size.job.node_pool)):
             pool = catalogue.node_pools[slug]
             machines = find_cheapest(types, size, pool)
-            if machines and all(_is_beyond(each, pool) for each in machines):
+            if machines and all(_is_beyond(each, pool, size) for each in machines):
                 name = machines[0].name
                 yield (
                     f"no {kind} of class {size.slug} can start, as far as is known: it buys {name}"
@@ -207,10 +212,10 @@ def _count_bought_cores(
     return most
 
 
-def _is_beyond(machine: InstanceType, pool: NodePool) -> bool:
+def _is_beyond(machine: InstanceType, pool: NodePool, size: InstanceClass) -> bool:
     return any(
         amount > pool.limits.get(resource, math.inf)
-        for resource, amount in machine.capacity.items()
+        for resource, amount in count_capacity(machine, size.gpu_shared_by).items()
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from cluster.driver.instance_types import InstanceType
 from cluster.driver.resources import build_resource_list
 from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue, NodePool
+from hub_config.platform.catalogue_rules import count_gpu_shares
 
 Manifest = dict[str, Any]
 
@@ -21,6 +22,9 @@ OLD_GENERATIONS = {"c": 4, "m": 4, "r": 4, "g": 3, "p": 3}
 #: NVIDIA's device plugin looks for it, and without its pod no GPU of a machine can be had.
 #: Source: https://github.com/NVIDIA/k8s-device-plugin (0.17), deployments/helm
 GPU_LABELS = {"nvidia.com/gpu.present": "true"}
+#: Names how the plugin shows a machine's GPUs; NVIDIA's chart takes it for the same.
+#: Source: there, README.md, "Multiple config file example"
+GPU_CONFIG = "nvidia.com/device-plugin.config"
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,25 @@ def build_node_pools(
 
     Source: https://karpenter.sh/docs/concepts/nodepools/ (v1.14)
     """
-    pools = [_build_node_pool(pool, node_class) for pool in catalogue.node_pools.values()]
+    pools = [
+        _build_node_pool(pool, node_class, count_gpu_shares(catalogue, pool.slug))
+        for pool in catalogue.node_pools.values()
+    ]
     for each in pools if startup_taints else ():
         each["spec"]["template"]["spec"]["startupTaints"] = [
             {"key": key, "effect": "NoExecute"} for key in startup_taints
         ]
     return pools
+
+
+def name_gpu_config(shares: int) -> str:
+    """How GPUs are shown that so many share, as :data:`GPU_CONFIG` has it."""
+    return f"shared-{shares}"
+
+
+def count_capacity(machine: InstanceType, shares: int) -> dict[str, float]:
+    """What limits of a pool count of a machine: cores, bytes of memory, shares of GPUs."""
+    return {**machine.capacity, GPU_RESOURCE: machine.gpus * shares}
 
 
 def may_buy(pool: NodePool, machine: InstanceType) -> bool:
@@ -73,7 +90,7 @@ def _get_oldest(pool: NodePool) -> int:
     return min(OLD_GENERATIONS.get(category, 0) for category in pool.instance_categories)
 
 
-def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
+def _build_node_pool(pool: NodePool, node_class: NodeClass, shares: int) -> Manifest:
     return {
         "apiVersion": "karpenter.sh/v1",
         "kind": "NodePool",
@@ -82,7 +99,7 @@ def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
             "limits": build_resource_list(pool.limits),
             "disruption": _build_disruption(pool.idle_seconds),
             "template": {
-                "metadata": {"labels": {**_get_gpu_labels(pool), **pool.labels}},
+                "metadata": {"labels": {**_get_gpu_labels(pool, shares), **pool.labels}},
                 "spec": {
                     "nodeClassRef": {
                         "group": node_class.group,
@@ -93,7 +110,7 @@ def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
                         {"key": taint.key, "value": taint.value, "effect": taint.effect}
                         for taint in pool.taints
                     ],
-                    "requirements": _build_requirements(pool),
+                    "requirements": _build_requirements(pool, shares),
                     # An expired machine is taken away under the pods that run on it, whatever
                     # their annotations say. The default is 30 days; no job ends by the calendar.
                     "expireAfter": "Never",
@@ -103,8 +120,8 @@ def _build_node_pool(pool: NodePool, node_class: NodeClass) -> Manifest:
     }
 
 
-def _build_requirements(pool: NodePool) -> list[Manifest]:
-    """Which machines the pool may have.
+def _build_requirements(pool: NodePool, shares: int) -> list[Manifest]:
+    """Which machines the pool may have; GPUs are shared on those that have one.
 
     Category and generation are labels of Karpenter's AWS provider.
     Source: https://karpenter.sh/docs/concepts/scheduling/#well-known-labels (v1.14)
@@ -115,6 +132,7 @@ def _build_requirements(pool: NodePool) -> list[Manifest]:
         "karpenter.sh/capacity-type": pool.capacity_types,
         "karpenter.k8s.aws/instance-category": pool.instance_categories,
         "karpenter.k8s.aws/instance-family": pool.instance_families,
+        "karpenter.k8s.aws/instance-gpu-count": ("1",) if shares > 1 else (),
     }
     requirements: list[Manifest] = [
         {"key": key, "operator": "In", "values": list(values)}
@@ -133,9 +151,11 @@ def _build_requirements(pool: NodePool) -> list[Manifest]:
     return requirements
 
 
-def _get_gpu_labels(pool: NodePool) -> dict[str, str]:
+def _get_gpu_labels(pool: NodePool, shares: int) -> dict[str, str]:
     # The catalogue's rules see to it that pools of GPU machines, and no others, have this limit.
-    return dict(GPU_LABELS) if pool.limits.get(GPU_RESOURCE) else {}
+    if not pool.limits.get(GPU_RESOURCE):
+        return {}
+    return GPU_LABELS | ({GPU_CONFIG: name_gpu_config(shares)} if shares > 1 else {})
 
 
 def _build_disruption(idle_seconds: int) -> Manifest:

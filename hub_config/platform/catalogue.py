@@ -99,6 +99,8 @@ class InstanceClass:
 
     ``cores`` may be a fraction; memory, scratch and shared memory are bytes; lengths are seconds.
     A session that nobody uses for ``idle_session_seconds`` is stopped; 0 leaves that to the hub.
+    Where ``gpu_shared_by`` is more than 1, so many have one GPU by turns, each with its one of
+    ``gpus``; ``gpu_model`` is for people, and says so.
     """
 
     slug: str
@@ -114,6 +116,7 @@ class InstanceClass:
     idle_session_seconds: int = 0
     gpus: int = 0
     gpu_model: str = ""
+    gpu_shared_by: int = 1
     scratch_bytes: int = 0
     shared_memory_bytes: int = 0
     price: Price | None = None

@@ -35,6 +35,8 @@ OPERATORS = ("Equal", "Exists")
 LEAST_IDLE_SECONDS = 600
 #: Source: https://volcano.sh/en/docs/queue (v1.15)
 LARGEST_WEIGHT = 65_535
+#: Of one GPU, whose memory all of them have together.
+LARGEST_GPU_SHARES = 16
 
 #: A slug: letter first, lower-case letters and digits, single hyphens, at most 32 characters. So it
 #: is a DNS label, and slugs joined by ``--`` can be taken apart again.
@@ -126,6 +128,7 @@ def read_class(
 ) -> InstanceClass | None:
     """An entry of ``classes``. ``pools`` are the sound ones, for placements' defaults."""
     gpus = int(entry.number("gpus", 0, whole=True))
+    model, shared_by = _read_gpu(entry, gpus)
     found = InstanceClass(
         slug=_slug(entry),
         name=entry.text("name"),
@@ -139,7 +142,8 @@ def read_class(
         longest_job_seconds=entry.seconds("longest_job"),
         idle_session_seconds=entry.seconds("idle_session", required=False),
         gpus=gpus,
-        gpu_model=entry.text("gpu_model", ""),
+        gpu_model=model,
+        gpu_shared_by=shared_by,
         scratch_bytes=entry.bytes("scratch"),
         shared_memory_bytes=entry.bytes("shared_memory"),
         price=_read_price(entry),
@@ -147,13 +151,26 @@ def read_class(
     )
     if 0 < found.idle_session_seconds < LEAST_IDLE_SECONDS:
         entry.add("idle_session", "must be at least 10 min: servers tell of their use now and then")
-    if gpus and not found.gpu_model:
-        entry.add("gpu_model", "is missing; a class with GPUs says which, for example NVIDIA T4")
-    if found.gpu_model and not gpus:
-        entry.add("gpu_model", "is written, but the class has no gpus")
     if found.shared_memory_bytes > found.memory_bytes > 0:
         entry.add("shared_memory", "is more than memory, of which it is a part")
     return _finish(entry, found)
+
+
+def _read_gpu(entry: Entry, gpus: int) -> tuple[str, int]:
+    """What people read of a class's GPU, and how many share it."""
+    model = entry.text("gpu_model", "")
+    shared_by = int(entry.number("gpu_shared_by", 1, least=1, whole=True))
+    if gpus and not model:
+        entry.add("gpu_model", "is missing; a class with GPUs says which, for example NVIDIA T4")
+    if model and not gpus:
+        entry.add("gpu_model", "is written, but the class has no gpus")
+    if shared_by == 1:
+        return model, 1
+    if gpus != 1:
+        entry.add("gpu_shared_by", f"is for a class with gpus: 1, and this one has {gpus}")
+    if shared_by > LARGEST_GPU_SHARES:
+        entry.add("gpu_shared_by", f"must be at most {LARGEST_GPU_SHARES}")
+    return f"{model}, shared by up to {shared_by}", shared_by
 
 
 def read_group(entry: Entry) -> Group | None:

@@ -63,6 +63,7 @@ def find_conflicts(catalogue: Catalogue, complete: bool = True) -> Iterator[Conf
     judged.
     """
     yield from _pool_conflicts(catalogue)
+    yield from _sharing_conflicts(catalogue)
     for instance_class in catalogue.classes.values():
         for kind, placement in (("session", instance_class.session), ("job", instance_class.job)):
             pool = catalogue.node_pools.get(placement.node_pool)
@@ -100,6 +101,33 @@ def _pool_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
                     f"{key}.taints",
                     f"the same as those of {other.slug}, a pool for {other.kind}s; pods of one "
                     "kind must not fit on machines of the other",
+                )
+
+
+def count_gpu_shares(catalogue: Catalogue, pool: str) -> int:
+    """How many have each GPU of a pool's machines by turns; 1 where nobody shares."""
+    return max((each.gpu_shared_by for each in _list_users(catalogue, pool)), default=1)
+
+
+def _list_users(catalogue: Catalogue, pool: str) -> list[InstanceClass]:
+    """Classes with GPUs of a pool's machines."""
+    return [
+        each
+        for each in catalogue.classes.values()
+        if each.gpus and pool in (each.session.node_pool, each.job.node_pool)
+    ]
+
+
+def _sharing_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
+    """A machine's GPUs are shared in one way, whichever class brought it."""
+    for pool in catalogue.node_pools:
+        users = _list_users(catalogue, pool)
+        for first, other in zip(users[:1] * len(users), users, strict=True):
+            if other.gpu_shared_by != first.gpu_shared_by:
+                yield (
+                    f"classes.{other.slug}.gpu_shared_by",
+                    f"is {other.gpu_shared_by}, and {first.gpu_shared_by} for {first.slug}, which"
+                    f" has machines of {pool}, too: write the same, or give one a pool of its own",
                 )
 
 

@@ -26,6 +26,7 @@ from cluster.aws.__main__ import main
 from cluster.aws.commands import Commands
 from cluster.aws.context import Context
 from cluster.aws.eksctl import build_addon_upgrade, build_cluster_config
+from cluster.aws.gpus import build_gpu_objects
 from cluster.aws.karpenter import build_karpenter_values, build_node_classes, build_pools
 from cluster.aws.observe import build_objects
 from cluster.aws.order import KUBECONFIG
@@ -194,6 +195,13 @@ def test_a_look_at_what_is_there_tells_what_is_ready_from_what_is_not(
     other = others[0]["metadata"]["name"]
     assert f"kubectl describe ec2nodeclasses {other}" in found[f"ec2nodeclasses {other}"].sentence
     assert found["nodepools sessions-general"].is_right
+    # No machine has a GPU, so nothing lacks once what would show it is there.
+    plugin = "nvidia-device-plugin"
+    assert found[plugin].sentence.endswith("make cluster-up STEP=20-karpenter")
+    tools.apply(build_gpu_objects(SHIPPED))
+    (there,) = (each for each in verify(context) if each.part == plugin)
+    assert (there.is_right, there.sentence) == (True, "0 of 0 are ready")
+    tools.delete("daemonset", plugin, namespace="kube-system")
     assert found["volcano"].sentence == "not installed: make deploy STEP=volcano"
     assert found["grafana"].sentence == "kubectl describe deployment grafana -n monitoring"
     assert not found["prometheus-server"].is_right
@@ -216,7 +224,7 @@ def test_a_cluster_that_is_away_has_no_difference(tools: Tools, tmp_path: Path) 
 
 def test_karpenters_chart_gets_region_and_queue(bed: Bed) -> None:
     chart = bed.programs.data / "karpenter-aws" / "chart"
-    values = build_karpenter_values(AWS)
+    values = build_karpenter_values(AWS, SHIPPED)
 
     objects = run_helm(bed, "karpenter", chart, [CATALOGUE.with_name("karpenter.yaml")], values)
 

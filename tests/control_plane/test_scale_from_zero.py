@@ -5,13 +5,16 @@ This is what the platform is: nobody pays for machines that do nothing, and stil
 
 from __future__ import annotations
 
+import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from cluster.aws.gpus import build_gpu_objects
+from hub_config.platform.catalogue import Catalogue
 from tests.bed.client import NODE, NODE_CLAIM, POD, Client, Object, wait
 from tests.bed.jobs import Jobs, Wish, get_phase
 
@@ -30,38 +33,33 @@ CATEGORIES = {"cpu": {"m", "r"}, "memory": {"r"}, "gpu": {"g"}}
 
 
 @pytest.fixture
-def plugin(client: Client, namespace: str) -> str:
-    """The name of a DaemonSet that is placed as NVIDIA's chart places its own, with our values.
+def plugin(client: Client, namespace: str, catalogue: Catalogue) -> Iterator[str]:
+    """Label of what shows GPUs on AWS, placed as it is there, by the real controller.
 
+    Beside it a pod that is placed as NVIDIA's own chart places its, with our values for that.
     Source: https://github.com/NVIDIA/k8s-device-plugin (0.17), deployments/helm, its affinity
     """
-    name = "nvidia-device-plugin"
+    (ours,) = build_gpu_objects(catalogue)
+    ours["metadata"]["namespace"] = namespace
     values = yaml.safe_load(PLUGIN_VALUES.read_text(encoding="utf-8"))
     present = {"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}
     terms = {"nodeSelectorTerms": [{"matchExpressions": [present]}]}
-    client.create(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "DaemonSet",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {
-                "selector": {"matchLabels": {"app": name}},
-                "template": {
-                    "metadata": {"labels": {"app": name}},
-                    "spec": {
-                        "containers": [{"name": "plugin", "image": "localhost/plugin"}],
-                        "tolerations": values["tolerations"],
-                        "affinity": {
-                            "nodeAffinity": {
-                                "requiredDuringSchedulingIgnoredDuringExecution": terms
-                            }
-                        },
-                    },
-                },
-            },
-        }
-    )
-    return name
+    of_chart = copy.deepcopy(ours)
+    of_chart["metadata"]["name"] = "of-chart"
+    labels = {"app": "of-chart"}
+    of_chart["spec"]["selector"]["matchLabels"] = labels
+    of_chart["spec"]["template"]["metadata"]["labels"] = labels
+    of_chart["spec"]["template"]["spec"] |= {
+        "tolerations": values["tolerations"],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+    }
+    for each in (ours, of_chart):
+        client.create(each)
+    yield "app.kubernetes.io/name=nvidia-device-plugin"
+    # A pod that tolerates everything is not asked to leave a machine that goes, so nobody ends it.
+    for each in (ours, of_chart):
+        client.delete("apps/v1", "DaemonSet", each["metadata"]["name"], namespace)
+    client.delete_all(*POD, namespace, grace_seconds=0)
 
 
 @pytest.mark.usefixtures("pretended", "no_nodes")
@@ -79,12 +77,14 @@ def test_each_job_brings_one_machine_of_a_right_type_that_goes_again(
     for name, wish in WISHES.items():
         jobs.submit(name, wish, stages={"bed/complete-after": "1s"})
     claims: dict[str, Object] = {}
-    plugged: set[str] = set()
+    labels_of_plugins = (plugin, "app=of-chart")
+    plugged: dict[str, set[str]] = {each: set() for each in labels_of_plugins}
 
     def look() -> dict[str, str]:
         claims.update({each["metadata"]["uid"]: each for each in client.list(*NODE_CLAIM)})
-        pods = client.list(*POD, jobs.namespace, labels=f"app={plugin}")
-        plugged.update(each["spec"].get("nodeName", "") for each in pods)
+        for each, nodes in plugged.items():
+            pods = client.list(*POD, jobs.namespace, labels=each)
+            nodes.update(pod["spec"].get("nodeName", "") for pod in pods)
         return {name: get_phase(jobs.get(name)) for name in WISHES}
 
     wait("the jobs to end", look, until=lambda phases: set(phases.values()) == {"Completed"})
@@ -102,7 +102,8 @@ def test_each_job_brings_one_machine_of_a_right_type_that_goes_again(
 
     # What shows a machine's GPUs comes to the one that has some.
     (gpu,) = jobs.list_pods("gpu")
-    assert plugged - {""} == {gpu["spec"]["nodeName"]}
+    for nodes in plugged.values():
+        assert nodes - {""} == {gpu["spec"]["nodeName"]}
 
     started = time.monotonic()
     wait("no machine", lambda: client.list(*NODE_CLAIM), 90.0, until=lambda left: not left)

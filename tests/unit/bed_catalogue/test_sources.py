@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import yaml
 
+from cluster.aws.gpus import build_gpu_objects
 from cluster.aws.karpenter import NODE_CLASS, build_karpenter_values, build_node_classes
 from cluster.driver.node_pools import NodeClass, build_node_pools
 from cluster.driver.queues import build_queues, build_root_queue
@@ -15,6 +16,7 @@ from hub_config.platform.catalogue_file import load_catalogue as load_shipped
 from tests.bed.overlay import CATALOGUE, build_node_class, get_node_class, load_catalogue
 from tests.bed.programs import Programs
 from tests.unit.cluster_aws.accounts import make_aws
+from tests.unit.cluster_aws.test_gpus import make_shared
 
 VALUES = CATALOGUE.with_name("volcano.yaml")
 SHIPPED = load_shipped(CATALOGUE)
@@ -27,13 +29,15 @@ MANIFESTS = [
     build_node_class(),
 ]
 AWS = make_aws(local_disks=("jobs-gpu",))
+SHARED = make_shared(quarter=4)
 AWS_MANIFESTS = [
     *build_node_classes(AWS, SHIPPED),
     *build_node_pools(SHIPPED, NODE_CLASS, ["efs.csi.aws.com/agent-not-ready"]),
+    *(each for each in build_gpu_objects(SHARED) if each["kind"] == "NodeOverlay"),
 ]
 
 
-KINDS = ("_queues", "_nodepools", "_kwoknodeclasses", "_ec2nodeclasses")
+KINDS = ("_queues", "_nodepools", "_kwoknodeclasses", "_ec2nodeclasses", "_nodeoverlays")
 
 
 def find_unknown_keys(values: Mapping[str, Any], chart: Mapping[str, Any]) -> Iterator[str]:
@@ -110,7 +114,7 @@ def test_karpenters_chart_knows_every_key_of_our_values(programs: Programs) -> N
     # A container's resources are whatever Kubernetes takes there.
     of_resources = {f"controller.resources.{each}" for each in ("requests", "limits")}
     assert set(find_unknown_keys(shipped, chart)) == of_resources
-    assert list(find_unknown_keys(build_karpenter_values(AWS), chart)) == []
+    assert list(find_unknown_keys(build_karpenter_values(AWS, SHARED), chart)) == []
     # The alarm that a machine will be taken away is off where nobody names the queue.
     assert chart["settings"]["interruptionQueue"] == ""
 

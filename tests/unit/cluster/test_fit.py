@@ -26,7 +26,11 @@ def read_class(text: str) -> InstanceClass:
     (entry,) = yaml.safe_load(text)
     entry["groups"] = ["gpu-users"]
     file = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
-    file["custom"]["catalogue"]["classes"].append(entry)
+    listed = file["custom"]["catalogue"]["classes"]
+    if "gpu_shared_by" in entry:
+        # A pool's GPUs are shared in one way.
+        listed[:] = [each for each in listed if "gpus" not in each]
+    listed.append(entry)
     classes = parse_catalogue(yaml.safe_dump(file, sort_keys=False)).classes
     return classes[entry["slug"]]
 
@@ -89,6 +93,24 @@ def test_a_gpu_is_had_by_one() -> None:
     assert count_fitting(BY_NAME["g4dn.2xlarge"], size) == 1
 
 
+def test_a_gpu_is_had_by_those_who_share_it() -> None:
+    text = describe(fit(BY_NAME["g4dn.2xlarge"], 4, DISK), TYPES, load_prices_date())
+
+    size = read_class(text)
+
+    assert (size.gpus, size.gpu_shared_by) == (1, 4)
+    assert count_fitting(BY_NAME["g4dn.2xlarge"], size) == 4
+    assert size.price is not None
+    assert size.price.per_hour == pytest.approx(0.752 / 4)
+    # Each has so much of the machine that no fifth could come, and GPUs are shared one by one.
+    less = replace(size, cores=0.1, memory_bytes=GIB)
+    assert count_fitting(BY_NAME["g4dn.2xlarge"], less) == 4
+    assert count_fitting(BY_NAME["g4dn.12xlarge"], less) == 0
+    assert "gpu_shared_by" not in describe(
+        fit(BY_NAME["g4dn.12xlarge"], 4, DISK), TYPES, load_prices_date()
+    )
+
+
 def test_a_cheaper_machine_of_its_category_is_named() -> None:
     text = describe(fit(BY_NAME["m7i.2xlarge"], 3, DISK), TYPES, load_prices_date())
 
@@ -100,7 +122,7 @@ def test_a_cheaper_machine_of_its_category_is_named() -> None:
 @pytest.mark.parametrize(
     ("machine", "share", "disk", "said"),
     [
-        ("g4dn.2xlarge", 2, DISK, "has 1 GPU(s), which 2 cannot share: write a SHARE"),
+        ("g4dn.12xlarge", 3, DISK, "has 4 GPU(s), which 3 cannot share: write a SHARE"),
         ("m5.large", 8, 20 * GIB, "a disk of 20 GiB is too small for 8: write a larger DISK"),
     ],
 )
@@ -124,7 +146,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert main(["m5.huge"]) == 2
     assert "m5.huge is no machine that is known here; known: c5.2xlarge," in capsys.readouterr().err
-    assert main(["g5.xlarge", "--share", "2"]) == 2
+    assert main(["g4dn.12xlarge", "--share", "3"]) == 2
     assert "cannot share" in capsys.readouterr().err
 
 

@@ -16,7 +16,7 @@ from cluster.driver.aws_storage import Database, Files, Storage
 from cluster.driver.instance_types import InstanceType, load_types
 from cluster.driver.settings import Ingress
 from hub_config.platform.catalogue import GIB, GPU_RESOURCE
-from tests.factories import make_catalogue, make_pool
+from tests.factories import make_catalogue, make_class, make_pool
 from tests.unit.cluster_aws.accounts import make_aws
 from tests.unit.cluster_aws.test_karpenter import make_settings
 
@@ -160,6 +160,17 @@ def test_gpus_are_a_limit_and_old_machines_are_left_out() -> None:
     found = reckon_pool(instance_categories=("g",), limits=limits)
 
     assert found.how.startswith("2 × g4dn.xlarge")
+
+
+def test_limits_count_shares_of_gpus_where_these_are_shared() -> None:
+    limits = {"cpu": 64.0, "memory": 512.0 * GIB, GPU_RESOURCE: 8}
+    pool = make_pool(instance_categories=("g",), limits=limits)
+    size = make_class(gpus=1, gpu_model="NVIDIA T4", gpu_shared_by=4)
+    catalogue = make_catalogue(node_pools=(pool,), classes=(size,))
+
+    (found,) = reckon_full(make_aws(), catalogue, MACHINES, PRICES)
+
+    assert found.how.startswith("2 × g4dn.")
 
 
 def test_a_pool_takes_its_families_only() -> None:

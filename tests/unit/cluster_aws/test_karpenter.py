@@ -253,7 +253,7 @@ def test_nothing_cuts_a_session_or_job_short() -> None:
 
 
 def test_karpenter_hears_that_a_spot_machine_goes() -> None:
-    values = build_karpenter_values(make_aws())
+    values = build_karpenter_values(make_aws(), make_catalogue())
 
     assert values["settings"] == {"clusterName": "lab", "interruptionQueue": "lab"}
     assert values["controller"]["env"] == [{"name": "AWS_REGION", "value": "eu-central-1"}]

@@ -59,6 +59,7 @@ def test_all_that_would_be_made_is_written_in_the_order_of_the_steps(
         "10-eksctl/addons.yaml",
         "10-eksctl/cluster.yaml",
         "10-eksctl/endpoints.yaml",
+        "20-karpenter/gpus.yaml",
         "20-karpenter/node-classes.yaml",
         "20-karpenter/node-pools.yaml",
         "20-karpenter/values/1-karpenter.yaml",
@@ -116,7 +117,7 @@ def test_commands_name_files_that_were_written(settings: Settings, tmp_path: Pat
     stack = str(tmp_path / f"a folder/{NAME}/20-karpenter/stack.yaml")
     # The way into the cluster is written once that is there.
     written = [each for each in named if Path(each).name != "kubeconfig"]
-    assert len(written) == 10
+    assert len(written) == 11
     assert [each for each in written if not Path(each).exists()] == [stack]
     assert "Not in it: file:///nowhere/1.14.1 cannot be fetched from here" in said
     order = [

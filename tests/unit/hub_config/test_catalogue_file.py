@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hub_config.platform.catalogue import GIB, Catalogue
 from hub_config.platform.catalogue_file import load_catalogue, parse_catalogue
 from hub_config.platform.errors import CatalogueError, Mistake
+from hub_config.platform.quantities import format_size
 from tests.factories import make_catalogue, make_file
 
 Content = dict[str, Any]
@@ -126,10 +127,28 @@ def test_selector_may_narrow_the_pool_by_what_machines_are() -> None:
     assert catalogue.classes["standard"].job.selector == selector
 
 
+def test_a_gpu_that_is_shared_says_so_wherever_people_read_of_it() -> None:
+    shared = parse_catalogue(write(**SHARED_GPU)).classes["standard"]
+
+    assert (shared.gpus, shared.gpu_shared_by) == (1, 4)
+    words = format_size(shared.cores, shared.memory_bytes, shared.gpus, shared.gpu_model)
+    assert words.endswith(" and 1 GPU (NVIDIA T4, shared by up to 4)")
+
+
 POOL_WITH_GPU = {
     "node_pools.1.instance_categories": ["g"],
     "node_pools.1.limits": {"cpu": 128, "memory": "1 TiB", "nvidia.com/gpu": 4},
 }
+FIRST = make_file()["custom"]["catalogue"]["classes"][0]
+OF_SHARED_GPU = {"gpus": 1, "gpu_model": "NVIDIA T4", "gpu_shared_by": 4}
+SHARED_GPU = {
+    **POOL_WITH_GPU,
+    "node_pools.0.instance_categories": ["g"],
+    "node_pools.0.limits": {"cpu": 128, "memory": "1 TiB", "nvidia.com/gpu": 4},
+    "groups.0.queue.capability.nvidia·com/gpu": 4,
+    **{f"classes.0.{key}": value for key, value in OF_SHARED_GPU.items()},
+}
+OF_WHOLE_GPU = {"slug": "whole", "gpus": 1, "gpu_model": "NVIDIA T4", "default": False}
 SECOND_DEFAULT = {**make_file()["custom"]["catalogue"]["classes"][0], "slug": "second"}
 
 # changes of a valid file -> key of the mistake, what its line shows, what it says
@@ -159,7 +178,7 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         {"classes.0.memroy": "1 GiB"},
         "classes.standard.memroy",
         "memroy",
-        "allowed: gpus, slug, name, cores, memory,",
+        "allowed: gpus, gpu_model, gpu_shared_by, slug, name, cores, memory,",
     ),
     "key of a placement": (
         {"classes.0.job.pool": "jobs"},
@@ -236,6 +255,30 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         "classes.standard.gpu_model",
         "slug: standard",
         "is missing",
+    ),
+    "shared without gpu": (
+        {"classes.0.gpu_shared_by": 4},
+        "classes.standard.gpu_shared_by",
+        "gpu_shared_by: 4",
+        "is for a class with gpus: 1, and this one has 0",
+    ),
+    "several gpus shared": (
+        {**SHARED_GPU, "classes.0.gpus": 2},
+        "classes.standard.gpu_shared_by",
+        "gpu_shared_by: 4",
+        "is for a class with gpus: 1, and this one has 2",
+    ),
+    "gpu shared by too many": (
+        {**SHARED_GPU, "classes.0.gpu_shared_by": 17},
+        "classes.standard.gpu_shared_by",
+        "gpu_shared_by: 17",
+        "must be at most 16",
+    ),
+    "gpus of a pool shared in two ways": (
+        {**SHARED_GPU, "classes": [FIRST | OF_SHARED_GPU, FIRST | OF_WHOLE_GPU]},
+        "classes.whole.gpu_shared_by",
+        "slug: whole",
+        "is 1, and 4 for standard, which has machines of jobs, too: write the same",
     ),
     # wrong kind of value
     "image is a text": ({"images.0": "notebook"}, "images[0]", "- notebook", "must be keys with"),
