@@ -45,7 +45,7 @@ MAKE_ENVIRONMENT = $(PYTHON) -m images._tool.environment
 
 .PHONY: help run setup environment build-lab images new-image audit lock system-packages quick test test-rings test-lab test-long \
 	bench bench-b1 bench-b2 bench-b3 bench-b7 bench-b8 bench-stock bench-images bench-pulls class push mirror images-lacking deploy deploy-status undeploy smoke \
-	cluster-plan cluster-up cluster-verify cluster-upgrade cluster-down \
+	cluster-tools cluster-plan cluster-up cluster-verify cluster-upgrade cluster-down \
 	bed bed-hub bed-down bed-status bed-programs try-bed-programs record lint types format screenshots clean clean-state python
 
 help: ## show this list
@@ -153,6 +153,10 @@ smoke: python ## try a hub as somebody with a token does: session, cell, job, re
 	@$(MAKE_ENVIRONMENT) platform
 	@exec build/environments/platform/bin/python -m cluster.smoke --url "$(or $(URL),http://127.0.0.1:8000)" --classes "$(CLASSES)" --group "$(GROUP)"
 
+cluster-tools: python ## get aws, eksctl, kubectl and helm, by pinned versions and checksums, into build/tools
+	@$(MAKE_ENVIRONMENT) platform notebook
+	@build/environments/platform/bin/python -m cluster.aws.programs
+
 cluster-plan: python ## show a cluster on AWS before it is made, and what it costs, into build/cluster; SETTINGS= KUBECONFIG=
 	@$(MAKE_ENVIRONMENT) platform
 	@build/environments/platform/bin/python -m cluster.aws plan --settings "$(SETTINGS)" --kubeconfig "$(KUBECONFIG)"
@@ -169,9 +173,9 @@ cluster-upgrade: python ## bring the cluster of SETTINGS= to its Kubernetes and 
 	@$(MAKE_ENVIRONMENT) platform
 	@exec build/environments/platform/bin/python -m cluster.aws upgrade --settings "$(SETTINGS)"
 
-cluster-down: python ## take the cluster of SETTINGS= on AWS away, but for people's files, and list what is left
+cluster-down: python ## take the cluster of SETTINGS= on AWS away, and list what is left: people's files stay but for HOMES=delete
 	@$(MAKE_ENVIRONMENT) platform
-	@exec build/environments/platform/bin/python -m cluster.aws down --settings "$(SETTINGS)"
+	@exec build/environments/platform/bin/python -m cluster.aws down --settings "$(SETTINGS)" --homes "$(or $(HOMES),keep)"
 
 record: bed ## rewrite the recorded API objects that tests of pure functions read (tests/recorded)
 	@$(VENV)/python -m tests.bed.record --name $(NAME)
@@ -224,7 +228,7 @@ screenshots: setup system-packages ## take the documents' pictures anew, with th
 	@SCREENSHOTS=docs/pictures $(PYTEST) tests/browser
 
 clean: ## remove all that was made, but not the state of `make run`
-	@rm -rf .venv build/environments build/hub6 build/stock build/scheduler build/wheels build/stamps build/bench
+	@rm -rf .venv build/environments build/hub6 build/stock build/scheduler build/wheels build/stamps build/bench build/tools
 	@rm -rf $(LAB)/node_modules $(LAB)/lib $(LAB)/offline_jobs/labextension $(LAB)/offline_jobs/service/web/built $(LAB)/.yarn
 	@rm -rf .mypy_cache .ruff_cache .import_linter_cache .hypothesis $(LAB)/tsconfig.tsbuildinfo
 

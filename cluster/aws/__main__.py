@@ -12,6 +12,7 @@ from cluster.aws.context import Context
 from cluster.aws.gpus import build_gpu_objects
 from cluster.aws.karpenter import build_node_classes, build_pools
 from cluster.aws.plan import PlanFailed, make_plan
+from cluster.aws.programs import add_to_path
 from cluster.aws.removal import remove
 from cluster.aws.running import fetch_present
 from cluster.aws.skew import find_hindrances, find_newer_charts, list_changes, list_wanted
@@ -45,7 +46,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--step", default="", choices=("", *STEPS), help="only this one")
     parser.add_argument("--yes", default="", help="the cluster's name, to do it unasked")
+    parser.add_argument(
+        "--homes", default="keep", choices=("keep", "delete"), help="people's files, for down"
+    )
     options = parser.parse_args(arguments)
+    add_to_path(os.environ)
     try:
         # The platform is installed by digests only, which step 05-images writes.
         pushed = options.command == "upgrade" or (
@@ -94,7 +99,7 @@ def _work(settings: Settings, aws: Aws, options: argparse.Namespace) -> int:
             return _verify(context)
         if options.command == "upgrade":
             return 0 if upgrade(context, lambda: _agrees(aws.cluster, options.yes)) else 1
-        return _remove(context, options.yes)
+        return _remove(context, options.yes, with_homes=options.homes == "delete")
 
 
 def _verify(context: Context) -> int:
@@ -108,16 +113,19 @@ def _verify(context: Context) -> int:
     return 0 if all(each.is_right for each in findings) else 1
 
 
-def _remove(context: Context, agreed: str) -> int:
+def _remove(context: Context, agreed: str, *, with_homes: bool) -> int:
     name = context.aws.cluster
     if not agreed:
         _say(
             f"This ends all that runs on cluster {name} of account {context.aws.account} and takes"
-            " it away. Files of people and disks of hub and jobs service stay."
+            " it away. Disks of hub and jobs service stay"
+            + ("." if with_homes else ", and so do files of people.")
         )
     if not _agrees(name, agreed):
         return 1
-    left = remove(context)
+    if with_homes and not _agrees_to_lose_homes(name):
+        return 1
+    left = remove(context, with_homes=with_homes)
     for arn in left:
         _say(f"  left: {arn}")
     _say("What is left costs until it is deleted." if left else "Nothing with its tags is left.")
@@ -133,6 +141,21 @@ def _agrees(name: str, agreed: str) -> bool:
     if agreed != name:
         _say(f"That is not {name}; nothing was changed.")
     return agreed == name
+
+
+def _agrees_to_lose_homes(name: str) -> bool:
+    """The second question, which no option answers."""
+    words = f"delete the homes of {name}"
+    _say(
+        "HOMES=delete: all homes and shared folders, their backups, and all buckets that the"
+        " settings had made for this cluster are deleted, too. Nobody can bring them back."
+    )
+    sys.stdout.write(f"Write: {words}: ")
+    sys.stdout.flush()
+    if sys.stdin.readline().strip() != words:
+        _say("That is something else; nothing was changed.")
+        return False
+    return True
 
 
 def _tell_upgrade(settings: Settings, aws: Aws, tools: Tools) -> None:

@@ -160,7 +160,7 @@ class Commands:
                 )
 
 
-_LACKING = "docs/deploy.md says where each is from (On AWS, step 00-tools)"
+_LACKING = "`make cluster-tools` gets it; cluster/aws/00-tools/README.md says where each is from"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -126,8 +126,8 @@ class Context:
             return False
         return True
 
-    def refuse_half_made(self, name: str, undo: str = "") -> None:
-        """See that a CloudFormation stack is not there, or whole.
+    def refuse_half_made(self, name: str, undo: str = "") -> str:
+        """See that a CloudFormation stack is not there, or whole; its status, empty for none.
 
         Args:
             name: of it.
@@ -139,5 +139,7 @@ class Context:
         undo = undo or (
             f"aws cloudformation delete-stack --stack-name {name} --region {self.aws.region}"
         )
-        if reason := judge_stack(name, self.find_stack(name), undo):
+        status = self.find_stack(name)
+        if reason := judge_stack(name, status, undo):
             raise CommandFailed(reason)
+        return status

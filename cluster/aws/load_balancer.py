@@ -38,6 +38,11 @@ def name_names(cluster: str) -> str:
     return f"{cluster}-names"
 
 
+def has_names(settings: Settings, aws: Aws) -> bool:
+    """Whether records are to be made of the address; else people are told of them."""
+    return bool(aws.zone and settings.ingress and settings.ingress.kind == "alb")
+
+
 def list_names(settings: Settings) -> list[str]:
     """Host names that have to lead to the balancer."""
     return [settings.host, *([f"*.{settings.host}"] if settings.subdomains else [])]
@@ -55,14 +60,13 @@ def build_names_stack(settings: Settings, aws: Aws) -> Manifest:
         "HostedZoneId": {"Ref": BALANCER_ZONE},
         "EvaluateTargetHealth": False,
     }
-    records = [
-        {"Name": f"{name}.", "Type": "A", "AliasTarget": target} for name in list_names(settings)
-    ]
+    record = {"HostedZoneId": aws.zone, "Type": "A", "AliasTarget": target}
     resources = {
-        "Names": {
-            "Type": "AWS::Route53::RecordSetGroup",
-            "Properties": {"HostedZoneId": aws.zone, "RecordSets": records},
+        "Wildcard" if name.startswith("*") else "Host": {
+            "Type": "AWS::Route53::RecordSet",
+            "Properties": {"Name": f"{name}.", **record},
         }
+        for name in list_names(settings)
     }
     parameters = {
         BALANCER: {"Type": "String", "Description": "Host name of the balancer before the hub"},

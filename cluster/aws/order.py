@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.aws.eksctl import CORE, NAMESPACE
+from cluster.aws.eksctl import CLUSTER_TAG, CORE, NAMESPACE
 from cluster.aws.endpoints import ROUTE_TABLES, build_route_tables_query, name_endpoints
 from cluster.aws.gpus import build_gpu_objects, list_unshared
 from cluster.aws.load_balancer import CHART, REPOSITORY
@@ -251,8 +251,9 @@ def _list_watching(aws: Aws, target: Path, access: tuple[str, ...]) -> dict[str,
 def build_deploy(aws: Aws, stack: str, template: Path) -> tuple[str, ...]:
     """Command that makes or changes a stack; what is right already is no mistake."""
     words = ("aws", "cloudformation", "deploy", "--region", aws.region, "--stack-name", stack)
-    tags = tuple(f"{key}={value}" for key, value in aws.tags.items())
-    more = ("--tags", *tags) if tags else ()
+    # What stays when the stack goes has its tags, and is found by ours (removal.py).
+    tags = {**aws.tags, CLUSTER_TAG: aws.cluster}
+    more = ("--tags", *(f"{key}={value}" for key, value in tags.items()))
     return (*words, "--no-fail-on-empty-changeset", *more, "--template-file", str(template))
 
 

@@ -22,6 +22,7 @@ from cluster.aws.load_balancer import (
     BALANCER_ZONE,
     build_load_balancer_values,
     build_names_stack,
+    has_names,
     list_names,
     name_names,
 )
@@ -159,13 +160,13 @@ def _tell_names(settings: Settings, aws: Aws, target: Path, say: Say) -> None:
         f"kubectl get ingress --namespace {HUB_NAMESPACE}"
         " -o jsonpath='{.items[0].status.loadBalancer.ingress[0].hostname}'"
     )
-    if not aws.zone:
+    if not has_names(settings, aws):
         say(f"After `make deploy`: make records of {names}, each a CNAME (at the top of a zone an")
         say(f"alias) to what this prints: {find}")
         return
     deploy = build_deploy(aws, name_names(aws.cluster), target / PLACES["names"])
     query = "LoadBalancers[?DNSName=='$HOST'].CanonicalHostedZoneId"
-    say(f"After `make deploy`, for {names}:")
+    say(f"The last of 50-platform are records of {names} in zone {aws.zone}, as by")
     say(f'  HOST="$({find})"')
     say(
         f"  {shlex.join(deploy)} --parameter-overrides {BALANCER}=$HOST"

@@ -1,7 +1,8 @@
 """Takes a cluster on AWS away, in an order that leaves nothing which somebody pays for unseen.
 
 What makes machines and balancers goes after what they are made for, and before the cluster.
-People's files and the disks of hub and jobs service stay; what is left is listed.
+People's files stay, unless somebody asked twice that they go, and the disks of hub and jobs service
+do; what is left is listed.
 """
 
 import time
@@ -12,6 +13,7 @@ from cluster.aws.commands import CommandFailed
 from cluster.aws.context import Context
 from cluster.aws.eksctl import CLUSTER_TAG, DISCOVERY, NAMESPACE
 from cluster.aws.endpoints import name_endpoints
+from cluster.aws.homes import delete_homes
 from cluster.aws.load_balancer import CHART, name_names
 from cluster.aws.observe import FLUENT_BIT, GRAFANA, PROMETHEUS
 from cluster.aws.observe import name_stack as name_observe
@@ -36,12 +38,13 @@ _TAGS = (
 _BALANCERS = ("elbv2.k8s.aws/cluster", "elasticloadbalancing:loadbalancer")
 
 
-def remove(context: Context, pause_seconds: float = 15.0) -> list[str]:
-    """Remove everything but people's files; ARNs of what is left.
+def remove(context: Context, pause_seconds: float = 15.0, *, with_homes: bool = False) -> list[str]:
+    """Remove everything, people's files only where that was asked for; ARNs of what is left.
 
     Args:
         context: of the cluster.
         pause_seconds: between two looks at balancers that are to go.
+        with_homes: whether file system, backups and buckets go, too.
 
     Raises:
         CommandFailed: a command failed; what is there still can be removed by another run.
@@ -59,6 +62,8 @@ def remove(context: Context, pause_seconds: float = 15.0) -> list[str]:
         words = ("--name", aws.cluster, "--region", aws.region, "--wait")
         commands.run(("eksctl", "delete", "cluster", *words), 60)
     context.delete_stack(name_karpenter(aws))
+    if with_homes:
+        delete_homes(context, _list_tagged(context, CLUSTER_TAG, aws.cluster), pause_seconds)
     return list_left(context)
 
 

@@ -18,6 +18,7 @@ from cluster.aws.context import Context
 from cluster.aws.costs import find_short_quotas
 from cluster.aws.eksctl import NAMESPACE, build_cluster_config
 from cluster.aws.gpus import list_plugins
+from cluster.aws.names import make_names
 from cluster.aws.order import name_stack
 from cluster.aws.platform import deploy
 from cluster.aws.pushing import make_images
@@ -254,6 +255,11 @@ def _make_storage(context: Context) -> None:
     context.run("storage", "files")
 
 
+def _make_platform(context: Context) -> None:
+    deploy(context)
+    make_names(context)
+
+
 def make_steps(
     context: Context, names: Iterable[str] = (), steps: Mapping[str, Step] | None = None
 ) -> bool:
@@ -348,6 +354,6 @@ STEPS: Mapping[str, Step] = {
         "load balancer controller", 3, lambda context: context.run("balancer")
     ),
     "40-storage": Step("disks, files, buckets and database", 15, _make_storage),
-    "50-platform": Step("Volcano, databases, hub and jobs service", 10, deploy),
+    "50-platform": Step("Volcano, databases, hub, jobs service, names", 13, _make_platform),
     "60-observe": Step("metrics, dashboards, alarms, logs and budget", 8, make_watching),
 }

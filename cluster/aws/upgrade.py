@@ -294,7 +294,7 @@ PHASES: Mapping[str, Step] = {
         10,
         look_after_machines,
     ),
-    "platform": Step("hub and jobs service, by make deploy", 10, deploy),
+    "platform": Step("hub and jobs service, by make deploy", 10, STEPS["50-platform"].make),
     "observe": Step("what watches", 5, STEPS["60-observe"].make),
     "verify": Step("looks at it all, as make cluster-verify", 1, _verify),
 }

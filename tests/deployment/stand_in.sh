@@ -106,9 +106,24 @@ case "$program $1 $2" in
 "kubectl delete namespace") [ "$3" != monitoring ] || rm -f namespace token ;;
 "kubectl delete "*) : ;;
 "helm uninstall "*) rm -f "release-$2" ;;
-"aws resourcegroupstaggingapi get-resources") echo '{"ResourceTagMappingList": []}' ;;
+"aws resourcegroupstaggingapi get-resources")
+    listed=""
+    case "$*" in *Key=notebook-hpc/cluster,*)
+        for each in kept-*; do [ ! -f "$each" ] || listed="$listed${listed:+, }{\"ResourceARN\": \"$(cat "$each")\"}"; done ;;
+    esac
+    echo "{\"ResourceTagMappingList\": [$listed]}" ;;
+"aws efs delete-file-system") [ -f kept-files ] || refuse FileSystemNotFound; rm kept-files ;;
+"aws backup list-recovery-points-by-backup-vault") [ -f kept-vault ] || refuse ResourceNotFoundException; list RecoveryPoints points ;;
+"aws backup delete-recovery-point") rm points ;;
+"aws backup delete-backup-vault") [ ! -f points ] || refuse InvalidRequestException; rm kept-vault ;;
+"aws s3api list-object-versions") [ -f kept-bucket ] || refuse NoSuchBucket; list Versions versions ;;
+"aws s3api delete-objects") grep -q '"VersionId": "v1"' "${6#file://}" && rm versions ;;
+"aws s3api delete-bucket") [ ! -f versions ] || refuse BucketNotEmpty; rm kept-bucket ;;
 "aws cloudformation delete-stack") rm "stack-$4" ;;
 "eksctl delete cluster") rm -f cluster accessentry addon podidentityassociation nodegroup class ;;
+"aws route53 get-hosted-zone") echo '{"HostedZone": {"Name": "example.org."}}' ;;
+"aws route53 list-resource-record-sets") list ResourceRecordSets records ;;
+"aws elbv2 describe-load-balancers") echo '{"LoadBalancers": [{"DNSName": "K8s-1.elb.amazonaws.com", "CanonicalHostedZoneId": "Z2"}]}' ;;
 "aws ecr get-login-password") echo pass-word ;;
 "helm registry login") [ "$(cat)" = pass-word ] || refuse Unauthorized; touch "login-$6" ;;
 "make images-lacking "*) [ -f pushed ] || printf 'hub\nnotebook\n' ;;

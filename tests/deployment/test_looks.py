@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -18,9 +19,14 @@ from moto.server import ThreadedMotoServer
 from cluster.aws.commands import CommandFailed, Commands, hold
 from cluster.aws.context import Context
 from cluster.aws.eksctl import CLUSTER_TAG
+from cluster.aws.homes import delete_homes
+from cluster.aws.load_balancer import name_names
+from cluster.aws.names import make_names
 from cluster.aws.removal import list_left
 from cluster.aws.steps import check_ground, make_cluster
 from cluster.driver.settings import Settings, load_settings
+from tests.deployment.test_names import put_ingress, with_zone
+from tests.moto_client import build_client
 from tests.unit.cluster_aws.test_plan import write_example
 
 PROGRAMS = Path(__file__).parents[2] / "build" / "environments" / "notebook" / "bin"
@@ -159,3 +165,59 @@ def test_what_commands_write_is_for_nobody_else(context: Context) -> None:
 
     modes = [each.stat().st_mode & 0o777 for each in context.commands.log.iterdir()]
     assert modes == [0o600, 0o600]
+
+
+def read_records(client: Any, zone: str) -> dict[str, str]:
+    records = client.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    return {
+        each["Name"].replace("\\052", "*"): each["AliasTarget"]["DNSName"]
+        for each in records
+        if each["Type"] == "A"
+    }
+
+
+def test_records_are_made_and_taken_away_with_their_stack(
+    context: Context, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dns = build_client(endpoint, "route53")
+    ec2 = build_client(endpoint, "ec2")
+    subnets = [each["SubnetId"] for each in ec2.describe_subnets()["Subnets"][:2]]
+    made = build_client(endpoint, "elbv2").create_load_balancer(Name="hub", Subnets=subnets)
+    host = made["LoadBalancers"][0]["DNSName"]
+    zone = dns.create_hosted_zone(Name="example.org", CallerReference="1")["HostedZone"]["Id"]
+    zone = zone.removeprefix("/hostedzone/")
+    programs = context.target / "programs"
+    programs.mkdir()
+    (programs / "kubectl").symlink_to(Path(__file__).with_name("stand_in.sh"))
+    put_ingress(context.target, host)
+    path = f"{PROGRAMS}{os.pathsep}{programs}{os.pathsep}{os.environ['PATH']}"
+    environ = {**context.commands.environment, "PATH": path, "WORLD": str(context.target)}
+    monkeypatch.setenv("PATH", path)
+    own = with_zone(replace(context, commands=replace(context.commands, environment=environ)), zone)
+
+    make_names(own)
+
+    names = ("hub.example.org.", "*.hub.example.org.")
+    assert read_records(dns, zone) == dict.fromkeys(names, host)
+
+    own.delete_stack(name_names(own.aws.cluster))
+    assert read_records(dns, zone) == {}
+
+
+def test_a_bucket_goes_with_all_versions_and_a_file_system_with_what_is_in_it(
+    context: Context, endpoint: str
+) -> None:
+    s3, efs = build_client(endpoint, "s3"), build_client(endpoint, "efs")
+    s3.create_bucket(Bucket="raw", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket="raw", VersioningConfiguration={"Status": "Enabled"})
+    for content in (b"1", b"2"):
+        s3.put_object(Bucket="raw", Key="a file's name", Body=content)
+    s3.delete_object(Bucket="raw", Key="a file's name")
+    files = efs.create_file_system(CreationToken="1")["FileSystemArn"]
+
+    # Once more, as tags are told for a while of what is gone.
+    for _ in range(2):
+        delete_homes(context, ["arn:aws:s3:::raw", files])
+
+    assert s3.list_buckets()["Buckets"] == []
+    assert efs.describe_file_systems()["FileSystems"] == []

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cluster.aws.steps import STEPS as MADE
 from tests.platform.checkout import ROOT
 
 DOCUMENTS = (
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "cluster/README.zh-CN.md",
     "docs/bed.md",
     "docs/deploy.md",
     "docs/images.md",
@@ -21,6 +23,28 @@ DOCUMENTS = (
 )
 LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+def list_commands(document: str) -> list[str]:
+    """List the commands of a document's blocks of shell, each without its comment."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh.*?\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = (re.sub(r"\s+#.*", "", line).strip() for line in "".join(blocks).splitlines())
+    return [line for line in lines if line]
+
+
+def test_the_chinese_steps_are_those_of_the_others() -> None:
+    """Each command to the letter, all targets for a cluster, and all steps in their order."""
+    commands = list_commands("cluster/README.zh-CN.md")
+
+    assert set(commands) <= set(list_commands("docs/deploy.md"))
+    targets = re.findall(r"^(cluster-[a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {each.split()[1] for each in commands if each.startswith("make cluster-")} == {*targets}
+    text = (ROOT / "cluster" / "README.zh-CN.md").read_text(encoding="utf-8")
+    rows = r"^\| \[`(\d\d-[a-z-]+)`\]\([^)]*\) \|.*\| (\d+) \|$"
+    assert re.findall(rows, text, re.MULTILINE) == [
+        (name, str(step.minutes)) for name, step in MADE.items()
+    ]
 
 
 def find_broken_links(document: str) -> list[str]:

@@ -15,6 +15,8 @@ VALUES = Path(__file__).parents[3] / "helm-values"
 #: Pins of what makes a cluster on AWS, which no bed runs.
 AWS_ONLY = {
     "EKSCTL_VERSION",
+    "KUBECTL_RELEASE",
+    "HELM_RELEASE",
     "LOAD_BALANCER_CHART_VERSION",
     "PROMETHEUS_CHART_VERSION",
     "GRAFANA_CHART_VERSION",

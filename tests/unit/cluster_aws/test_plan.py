@@ -137,9 +137,12 @@ def test_stacks_are_written_where_something_is_asked_for(tmp_path: Path) -> None
         (template,) = load_all(place / name)
         assert template["AWSTemplateFormatVersion"] == "2010-09-09"
         assert f"--template-file {place / name}" in said
+    names = "hub.example.org and *.hub.example.org in zone Z0123"
+    assert f"The last of 50-platform are records of {names}, as by" in said
     # Tags of the stack come to all that it makes.
     assert (
-        f"--stack-name {NAME}-storage --no-fail-on-empty-changeset --tags cost-center=4711" in said
+        f"--stack-name {NAME}-storage --no-fail-on-empty-changeset --tags cost-center=4711"
+        f" notebook-hpc/cluster={NAME} " in said
     )
     assert "unknown  homes and shared folders: by use: 0.3 a GiB in a month" in said
     assert "         50  database: 1 × db.t4g.medium, 0.065 an hour" in said
