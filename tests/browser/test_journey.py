@@ -32,7 +32,6 @@ def test_a_job_goes_on_without_a_server_and_its_result_is_had_there(
     expect(page.get_by_role("heading", name="Start a session")).to_be_visible()
     page.get_by_role("radio", name="Python notebook", exact=True).check()
     page.get_by_role("radio", name="Standard", exact=True).check()
-    take_picture(page, "form")
     page.get_by_role("button", name="Start").click()
     lab = Lab(page)
     lab.wait_until_ready()
