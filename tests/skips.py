@@ -23,7 +23,7 @@ from tests.images import building
 from tests.rings import get_ring
 
 ROOT = Path(__file__).resolve().parents[1]
-#: The first takes less than half of the processors' time: it has no windows to draw.
+#: The first takes two thirds of the processors' time: it has no windows to draw.
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 #: Where Debian has R's kernel.
 R_KERNEL = Path("/usr/share/jupyter/kernels/ir")

@@ -7,7 +7,7 @@ set -eu
 log=$(dirname "$0")/../build/system-packages.log
 failed=
 
-# missing PACKAGE PROGRAM...: says the package (or several) unless one of the programs is there.
+# missing PACKAGE PROGRAM...: says the package unless one of the programs is there.
 missing() {
     package=$1
     shift
@@ -17,16 +17,12 @@ missing() {
     echo "$package"
 }
 
-can_install() {
-    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1
-}
-
 # install WHAT RING PACKAGE...: installs the packages that RING needs to have WHAT.
 install() {
     what=$1 ring=$2
     shift 2
     if [ $# -eq 0 ]; then return; fi
-    if ! can_install; then
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
         echo "$what: not installed, and cannot be but by root on Debian ($*); the $ring needs it."
         return
     fi
@@ -43,11 +39,9 @@ export DEBIAN_FRONTEND=noninteractive
 rm -f "$log"
 
 # The browser ring drives a browser, whose pages have no text without a font. Any will do, but the
-# one without windows takes less than half of the processors' time.
-if can_install || [ -n "$(missing any chromium chromium-browser google-chrome)" ]; then
-    # shellcheck disable=SC2046 # each is one word or none
-    install Chromium "browser ring" \
-        $(missing "chromium-headless-shell fonts-dejavu-core" chromium-headless-shell)
+# one without windows takes two thirds of the processors' time.
+if [ -n "$(missing any chromium-headless-shell chromium chromium-browser google-chrome)" ]; then
+    install Chromium "browser ring" chromium-headless-shell fonts-dejavu-core
 fi
 
 # Real nodes of the test bed run on Linux: the kubelet starts containers with containerd, which does

@@ -112,20 +112,6 @@ def test_a_success_removes_what_an_earlier_failure_left(tmp_path: Path) -> None:
     assert not machine.log.exists()
 
 
-@pytest.mark.parametrize("user", [0, 1000])
-def test_a_browser_with_windows_will_do_where_no_other_can_be_had(
-    tmp_path: Path, user: int
-) -> None:
-    programs = {name: does for name, does in PLAIN.items() if "chromium" not in name}
-    there = programs | {"id": f"echo {user}", "google-chrome": "exit 0"}
-
-    machine = Machine(tmp_path, there)
-    done = machine.run()
-
-    assert ("chromium-headless-shell" in machine.installed) == (user == 0)
-    assert "Chromium: not installed" not in done.stdout
-
-
 @pytest.mark.parametrize("lack", ["root", "Debian"])
 def test_who_cannot_install_is_told_what_is_missing(tmp_path: Path, lack: str) -> None:
     programs = PLAIN | {"id": "echo 1000"} if lack == "root" else dict(PLAIN)

@@ -144,7 +144,8 @@ def test_a_session_says_what_it_is_and_what_it_has_cost(service: Service) -> Non
     name = open_session(service, "ada")
     (session,) = ask(service.client("lea"), "sessions")["sessions"]
     begun = NOW - timedelta(hours=2)
-    assert session.pop("cost") == pytest.approx(0.2, abs=0.02)
+    hours = (datetime.now(UTC) - begun) / timedelta(hours=1)
+    assert session.pop("cost") == pytest.approx(0.1 * hours, abs=0.01)
     assert session == {
         "id": name,
         "user": "ada",
