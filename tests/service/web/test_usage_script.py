@@ -12,10 +12,14 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
+from offline_jobs.service.rules.usage import add_months
 from tests.service.web.factories import Service
-from tests.service.web.test_usage import BEFORE, MONTH, keep_session, name
+from tests.service.web.test_usage import MONTH as THIS
+from tests.service.web.test_usage import keep_session, name
 
 USAGE = f"{SERVICE_PREFIX}usage"
+#: Both are over: of a session in this month, a part might still be to come.
+MONTH, BEFORE = add_months(THIS, -1), add_months(THIS, -2)
 
 
 @pytest.fixture
@@ -74,6 +78,8 @@ def test_use_is_summed_up_as_is_chosen_and_the_address_says_how(page: Page) -> N
 def test_a_month_that_is_moved_over_the_other_takes_it_along(page: Page) -> None:
     page.goto(f"{USAGE}?user=*")
     first, last = page.get_by_label("First month"), page.get_by_label("Last month")
+    expect(first).to_have_value(name(THIS))
+    last.select_option(name(MONTH))
     expect(first).to_have_value(name(MONTH))
     last.select_option(name(BEFORE))
     expect(first).to_have_value(name(BEFORE))
