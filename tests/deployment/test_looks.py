@@ -27,6 +27,7 @@ from cluster.aws.steps import check_ground, make_cluster
 from cluster.driver.settings import Settings, load_settings
 from tests.deployment.test_names import put_ingress, with_zone
 from tests.moto_client import build_client
+from tests.site import wait_until
 from tests.unit.cluster_aws.test_plan import write_example
 
 PROGRAMS = Path(__file__).parents[2] / "build" / "environments" / "notebook" / "bin"
@@ -136,9 +137,16 @@ def test_a_program_ends_with_the_driver_and_all_that_it_started(context: Context
     with pytest.raises(KeyboardInterrupt):
         commands.run(("sh", "-c", f"sleep 600 & echo $! > {started}; wait"), 5)
 
-    # It may be a moment until whoever inherited it has buried it.
     state = Path(f"/proc/{started.read_text().strip()}/stat")
-    assert not state.exists() or state.read_text().split()[2] in "ZX"
+
+    def has_ended() -> bool:
+        """It may be a moment until it is dead, and until whoever inherited it has buried it."""
+        try:
+            return state.read_text().split()[2] in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    wait_until(has_ended, "the end of what it started", 60)
 
 
 def test_a_program_has_a_limit_of_time(context: Context) -> None:
