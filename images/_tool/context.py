@@ -80,7 +80,7 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     """Fill an empty folder with what the build of an image needs.
 
     It gets `Dockerfile`, `image/` (the image's own files), `inside/` (scripts that run in a build),
-    `labconfig/`, `locks/` (its own, and that of uv), `layers/` (the same for each lower layer
+    `jupyter/`, `locks/` (its own, and that of uv), `layers/` (the same for each lower layer
     of its environment, where it has some) and `wheels/`.
 
     Raises:
@@ -110,7 +110,7 @@ def fill_context(root: Path, image: str, wheels: Sequence[Path], folder: Path) -
     # No checks: a change of theirs would make every step anew.
     scripts = shutil.ignore_patterns("*.py", "__pycache__")
     shutil.copytree(root / "images" / "_inside", folder / "inside", ignore=scripts)
-    shutil.copytree(root / "images" / "labconfig", folder / "labconfig")
+    shutil.copytree(root / "images" / "jupyter", folder / "jupyter")
     (folder / "wheels").mkdir()
     for wheel in wheels:
         shutil.copy(wheel, folder / "wheels")

@@ -120,14 +120,14 @@ class Environments:
     def make_image_step(self, name: str, base: str, folder: Path) -> Step:
         """Have in an image's environment what is not in its lock.
 
-        `offline_jobs`, the image's own packages, Lab's settings, and its examples.
+        `offline_jobs`, the image's own packages, Jupyter's settings, and its examples.
         """
         stamp = self._stamp(folder, "own")
-        settings = self._places.root / "images" / "labconfig"
+        settings = self._places.root / "images" / "jupyter"
 
         def compute_key() -> str:
             lock = read_stamp(self._stamp(folder, "lock"))
-            files = sorted(settings.glob("*.json"))
+            files = sorted(settings.glob("**/*.json"))
             wheels = (self._builds.compute_wheel_key(), self._builds.compute_own_key(folder.name))
             examples = list_examples(self._places.root, folder.name)
             hashes = (hash_tree(each, ("**/*",)) for each in examples)
@@ -140,8 +140,7 @@ class Environments:
             wheels = [self._builds.find_wheel(), *self._builds.build_own_wheels(folder.name, own)]
             options = ("--no-deps", "--offline", "--reinstall")
             self._pip("install", folder, *options, *map(str, wheels))
-            target = folder / "etc" / "jupyter" / "labconfig"
-            shutil.copytree(settings, target, dirs_exist_ok=True)
+            shutil.copytree(settings, folder / "etc" / "jupyter", dirs_exist_ok=True)
             shutil.rmtree(folder / EXAMPLES, ignore_errors=True)
             left_out = shutil.ignore_patterns(*LEFT_OUT)
             for examples in list_examples(self._places.root, folder.name):

@@ -36,7 +36,7 @@ CATALOGUE = Path("helm-values", "catalogue.yaml")
 IMAGES = ("custom", "catalogue", "images")
 OLDEST_PYTHON = (3, 11)
 #: Names that the set-up's words have.
-TAKEN = ("platform", "setup", "lab", "hub6", "tools", "labconfig")
+TAKEN = ("platform", "setup", "lab", "hub6", "tools", "jupyter")
 LINE = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)\s*(?P<rest>[\[<>=!~;].*)?")
 SHOWN_PACKAGES = 4
 

@@ -35,6 +35,10 @@ def test_a_form_leads_to_lab(ada: User, platform: Platform) -> None:
     ada.wait_for_lab()
     assert ada.client.get("/hub/spawn").headers["location"].startswith("/user/ada/")
     assert (platform.state / "homes" / "ada").is_dir()
+    # No image has a language server: to look for them starts npm, and R where it is there.
+    assert ada.client.get("/user/ada/lsp/status").json()["sessions"] == {}  # once it is ready
+    log = (platform.state / "logs" / "session-ada.log").read_text(encoding="utf-8")
+    assert "Skipped non-installed server" not in log
     # An image has all of Lab: whether it had to be built costs a second of Node at each opening.
     assert '"buildCheck": false' in ada.client.get("/user/ada/lab", follow_redirects=True).text
 

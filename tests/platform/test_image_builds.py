@@ -181,7 +181,7 @@ def test_a_build_sees_what_its_image_needs_and_nothing_else(tmp_path: Path) -> N
         "Dockerfile",
         "image",
         "inside",
-        "labconfig",
+        "jupyter",
         "locks",
         "wheels",
     }
@@ -202,7 +202,7 @@ def test_an_image_without_a_dockerfile_is_notebook_with_its_own_files_laid_over(
     tmp_path: Path,
 ) -> None:
     root, folder = tmp_path / "root", tmp_path / "context"
-    for name in ("notebook", "_inside", "labconfig"):
+    for name in ("notebook", "_inside", "jupyter"):
         shutil.copytree(ROOT / "images" / name, root / "images" / name)
     shutil.copy(ROOT / "requirements-uv.txt", root)
     own = root / "images" / "own"

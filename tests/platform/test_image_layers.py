@@ -41,7 +41,7 @@ def read_names(lock: Path) -> set[str]:
 def root(tmp_path: Path) -> Path:
     """A checkout with an image `large`, in layers, and `larger`, which begins from it."""
     root = tmp_path / "root"
-    for name in ("notebook", "_inside", "labconfig"):
+    for name in ("notebook", "_inside", "jupyter"):
         shutil.copytree(ROOT / "images" / name, root / "images" / name)
     shutil.copy(ROOT / "requirements-uv.txt", root)
     for name, base in (("large", "notebook"), ("larger", "large")):

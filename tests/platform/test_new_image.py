@@ -45,7 +45,7 @@ USERS_IMAGES = ("notebook", "stomics")
 def root(tmp_path: Path) -> Path:
     """A checkout with what images are made of."""
     root = tmp_path / "root"
-    for name in (*USERS_IMAGES, "hub", "_inside", "labconfig"):
+    for name in (*USERS_IMAGES, "hub", "_inside", "jupyter"):
         shutil.copytree(ROOT / "images" / name, root / "images" / name)
     for file in (*ROOT.glob("requirements*.in"), *ROOT.glob("requirements*.txt")):
         shutil.copy(file, root)

@@ -202,7 +202,7 @@ def test_an_image_has_its_examples_and_those_that_it_begins_from(places: Places)
     (places.build / "wheels").mkdir(parents=True)
     (wheel,) = (ROOT / "build" / "wheels").glob("offline_jobs-*.whl")
     shutil.copy(wheel, places.build / "wheels")
-    (places.root / "images" / "labconfig").mkdir(parents=True)
+    (places.root / "images" / "jupyter").mkdir(parents=True)
     sources = {name: places.root / "images" / name / "examples" for name in ("notebook", "own")}
     for name, source in sources.items():
         (source / ".ipynb_checkpoints").mkdir(parents=True)
