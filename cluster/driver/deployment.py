@@ -28,6 +28,7 @@ from cluster.driver.charts import (
 )
 from cluster.driver.databases import list_releases
 from cluster.driver.queues import ROOT, build_queues, build_root_queue
+from cluster.driver.quotas import wait_until_counted
 from cluster.driver.renderer import DEFINITION
 from cluster.driver.settings import Settings
 from cluster.driver.tools import MANAGER, OURS, PATIENCE_SECONDS, Chart, ToolFailed, Tools
@@ -165,6 +166,8 @@ class Deployment:
         for name in names:
             for deployment in STEPS[name].deployments:
                 self.tools.wait_for_rollout(deployment, STEPS[name].namespace)
+        if "platform" in names:
+            wait_until_counted(self.tools, (NAMESPACE, JOBS_NAMESPACE), PATIENCE_SECONDS)
         self.say("All of it answers.")
 
     def _refuse_unknown(self, names: Sequence[str]) -> None:

@@ -205,11 +205,10 @@ class Tools:
         words = ["delete", kind, *which, "--ignore-not-found", f"--timeout={PATIENCE_SECONDS}s"]
         self._run(self.kubectl, [*words, *_within(namespace)])
 
-    def patch(self, kind: str, name: str, change: Sequence[Manifest]) -> None:
-        """Change an object without a namespace, by operations of JSON Patch (RFC 6902)."""
-        self._run(
-            self.kubectl, ["patch", kind, name, "--type=json", f"--patch={json.dumps(change)}"]
-        )
+    def patch(self, kind: str, name: str, change: Sequence[Manifest], namespace: str = "") -> None:
+        """Change an object by operations of JSON Patch (RFC 6902)."""
+        words = ["patch", kind, name, "--type=json", f"--patch={json.dumps(change)}"]
+        self._run(self.kubectl, [*words, *_within(namespace)])
 
     def wait_for(self, kind: str, name: str, condition: str, namespace: str = "") -> None:
         """Wait until an object is as `condition` says, in kubectl's words."""
