@@ -1,9 +1,11 @@
 """Pictures that the ring takes: for the documents when asked for, and of tests that failed."""
 
+import io
 import os
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,3 +31,34 @@ def take_failure_picture(context: BrowserContext, name: str) -> None:
     folder.mkdir(exist_ok=True)
     for number, page in enumerate(context.pages):
         page.screenshot(path=folder / f"{name}-{number}.png")
+
+
+class Recording:
+    """What a window shows, step by step, as one moving picture for the documents."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._shown: list[Image.Image] = []
+        self._milliseconds: list[int] = []
+
+    def show(self, seconds: float = 2.0) -> None:
+        """Show for so long what the window has now, if pictures are asked for."""
+        if target_folder():
+            shot = self._page.screenshot(animations="disabled")
+            self._shown.append(Image.open(io.BytesIO(shot)).convert("RGB"))
+            self._milliseconds.append(round(seconds * 1000))
+
+    def save(self, name: str) -> None:
+        """Write all of it, to be shown again and again."""
+        folder = target_folder()
+        if folder and self._shown:
+            first, *rest = self._shown
+            first.save(
+                folder / f"{name}.webp",
+                save_all=True,
+                append_images=rest,
+                duration=self._milliseconds,
+                loop=0,
+                quality=80,
+                method=6,
+            )

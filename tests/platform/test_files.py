@@ -15,7 +15,7 @@ FOLDERS = "|".join(["root", "work", "Users", "mnt"])
 MACHINE_PATH = re.compile(rf"(?<![\w.~$}}/-])/(?:{FOLDERS})/\w")
 REGISTRY = re.compile("|".join(["py" + r"pi\.org", "pythonhosted" + r"\.org", "npm" + r"js\.org"]))
 REGISTRY_OF_YARN = re.compile("registry" + r"\.yarn" + "pkg")
-BINARY = {".png", ".jpg", ".ico", ".woff2", ".gz", ".whl"}
+BINARY = {".png", ".webp", ".jpg", ".ico", ".woff2", ".gz", ".whl"}
 
 
 def find_lines(pattern: re.Pattern[str]) -> list[str]:
