@@ -21,6 +21,19 @@ rows = b''.join(b'\\0' + b'\\xff\\0\\0' * 40 for _ in range(30))
 png = b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 40, 30, 8, 2, 0, 0, 0))
 display(Image(png + chunk(b'IDAT', zlib.compress(rows)) + chunk(b'IEND', b'')))
 """
+#: A formula, and a figure in SVG alone.
+DRAW_LINES = r"""
+from IPython.display import Math
+display(Math(r"\begin{pmatrix} 1 & 2 \\ 3 & \frac{a}{b} \end{pmatrix}"))
+svg = "<svg width='50' height='20'><rect width='50' height='20'/></svg>"
+display({"image/svg+xml": svg}, raw=True)
+"""
+#: What an image would run or ask for, were it more than that.
+HOSTILE_LINES = """
+<svg xmlns='http://www.w3.org/2000/svg' width='50' height='20'><image href='URL/svg-image'/>
+<script>window.top.ran = 5; fetch('URL/svg-fetch')</script><foreignObject width='9' height='9'>
+<img xmlns='http://www.w3.org/1999/xhtml' src='URL/svg-html'/></foreignObject></svg>
+"""
 #: All ways that markup has to run something, or to ask somebody for something, unasked.
 HOSTILE = """
 <script>window.ran = parent.ran = 1; fetch('URL/fetch')</script>
@@ -33,6 +46,9 @@ HOSTILE = """
 <style>@import 'URL/import'; body { background: url(URL/background) }
 @font-face { font-family: x; src: url(URL/font) } p { font-family: x }</style>
 <meta http-equiv=refresh content='0;url=URL/refresh'><base href='URL/base/'>
+<math href='URL/math'><maction actiontype='toggle'><mi>x</mi></maction><semantics><mi>x</mi>
+<annotation-xml encoding='text/html'><img src='URL/annotation' onerror='window.ran = 6'>
+<script>window.ran = 7</script></annotation-xml></semantics></math>
 <form action='URL/form'><input autofocus onfocus='this.form.submit()'><button>Send</button></form>
 <a href='javascript:location="URL/ran"'>run</a> <a href='URL/clicked'>outside</a>
 """
@@ -80,12 +96,22 @@ def test_a_failed_job_shows_its_figure_and_the_cell_that_failed(
     ada: Visitor, open_window: OpenWindow
 ) -> None:
     long = "for i in range(300): print(f'line {i}')"
-    job = ada.submit(build_notebook(DRAW, long, "1 / 0", "print('never')"), name="looked at")
+    job = ada.submit(
+        build_notebook(DRAW + DRAW_LINES, long, "1 / 0", "print('never')"), name="looked at"
+    )
     ada.wait_for_state(job, "failed")
     page = open_window(ada).open_job(job)
     result = find_result(page)
-    figure = result.locator("#cell-1 img")
+    figure = result.locator("#cell-1 .output_png img")
     expect(figure).to_have_js_property("naturalWidth", 40)
+    expect(result.locator("#cell-1 .output_svg img")).to_have_js_property("naturalWidth", 50)
+    formula = result.locator("#cell-1 math").bounding_box()
+    assert formula is not None
+    # Two lines, one of them a fraction, and not a line of text.
+    assert formula["height"] > 30
+    strip = page.locator("#figures img")
+    expect(strip).to_have_count(2)
+    expect(strip.last).to_have_js_property("naturalWidth", 50)
     expect(result.locator("#cell-3")).to_contain_text("ZeroDivisionError")
     expect(result.locator("#cell-3")).to_be_in_viewport()
     expect(figure).not_to_be_in_viewport()
@@ -125,7 +151,9 @@ def test_what_a_notebook_holds_runs_nothing_and_asks_nobody(
     address, asked = outside
     markup = HOSTILE.replace("URL", address)
     show = f"from IPython.display import HTML, display\ndisplay(HTML({markup!r}))"
-    job = ada.submit(build_notebook(show, "print('the ' + 'end')"), name="hostile")
+    svg = HOSTILE_LINES.replace("URL", address)
+    lines = f"display({{'image/svg+xml': {svg.strip()!r}}}, raw=True)"
+    job = ada.submit(build_notebook(show, lines, "print('the ' + 'end')"), name="hostile")
     ada.wait_for_state(job, "succeeded")
     window = open_window(ada)
     page = window.open_job(job)
@@ -136,6 +164,7 @@ def test_what_a_notebook_holds_runs_nothing_and_asks_nobody(
     else:
         expect(page.locator("#result-note")).to_be_empty()
     expect(result.get_by_text("the end", exact=True)).to_be_visible()
+    expect(result.locator("#cell-2 img")).to_have_js_property("naturalWidth", 50)
     result.get_by_role("button", name="Send").click()
     result.get_by_role("link", name="run").click()
     assert asked == []

@@ -157,13 +157,88 @@ EVIL = base64.b64encode(b"<svg onload='alert(1)'></svg>").decode()
         {"image/jpeg": base64.b64encode(b"\xff\xd8\xff\xfe\0\0").decode()},
         {"image/jpeg": base64.b64encode(b"\xff\xd8" + b"\xff\xc4\0\0" * 9).decode()},
         {"image/svg+xml": "<svg onload='alert(1)'></svg>"},
+        {"image/svg+xml": 7},
+        {"image/svg+xml": "<html xmlns='http://www.w3.org/2000/svg'/>"},
         {"image/svg+xml": EVIL},
         {"image/gif": make_png()},
         {"text/html": "<img src=x onerror=alert(1)>"},
     ],
 )
-def test_what_is_no_picture_of_points_is_no_figure(data: Any) -> None:
+def test_what_is_no_picture_is_no_figure(data: Any) -> None:
     assert read(make_cell(show(data)))["total"] == 0
+
+
+def make_svg(within: str = "<path/>", **said: str) -> dict[str, Any]:
+    """An output that is a picture of lines alone, as matplotlib begins one."""
+    attributes = "".join(f' {name}="{value}"' for name, value in said.items())
+    kind = '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/svg11.dtd">'
+    document = f'<?xml version="1.0" encoding="utf-8" standalone="no"?>\n{kind}\n<svg{attributes}>'
+    return show({"image/svg+xml": [document, f"{within}</svg>"]}, **{"image/svg+xml": {"alt": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("said", "size"),
+    [
+        ({"width": "72pt", "height": "36pt"}, (96, 48)),
+        ({"width": "4in", "viewBox": "0 0 20 10"}, (384, 192)),
+        ({"height": "10", "viewBox": "0,0,20,10"}, (20, 10)),
+        ({"width": "100%", "height": "100%", "viewBox": "0 0 640 480"}, (640, 480)),
+        ({"width": "0", "height": "nonsense", "viewBox": "a b c d"}, (300, 150)),
+        ({"width": "999999", "height": "1"}, (4096, 1)),
+        ({}, (300, 150)),
+    ],
+)
+def test_a_picture_of_lines_is_one_with_its_size(said: dict[str, str], size: Any) -> None:
+    found = read(make_cell(make_svg(**said)))
+    (figure,) = found["figures"]
+    assert (figure["type"], figure["alt"]) == ("image/svg+xml", "x")
+    assert (figure["width"], figure["height"]) == size
+    # Markup in a page need not say what language it is; an image must.
+    assert b'<svg xmlns="http://www.w3.org/2000/svg"' in base64.b64decode(figure["data"])
+    both = show({**make_svg()["data"], "image/png": make_png()})
+    assert read(make_cell(both))["figures"][0]["type"] == "image/png"
+
+
+BOMB = "<g id='a0'><path/></g>" + "".join(
+    f"<g id='a{n}'>" + f"<use href='#a{n - 1}'/>" * 10 + "</g>" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        "<script>alert(1)</script>",
+        "<x:script xmlns:x='http://www.w3.org/2000/svg'/>",
+        "<SCRIPT/>",
+        "<g onclick='alert(1)'/>",
+        "<a href='java&#10;script:alert(1)'/>",
+        "<set attributeName='href' to='JavaScript:alert(1)'/>",
+        "<foreignObject/>",
+        "<b xmlns='http://www.w3.org/1999/xhtml'/>",
+        "<?xml-stylesheet type='text/xsl' href='data:'?>",
+        "<not closed>",
+        BOMB,
+        BOMB.replace("<use href='#", "<rect fill='url(#").replace("'/>", ")'/>"),
+        "<g id='d'>" * 3_000 + "</g>" * 3_000,
+    ],
+)
+def test_a_picture_that_could_run_something_is_none(within: str) -> None:
+    assert read(make_cell(make_svg(within), make_svg()))["total"] == 1
+
+
+def test_no_entity_is_written_out() -> None:
+    text = '<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg">&a;</svg>'
+    assert read(make_cell(show({"image/svg+xml": text})))["total"] == 0
+
+
+def test_one_that_uses_itself_does_not_keep_us() -> None:
+    around = "<g id='a'><use href='#b'/></g><g id='b'><use href='#a'/><use href='#none'/></g>"
+    assert read(make_cell(make_svg(around)))["total"] == 1
+
+
+def test_a_vast_picture_of_lines_is_told_of_without_its_data() -> None:
+    (figure,) = read(make_cell(make_svg("<path/>" * 1_000_000)))["figures"]
+    assert (figure["type"], figure["data"]) == ("image/svg+xml", None)
 
 
 def test_where_one_form_is_damaged_the_other_is_taken() -> None:

@@ -1,9 +1,12 @@
 """The executed notebook as a page: what is in it, who gets it, and what a browser is told of it."""
 
+import base64
 import io
+import itertools
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from offline_jobs.contract.states import State
 from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.object_store import StoredObject, result_key
 from offline_jobs.service.viewer.figures import PAPERMILLS_TAG
+from offline_jobs.service.viewer.formulas import Formulas
 from offline_jobs.service.viewer.page import render
 from offline_jobs.service.web import viewing
 from tests.service.web.factories import API, Client, Service, make_notebook
@@ -220,6 +224,156 @@ def test_of_each_output_the_best_is_shown_that_needs_no_script(
     body = page.partition("<main>")[2]
     assert shown in body
     assert hidden not in body
+
+
+def show_markdown(*sources: str) -> str:
+    """The page of a notebook of text."""
+    cells = [
+        {"cell_type": "markdown", "id": f"t{n}", "metadata": {}, "source": source}
+        for n, source in enumerate(sources)
+    ]
+    notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return "".join(render(io.BytesIO(json.dumps(notebook).encode()))).partition("<main>")[2]
+
+
+def show_output(**data: Any) -> str:
+    """The page of what a cell showed; `__` stands for a slash."""
+    named = {key.replace("__", "/").replace("svg", "svg+xml"): each for key, each in data.items()}
+    output = {"output_type": "display_data", "metadata": {}, "data": named}
+    return "".join(render(io.BytesIO(make_executed(output)))).partition("<main>")[2]
+
+
+@pytest.mark.parametrize(
+    ("source", "drawn"),
+    [
+        ("the $n$th", '<math display="inline"><mrow><mi>n</mi></mrow></math>th'),
+        ("$ x $ and $\\alpha $ is", "<mi>\N{GREEK SMALL LETTER ALPHA}</mi>"),
+        ("\\\\(y\\\\)", '<math display="inline"><mrow><mi>y</mi>'),
+        ("$$\\sum_i^n i$$", "<munderover><mo>∑</mo>"),
+        ("$\\lim_x f$", '<munder><mo lspace="0" movablelimits="true" rspace="0">lim</mo>'),
+        ("\\begin{align}a&=b\\\\c&=d\\end{align}", '<mtable class="aligned" displaystyle="true">'),
+        ("$$\\begin{aligned}a&=b\\end{aligned}$$", '<mtd class="right"><mi>a</mi></mtd>'),
+        ("$$\\begin{array}[t]{c|c}1&2\\end{array}$$", '<mtd class="beside"><mn>1</mn></mtd>'),
+        ("\\begin{eqnarray}a&=&b\\end{eqnarray}", '<mtd class="right"><mi>a</mi></mtd>'),
+        ("$$\\begin{vmatrix}a\\end{vmatrix}$$", '<mo stretchy="true">|</mo>'),
+        ("$x\\log y$", '<mspace width="0.167em"></mspace><mi>log</mi>'),
+        (
+            "$\\mathbb{AR}\\boldsymbol{\\beta}$",
+            "<mi>\N{MATHEMATICAL DOUBLE-STRUCK CAPITAL A}</mi><mi>\N{DOUBLE-STRUCK CAPITAL R}</mi>"
+            "</mrow><mrow><mi>\N{MATHEMATICAL BOLD ITALIC SMALL BETA}</mi>",
+        ),
+        ("$a\\!b$", '<mspace width="-0.167em">'),
+        ("# On $x$", "<mi>x</mi>"),
+    ],
+)
+def test_formulas_are_drawn(source: str, drawn: str) -> None:
+    page = show_markdown(source)
+    assert drawn in page
+    assert "$" not in page
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "it costs $5 and $6",
+        "$HOME and $PATH",
+        "from $5-$10 on",
+        "from A$-$10 on",
+        "US$30, $5 or 5 $ more",
+        "`$x$`",
+        "\\$x\\$",
+        "$\\unknown{x}$",
+        "$\\frac{a$",
+        "$a & b$",
+        "$x^$",
+        "\\begin{tabular}{l}a\\end{tabular}",
+        "$\\text{" + "x" * 20_001 + "}$",
+        "$" + "\\sqrt{" * 400 + "x" + "}" * 400 + "$",
+        "$" + "\\sqrt{" * 120 + "x" + "}" * 120 + "$",
+        "$\\def\\a{\\a\\a}\\a$",
+        "$\\def\\a#1{#1#1}" + "\\a{" * 40 + "x" + "}" * 40 + "$",
+    ],
+)
+def test_what_is_no_formula_stays_as_it_is_written(source: str) -> None:
+    page = show_markdown(source, "after it $z$")
+    before, _, after = page.partition("after it")
+    assert "<math" not in before
+    assert source.strip("`").replace("\\$", "$").replace("&", "&amp;") in before
+    assert "<mi>z</mi>" in after
+
+
+def test_a_macro_holds_for_the_rest_of_the_notebook() -> None:
+    assert "<mi>\N{DOUBLE-STRUCK CAPITAL R}</mi>" in show_markdown(
+        r"$\newcommand{\R}{\mathbb{R}}$", r"$\R$"
+    )
+
+
+def test_nothing_of_a_formula_becomes_markup() -> None:
+    hostile = (
+        r"$\text{<img src=x>&lt;script>}\unicode{x3c}b\unicode{x3e}\verb|<i>|$"
+        r" $\href{javascript:run()}{x}\style{background:url(//x)}{y}\class{a}{z}\color{red\"x}w$"
+        r" $\textcolor{url(//x)}{u}\operatorname{<b>}\hspace{9999999em}v$"
+    )
+    for page in (show_markdown(hostile), show_output(text__latex=hostile)):
+        tags = set(re.findall(r"<(?!/)(\w+)", page)) - {"section", "div", "p", "pre", "span"}
+        assert tags <= {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mstyle"}
+        inside = "".join(re.findall(r"<math.*?</math>", page))
+        assert inside
+        assert not re.search(r"<[^>]*(href|style=|class|url|javascript|9999)", inside)
+
+
+# The error that ends a formula is told where a generator of it is thrown away, too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_formulas_have_their_time_and_all_together_too() -> None:
+    drawing = Formulas()
+    # Each macro is ten of the one before: no formula that is written so is ever drawn to its end.
+    names = "abcdefgh"
+    bomb = r"\def\a#1{#1}" + "".join(
+        rf"\def\{name}#1{{" + rf"{{\{before}{{#1}}}}" * 10 + "}"
+        for before, name in itertools.pairwise(names)
+    )
+    bomb += r"\h{x}"
+    drawing.left_seconds = 0.2
+    assert drawing.draw(bomb, is_block=False) is None
+    assert drawing.left_seconds <= 0
+    assert drawing.draw("x", is_block=False) is None
+    assert "<mi>x</mi>" in str(Formulas().draw("x", is_block=False))
+
+
+def test_only_where_there_is_a_formula_is_it_made_ready() -> None:
+    code = (
+        "import io, sys; from offline_jobs.service.viewer.page import render; "
+        "list(render(io.BytesIO(sys.argv[1].encode()))); print('latex2mathml' in sys.modules)"
+    )
+    for source, is_loaded in (("costs $5 and $6", "False"), ("$x$", "True")):
+        cell = {"cell_type": "markdown", "id": "t", "metadata": {}, "source": source}
+        notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        command = [sys.executable, "-c", code, json.dumps(notebook)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == is_loaded
+
+
+@pytest.mark.parametrize(
+    "latex", [r"$\displaystyle x$", r"\(x\)", r"\[x\]", r"$$x$$", r"\begin{align*}x\end{align*}"]
+)
+def test_what_a_cell_shows_as_latex_is_drawn(latex: str) -> None:
+    page = show_output(text__latex=f"<i> {latex} of $5 and $6", text__plain="x")
+    assert "&lt;i&gt; <math" in page
+    assert "</math> of $5 and $6" in page
+
+
+def test_a_vast_output_in_latex_is_written_out() -> None:
+    assert "<math" not in show_output(text__latex="$x$ " + "y" * 20_000)
+
+
+def test_a_picture_of_lines_is_an_image() -> None:
+    page = show_output(image__svg="<svg width='4'><script>run()</script></svg>")
+    (letters,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    assert base64.b64decode(letters).startswith(b'<svg xmlns="http://www.w3.org/2000/svg" width=')
+    assert "<svg" not in page
+    vast = "<svg>" + "<path/>" * 1_000_000 + "</svg>"
+    assert "an SVG of more than 6 MiB" in show_output(image__svg=vast)
+    assert "base64,UE5H" in show_output(image__svg=vast, image__png="UE5H")
 
 
 def test_cells_have_the_numbers_that_the_job_says() -> None:

@@ -55,9 +55,12 @@ describe('what is looked at of a job', () => {
 });
 
 describe('a figure', () => {
-  it('is shown where it is a picture of points', () => {
+  it('is shown where it is a picture of points or lines', () => {
     expect(sourceOf(FIGURE)).toBe('data:image/png;base64,iVBORw0=');
-    expect(sourceOf({ ...FIGURE, type: 'image/svg+xml' })).toBe('');
+    const lines = { ...FIGURE, type: 'image/svg+xml' };
+    expect(sourceOf(lines)).toBe('data:image/svg+xml;base64,iVBORw0=');
+    expect(fileName('a/b.ipynb', lines)).toMatch(/^b-figure-\d+\.svg$/);
+    expect(sourceOf({ ...FIGURE, type: 'text/html' })).toBe('');
     expect(sourceOf({ ...FIGURE, type: 'constructor' })).toBe('');
     expect(sourceOf({ ...FIGURE, data: null })).toBe('');
   });

@@ -1,6 +1,6 @@
 /**
  * The figures of a job's result: a strip of them all, and one at a time large. They come as data,
- * PNG and JPEG alone, so that nothing in them can run.
+ * PNG, JPEG and SVG alone, for images, in which nothing runs.
  */
 
 import { RequestError } from '../requestError';
@@ -15,7 +15,8 @@ const ASK_MILLISECONDS = 15_000;
 const ASK_TIMES = 30;
 const ENDINGS: Readonly<Record<string, string>> = {
   'image/png': 'png',
-  'image/jpeg': 'jpg'
+  'image/jpeg': 'jpg',
+  'image/svg+xml': 'svg'
 };
 
 /** The address of a figure as an image has it; '' where it cannot be shown. */

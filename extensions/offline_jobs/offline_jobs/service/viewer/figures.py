@@ -1,8 +1,8 @@
 """Reads a notebook from standard input and writes its figures as JSON, from the n-th on.
 
-A program of its own like the one that makes the page (``__main__.py``), and without nbconvert. Only
-pictures of points are figures here, PNG and JPEG: nothing in them can run. They leave as base64 in
-JSON, for an image of the job's page; no address is a user's picture.
+A program of its own like the one that makes the page (``__main__.py``), and without nbconvert.
+Figures are pictures of points, PNG and JPEG, and of lines, SVG, that hold nothing that could run.
+They leave as base64 in JSON, for an image of the job's page; no address is a user's picture.
 """
 
 import base64
@@ -14,10 +14,18 @@ from typing import IO, Any
 
 from offline_jobs.contract.executed import is_code, tags_of
 from offline_jobs.service.viewer.bounds import keep_within_bounds
+from offline_jobs.service.viewer.vectors import (
+    MOST_BYTES,
+    USUAL_SIDES,
+    UnfitPicture,
+    read_svg,
+)
 
 #: Of cells that papermill adds; the job's page says the same.
 PAPERMILLS_TAG = "papermill-error-cell-tag"
-#: Of one that is in both the first is taken.
+VECTORS = "image/svg+xml"
+#: Of one that is in several the first is taken; one of lines where there is none of points, whose
+#: cost for a browser is known.
 KINDS = ("image/png", "image/jpeg")
 #: Letters of base64: of one figure, and of an answer, which has one figure at least.
 MOST_OF_ONE = 8 * 1024**2
@@ -101,7 +109,29 @@ def read_figure(output: Mapping[str, Any]) -> dict[str, Any] | None:
                 "alt": read_alt(output.get("metadata"), kind),
                 "data": letters if fits else None,
             }
-    return None
+    return _read_vectors(join(data.get(VECTORS)), read_alt(output.get("metadata"), VECTORS))
+
+
+def _read_vectors(text: str, alt: str) -> dict[str, Any] | None:
+    """The figure that an SVG is; of one too large to be read the sides are the usual ones."""
+    if not text:
+        return None
+    told: dict[str, Any] = {"type": VECTORS, "alt": alt}
+    if len(text) > MOST_BYTES:
+        width, height = map(int, USUAL_SIDES)
+        return {**told, "width": width, "height": height, "data": None}
+    try:
+        read = read_svg(text)
+    except UnfitPicture:
+        return None
+    letters = base64.b64encode(read.content).decode()
+    fits = len(letters) <= MOST_OF_ONE
+    return {
+        **told,
+        "width": read.width,
+        "height": read.height,
+        "data": letters if fits else None,
+    }
 
 
 def measure(kind: str, content: bytes) -> tuple[int, int] | None:

@@ -14,16 +14,21 @@ from pathlib import Path
 from typing import IO, Any
 
 import nbformat.reader
-from nbconvert.exporters.html import HTMLExporter
 from pygments.formatters.html import HtmlFormatter
 
 from offline_jobs.contract.executed import is_code, tags_of
 from offline_jobs.service.viewer.figures import PAPERMILLS_TAG
+from offline_jobs.service.viewer.markdown import Artist, Exporter
+from offline_jobs.service.viewer.vectors import MOST_BYTES, complete
 
 #: What a page without scripts can show, best first: a picture before the markup that draws it.
-STILL = ("image/svg+xml", "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex")
+VECTORS = "image/svg+xml"
+STILL = (VECTORS, "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex")
 NEEDS_SCRIPT = '<p class="note">What is here needs scripts: open the notebook in JupyterLab.</p>'
 UNREADABLE = '<p class="note">This is not a {} that can be shown: {}.</p>\n'
+TOO_LARGE = (
+    '<p class="note">This figure is an SVG of more than 6 MiB: open the notebook in JupyterLab.</p>'
+)
 EMPTY = '<p class="note">This notebook has no cells.</p>\n'
 END = "</main></body></html>\n"
 #: Asks for what the browser's policy does not keep it from.
@@ -61,7 +66,7 @@ def render(file: IO[bytes], theme: str = "") -> Iterator[str]:
     said = ("kernelspec", "language_info")
     notebook.metadata = {key: notebook.metadata[key] for key in said if key in notebook.metadata}
     yield make_head(theme) + ("" if cells else EMPTY)
-    exporter = HTMLExporter(template_name="basic")  # type: ignore[no-untyped-call]
+    exporter = Exporter()
     number = 0
     for cell in cells:
         if PAPERMILLS_TAG in tags_of(cell):
@@ -75,13 +80,13 @@ def render(file: IO[bytes], theme: str = "") -> Iterator[str]:
     yield END
 
 
-def show(exporter: HTMLExporter, notebook: Any, cell: Any) -> str:
+def show(exporter: Exporter, notebook: Any, cell: Any) -> str:
     """One cell of a notebook; where it cannot be shown, what is written in it."""
     source = f"<pre>{html.escape(str(cell.get('source', '')))}</pre>"
     if cell.get("cell_type") == "raw":
         return source
     try:
-        keep_still(cell)
+        keep_still(cell, exporter.artist)
         notebook.cells = [cell]
         body, _ = exporter.from_notebook_node(notebook)
     except MemoryError:
@@ -115,7 +120,7 @@ def outputs_of(cell: Mapping[str, Any]) -> list[Any]:
     return outputs if isinstance(outputs, list) else []
 
 
-def keep_still(cell: Any) -> None:
+def keep_still(cell: Any, artist: Artist) -> None:
     """Choose of each output what can be shown without scripts, or say that there is nothing."""
     for output in outputs_of(cell):
         data = output.get("data")
@@ -123,13 +128,28 @@ def keep_still(cell: Any) -> None:
             continue
         is_scripted = "<script" in html.unescape(str(data.get("text/html", ""))).lower()
         found = [kind for kind in STILL if data.get(kind)]
+        is_vast = len(str(data.get(VECTORS, ""))) > MOST_BYTES
+        if is_vast:
+            found.remove(VECTORS)
         if is_scripted and found != ["text/html"]:
             found.remove("text/html")
         plain = data.get("text/plain")
         needs_script = found == ["text/html"] if is_scripted else data and not found and not plain
         shown = {kind: data[kind] for kind in found[:1]}
-        if needs_script:
+        if is_vast and not found:
+            shown["text/html"] = TOO_LARGE
+        elif needs_script:
             shown["text/html"] = str(shown.get("text/html", "")) + NEEDS_SCRIPT
         elif plain and not found:
             shown["text/plain"] = plain
-        output["data"] = type(output)(shown)
+        output["data"] = type(output)(_draw(shown, artist))
+
+
+def _draw(shown: dict[str, Any], artist: Artist) -> dict[str, Any]:
+    """What nbconvert writes as it is: formulas are drawn, a picture is a document of its own."""
+    if "text/latex" in shown:
+        drawn = artist.draw_output(str(shown["text/latex"]))
+        return {"text/html": f'<div class="output_latex">{drawn}</div>'}
+    if VECTORS in shown:
+        return {VECTORS: complete(str(shown[VECTORS]))}
+    return shown

@@ -129,7 +129,7 @@ async def list_figures(
     job_id: str,
     first: Annotated[int, Query(ge=1, le=MOST_FIGURES + 1)] = 1,
 ) -> Response:
-    """The figures of the executed notebook, PNG and JPEG, each with its cell; ``next`` goes on."""
+    """The figures of the executed notebook, PNG, JPEG and SVG, with cells; ``next`` goes on."""
     _, kept = await open_result(request, caller.person, job_id, to_look=True)
     pieces = _show(request, caller.name, kept, (*FIGURES_COMMAND, str(first)), b"")
     begun = await anext(pieces)
