@@ -1,6 +1,7 @@
 """What a run took over time: spans of equal length, few of them however long it lasts."""
 
 from offline_jobs.runner.course import Course
+from offline_jobs.runner.gpus import GpuUse
 
 MIB = 2**20
 
@@ -27,6 +28,7 @@ def test_a_span_has_its_highest_memory_and_its_mean_of_cores() -> None:
         "every_seconds": 2.0,
         "memory_mib": [70, 25],
         "cores": [1.5, 0.5],
+        "gpus": None,
         "first_cell_seconds": None,
     }
 
@@ -102,3 +104,53 @@ def test_it_says_when_the_first_cell_began_and_is_another_object_each_time() -> 
     assert course.series["first_cell_seconds"] == 3.3
     assert first is not None
     assert first["memory_mib"] == [10]
+
+
+def test_gpus_have_the_mean_of_a_span_and_the_last_where_none_was_seen() -> None:
+    course = follow(Course(), (0, 10, 0), (2, 10, 0))
+    for percent, memory_mib in ((20, 500), (60, 400)):
+        course.see_gpus(GpuUse(2, percent, memory_mib, 1600))
+    follow(course, (4, 10, 0), (6, 10, 0))
+    course.see_gpus(GpuUse(2, 100, 300, 1600))
+    follow(course, (8, 10, 0))
+    assert course.series is not None
+    assert course.series["gpus"] == {
+        "count": 2,
+        "memory_limit_mib": 1600,
+        "percent": [None, 40, 60, 100],
+        "memory_mib": [0, 500, 400, 300],
+    }
+
+
+def test_gpus_of_a_long_run_have_as_many_points_as_memory_and_lose_no_peak() -> None:
+    course = Course()
+    for at in range(1_000):
+        course.see_gpus(GpuUse(1, 50, 7_000 if at == 333 else 100, 16_000))
+        follow(course, (at, 10, 0))
+    assert course.series is not None
+    gpus = course.series["gpus"]
+    assert len(gpus["percent"]) == len(gpus["memory_mib"]) == len(course.series["memory_mib"])
+    assert set(gpus["percent"]) == {50}
+    peaks = [at for at, memory in enumerate(gpus["memory_mib"]) if memory == 7_000]
+    assert peaks == [333 // course.series["every_seconds"]]
+
+
+def test_what_gpus_do_is_unknown_where_they_do_not_tell() -> None:
+    course = follow(Course(), (0, 10, 0))
+    course.see_gpus(GpuUse(1, 80, 500, 1600))
+    follow(course, (2, 10, 0))
+    course.see_gpus(GpuUse(1, None, 600, 1600))
+    follow(course, (4, 10, 0))
+    course.see_gpus(None)
+    follow(course, (6, 10, 0), (8, 10, 0))
+    assert course.series is not None
+    assert course.series["gpus"]["percent"] == [80, None, None, None]
+    assert course.series["gpus"]["memory_mib"] == [500, 600, 0, 0]
+
+
+def test_the_end_loses_no_peak_of_gpus() -> None:
+    course = follow(Course(), (0, 10, 0), (2, 10, 2))
+    course.see_gpus(GpuUse(1, 80, 15_000, 16_000))
+    course.end(2.5, 3)
+    assert course.series is not None
+    assert course.series["gpus"]["memory_mib"] == [15_000]

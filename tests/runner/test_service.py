@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -115,10 +116,18 @@ def test_cell_is_said_before_it_runs(
     assert max(p["cell"] for p in service.seen.progress) == 3 or service.seen.result is not None
 
 
-def test_progress_is_batched(make_attempt: MakeAttempt, serve: Serve) -> None:
+def test_progress_is_batched(make_attempt: MakeAttempt, serve: Serve, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    stand_in = programs / "nvidia-smi"
+    stand_in.write_text("#!/bin/sh\nprintf '30, 100, 1000\\n50, 200, 1000\\n'\n", "utf-8")
+    stand_in.chmod(0o755)
     attempt = make_attempt(
         "import time\nfor i in range(300):\n    print('line', i, flush=True)\n    time.sleep(0.01)",
-        environment={"OFFLINE_JOB_MEMORY_BYTES": str(4 * 2**30)},
+        environment={
+            "OFFLINE_JOB_MEMORY_BYTES": str(4 * 2**30),
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        },
     )
     seen = serve(attempt).seen
     assert attempt.run() == 0
@@ -137,6 +146,12 @@ def test_progress_is_batched(make_attempt: MakeAttempt, serve: Serve) -> None:
     assert whole["memory_mib"][: len(told[-1]["memory_mib"]) - 1] == told[-1]["memory_mib"][:-1]
     assert 30 < max(whole["memory_mib"]) <= seen.result["memory_peak_bytes"] / 2**20 + 1
     assert max(whole["cores"]) > 0
+    gpus = whole["gpus"]
+    assert (gpus["count"], gpus["memory_limit_mib"]) == (2, 2000)
+    # On a busy machine the first span may be over before there is an answer.
+    assert {*gpus["percent"], None} == {None, 40}
+    assert {*gpus["memory_mib"], 0} == {0, 300}
+    assert len(gpus["percent"]) == len(gpus["memory_mib"]) == len(whole["cores"])
     assert 0 < whole["first_cell_seconds"] < len(whole["cores"]) * whole["every_seconds"]
     text = (attempt.output / "run.json").read_text()
     assert re.search(r'"cores": \[ ?\d[\d., ]*\]', text)

@@ -1,5 +1,5 @@
 /**
- * How a run goes, as it is shown: memory and cores over time, and the time that is left. Pure: from
+ * How a run goes, as it is shown: memory, cores and GPUs over time, and the time that is left. Pure: from
  * what the service answers to shapes and words.
  */
 
@@ -11,6 +11,7 @@ export const WIDTH = 1000;
 export const HEIGHT = 100;
 
 const MIB = 2 ** 20;
+const PERCENT = 100;
 const GIB = 2 ** 30;
 /** Of fewer points there is nothing to be seen. */
 const LEAST_POINTS = 3;
@@ -77,6 +78,37 @@ export function coresChart(
   const name = (amount: number): string =>
     `${amount.toFixed(1).replace(/\.0$/, '')} ${amount === 1 ? 'core' : 'cores'}`;
   return draw(values, most, cores ?? 0, sentence, name, 1);
+}
+
+/** How busy its GPUs were, and in words their memory; null where there were none to be asked. */
+export function gpusChart(
+  job: IJob,
+  series: ISeries | null,
+  gpus: number | undefined
+): IChart | null {
+  const seen = series?.gpus;
+  // A job of a class without one shares its machine with those that have one.
+  if (!series || !seen || gpus === 0 || seen.percent.length < LEAST_POINTS) {
+    return null;
+  }
+  const known = seen.percent.filter(each => each !== null);
+  if (!known.length) {
+    return null;
+  }
+  const values = seen.percent.map(each => each ?? 0);
+  const most = Math.max(...known);
+  const mean = known.reduce((sum, each) => sum + each, 0) / known.length;
+  const name = (amount: number): string => `${Math.round(amount)} %`;
+  const whose = seen.count === 1 ? 'GPU' : `${seen.count} GPUs`;
+  const where = placeOf(job, series, values);
+  const memory = sizeOf(
+    Math.max(...seen.memory_mib) * MIB,
+    seen.memory_limit_mib * MIB
+  );
+  const sentence =
+    `${whose}: busy at most ${name(most)} of the time${where}, ` +
+    `${name(mean)} on average; at most ${memory} of memory`;
+  return draw(values, most, PERCENT, sentence, name, 1);
 }
 
 function draw(

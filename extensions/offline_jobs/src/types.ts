@@ -91,6 +91,16 @@ export interface IRunRecord {
   advice?: IAdvice | null;
 }
 
+/** What all GPUs of a run did together, in the spans of its series. */
+export interface IGpuSeries {
+  count: number;
+  memory_limit_mib: number;
+  /** Of each span which part of its time they were busy, the mean of all; null: not known. */
+  percent: (number | null)[];
+  /** Of each span the most. */
+  memory_mib: number[];
+}
+
 /** What a run took over time, from the start of its kernel, in spans of equal length. */
 export interface ISeries {
   every_seconds: number;
@@ -98,6 +108,8 @@ export interface ISeries {
   memory_mib: number[];
   /** Of each span how many were busy on average. */
   cores: number[];
+  /** Null where nothing tells of any; a runner of before says nothing. */
+  gpus?: IGpuSeries | null;
   /** When its first cell began; null before. */
   first_cell_seconds: number | null;
 }

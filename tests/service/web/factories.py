@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -247,7 +248,7 @@ def running_service(
         tokens=Tokens(KEY),
         changes=changes,
         catalogue=CATALOGUE,
-        intake=Intake(store, CATALOGUE, make_machine, open_limit, wake),
+        intake=Intake(store, CATALOGUE, partial(make_machine, gpus=2), open_limit, wake),
         access=Access(store, CATALOGUE),
         publishing=Publishing(),
         pulse=Pulse(300),

@@ -12,10 +12,16 @@ from tests.factories import make_person
 from tests.service.web import factories
 from tests.service.web.factories import Client, Service, make_notebook
 
-SERIES = {
+SERIES: dict[str, Any] = {
     "every_seconds": 2.0,
     "memory_mib": [120, 340],
     "cores": [0.25, 1.0],
+    "gpus": {
+        "count": 2,
+        "memory_limit_mib": 32_000,
+        "percent": [None, 97],
+        "memory_mib": [4, 9_000],
+    },
     "first_cell_seconds": None,
 }
 NOTHING: dict[str, Any] = {"series": None, "earlier_seconds": []}
@@ -54,6 +60,12 @@ def test_a_run_is_followed_over_time_and_stays_known(service: Service, ada: Clie
     assert ada.get(f"jobs/{job}/record").json()["record"]["series"] == whole
 
 
+def test_a_runner_of_before_knows_no_gpus(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    tell(service, job, {name: said for name, said in SERIES.items() if name != "gpus"})
+    assert ada.get(f"jobs/{job}/course").json()["series"] == SERIES | {"gpus": None}
+
+
 def test_what_a_runner_said_is_known_when_it_vanished(service: Service, ada: Client) -> None:
     job = ada.submit().json()["id"]
     tell(service, job, SERIES)
@@ -77,6 +89,9 @@ def test_a_runner_of_before_says_nothing_of_it(service: Service, ada: Client) ->
         {"memory_mib": [1] * 1_001},
         {"cores": None},
         {"first_cell_seconds": "x"},
+        {"gpus": SERIES["gpus"] | {"percent": [101]}},
+        {"gpus": SERIES["gpus"] | {"memory_mib": [1] * 1_001}},
+        {"gpus": {"count": 2}},
     ],
 )
 def test_a_series_that_is_none_is_refused(

@@ -4,16 +4,25 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from hub_config.platform.catalogue import InstanceClass
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, State
 from offline_jobs.service.model import Standing
-from tests.factories import make_person
-from tests.service.web.factories import LITTLE, PEOPLE, Client, Service, make_notebook
+from tests.factories import make_class, make_person
+from tests.service.web.factories import (
+    CATALOGUE,
+    LITTLE,
+    PEOPLE,
+    Client,
+    Service,
+    make_notebook,
+)
 from tests.service.web.test_figures import make_png
 
 # Counts the streams that are open, and lets a test hide the tab: a headless browser shows all.
@@ -199,15 +208,23 @@ def test_a_run_is_shown_over_time_and_its_cells_lead_to_the_result(
         "every_seconds": 60,
         "memory_mib": [512, 1024, 3174],
         "cores": [0.5, 1, 0.5],
+        "gpus": {
+            "count": 2,
+            "memory_limit_mib": 32 * 1024,
+            "percent": [0, 30, 90],
+            "memory_mib": [0, 1024, 9 * 1024],
+        },
         "first_cell_seconds": 20,
     }
+    gpu = make_class("gpu", gpus=2, groups=("lab", "teaching"))
+    monkeypatch.setitem(cast("dict[str, InstanceClass]", CATALOGUE.classes), "gpu", gpu)
     said = Progress("running", 3, 20, [60.0, 90.0], memory_limit_bytes=8 * 2**30, series=series)
     notebook = json.loads(make_executed())
     for key in ("key-00000010", "key-00000011"):
-        before = ada.submit(key).json()["id"]
+        before = ada.submit(key, **{"class": "gpu"}).json()["id"]
         service.stand(before, State.RUNNING)
         service.finish(before)
-    job = ada.submit(notebook=notebook).json()["id"]
+    job = ada.submit(notebook=notebook, **{"class": "gpu"}).json()["id"]
     page.clock.install()
     address = f"{service.public}{SERVICE_PREFIX}jobs/{job}?tab=cells"
     page.goto(address)
@@ -233,6 +250,8 @@ def test_a_run_is_shown_over_time_and_its_cells_lead_to_the_result(
         "img", name="Cores: at most 1 of 2 cores, at 1 min 30 s, in cell 2, 0.7 on average"
     )
     expect(cores).to_be_visible()
+    gpus = charts.get_by_role("img", name="2 GPUs: busy at most 90 % of the time, at 2 min 30 s")
+    expect(gpus).to_be_visible()
     assert len(asked) <= 3
 
     rows = page.get_by_role("list", name="Cells").get_by_role("listitem")
@@ -244,7 +263,7 @@ def test_a_run_is_shown_over_time_and_its_cells_lead_to_the_result(
     ada.post(f"jobs/{job}/share", {"shared": True})
     guest = browser.new_page(extra_http_headers={"Authorization": "cookie mia"})
     guest.goto(address)
-    expect(guest.locator("#course").get_by_role("img")).to_have_count(2)
+    expect(guest.locator("#course").get_by_role("img")).to_have_count(3)
     expect(guest.locator("#lines li").nth(19)).to_contain_text("cell(20)")
     expect(guest.locator("#left")).to_be_empty()
     guest.close()

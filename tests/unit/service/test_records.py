@@ -62,6 +62,7 @@ def test_a_whole_record_arrives_as_it_was_sent() -> None:
         "every_seconds": 2.0,
         "memory_mib": [120],
         "cores": [0.5],
+        "gpus": {"count": 1, "memory_limit_mib": 16, "percent": [7], "memory_mib": [8]},
         "first_cell_seconds": 1.5,
     }
     own = {field.name for field in fields(WHOLE)} - {"request"}

@@ -74,8 +74,12 @@ class Progress(Message):
     ``cell_seconds`` holds the durations of the cells that ended, in order.
     ``series`` is what was taken over time, from the kernel's start on, in spans of
     ``every_seconds``: ``{"every_seconds": float, "memory_mib": [int], "cores": [float],
+    "gpus": {"count": int, "memory_limit_mib": int, "percent": [int | None],
+    "memory_mib": [int]} | None,
     "first_cell_seconds": float | None}``. Of each span the most memory and the mean of busy cores;
-    ``first_cell_seconds`` is when the first cell began. None: nothing new.
+    of all GPUs that the run sees together the mean share of time in which they were busy (None:
+    unknown), and the most of their memory; ``first_cell_seconds`` is when the first cell began.
+    None: nothing new.
     """
 
     phase: str

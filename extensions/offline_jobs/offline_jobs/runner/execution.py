@@ -132,6 +132,7 @@ class Execution:
         try:
             end = self._run()
         finally:
+            self.watchdog.leave_gpus()
             processes.kill_tree()
         self.reporter.ending()
         self.watchdog.stop()

@@ -1,4 +1,4 @@
-"""Watches time, memory and processor of a run, whether or not the service is there.
+"""Watches time, memory, processor and GPUs of a run, whether or not the service is there.
 
 A thread that measures the whole process tree, ends it when it is over the class's memory, and asks
 for the end when the time limit is reached. It also collects adopted processes that have ended.
@@ -15,6 +15,7 @@ import psutil
 
 from offline_jobs.runner import processes
 from offline_jobs.runner.course import Course
+from offline_jobs.runner.gpus import GpuWatch
 from offline_jobs.runner.processes import Memory
 from offline_jobs.runner.processor import ProcessorUse
 from offline_jobs.runner.stopping import Stopping, StopReason
@@ -46,18 +47,24 @@ class Watchdog:
         self._peak = 0
         self._processor = ProcessorUse()
         self._course = Course()
+        self._gpus = GpuWatch(self._course.see_gpus)
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
+        self._gpus.start()
 
     def stop(self) -> None:
         """Watch no more."""
         self._is_over.set()
         if self._thread.is_alive():
             self._thread.join(1.0)
+
+    def leave_gpus(self) -> None:
+        """Ask nothing of GPUs any more: that would start processes."""
+        self._gpus.stop()
 
     def memory(self) -> Memory:
         """(bytes in use, most bytes so far, limit) at the last look."""

@@ -1,6 +1,7 @@
 import {
   cellTicks,
   coresChart,
+  gpusChart,
   memoryChart,
   timeLeft,
   timesOf,
@@ -36,6 +37,34 @@ describe('a chart of what a run took', () => {
     expect(coresChart(job(), SERIES, undefined)?.sentence).toContain(
       'at most 3.5 cores, at'
     );
+  });
+
+  it('says of GPUs how busy they were, and their memory', () => {
+    const seen = {
+      count: 2,
+      memory_limit_mib: 32 * 1024,
+      percent: [null, 90, 20, 40],
+      memory_mib: [0, 1024, 9 * 1024, 1024]
+    };
+    const series = { ...SERIES, gpus: seen };
+    const chart = gpusChart(job(), series, 2);
+    expect(chart?.sentence).toBe(
+      '2 GPUs: busy at most 90 % of the time, at 1 min 30 s, in cell 2, ' +
+        '50 % on average; at most 9 of 32 GiB of memory'
+    );
+    expect(chart?.level).toEqual({ y: 9.1, text: '100 %', isLimit: true });
+    expect(chart?.line).toContain('V18.2');
+    const one = { ...series, gpus: { ...seen, count: 1 } };
+    expect(gpusChart(job(), one, undefined)?.sentence).toMatch(/^GPU: busy/);
+    // Of another's on the same machine.
+    expect(gpusChart(job(), series, 0)).toBeNull();
+    expect(gpusChart(job(), SERIES, 2)).toBeNull();
+    expect(gpusChart(job(), { ...SERIES, gpus: null }, 2)).toBeNull();
+    expect(gpusChart(job(), null, 2)).toBeNull();
+    const silent = { ...seen, percent: [null, null, null, null] };
+    expect(gpusChart(job(), { ...SERIES, gpus: silent }, 2)).toBeNull();
+    const short = { ...seen, percent: [1, 2], memory_mib: [1, 2] };
+    expect(gpusChart(job(), { ...SERIES, gpus: short }, 2)).toBeNull();
   });
 
   it('names no cell that it does not know', () => {

@@ -1,10 +1,11 @@
 /**
- * How a run goes, on a job's page: memory and cores over time, and in its head the time left.
+ * How a run goes, on a job's page: memory, cores and GPUs over time, and in its head the time left.
  */
 
 import {
   cellTicks,
   coresChart,
+  gpusChart,
   HEIGHT,
   memoryChart,
   timeLeft,
@@ -77,7 +78,8 @@ export function makeCourse(id: string, tabs: ITabs): (job: IJob) => void {
     const { series } = course;
     const charts = [
       memoryChart(job, series),
-      coresChart(job, series, classOf(job.class)?.cores)
+      coresChart(job, series, classOf(job.class)?.cores),
+      gpusChart(job, series, classOf(job.class)?.gpus)
     ].filter(each => each !== null);
     const ticks = cellTicks(job, series);
     const times = timesOf(series);

@@ -37,12 +37,22 @@ class _Lenient(BaseModel):
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
+class GpusBody(_Lenient):
+    """What a run's GPUs did over time, all together, bounded."""
+
+    count: Amount
+    memory_limit_mib: Amount
+    percent: list[Annotated[int, Field(ge=0, le=100)] | None] = Field(max_length=MOST_POINTS)
+    memory_mib: list[Amount] = Field(max_length=MOST_POINTS)
+
+
 class SeriesBody(_Lenient):
     """What a run took over time, bounded."""
 
     every_seconds: float = Field(gt=0, le=_HUGE)
     memory_mib: list[Amount] = Field(max_length=MOST_POINTS)
     cores: list[Figure] = Field(max_length=MOST_POINTS)
+    gpus: GpusBody | None = None
     first_cell_seconds: Figure | None = None
 
 

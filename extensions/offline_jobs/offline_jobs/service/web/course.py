@@ -1,4 +1,4 @@
-"""How a run goes: memory and cores over time, its cells by their first lines, earlier runs' times.
+"""How a run goes: what it took over time, its cells by their first lines, earlier runs' times.
 
 For the page of one job alone: lists have none of it. Nothing of a cell but its first line leaves
 here, as JSON.
