@@ -17,7 +17,7 @@ _KIND = "resourcequota"
 _PERIOD_SECONDS = 5.0
 
 
-def list_uncounted(quota: Manifest) -> Mapping[str, str]:
+def _list_uncounted(quota: Manifest) -> Mapping[str, str]:
     """Limits that a quota has and nobody counts against yet: resource -> quantity."""
     counted = quota.get("status", {}).get("used", {})
     limits: Mapping[str, str] = quota["spec"].get("hard", {})
@@ -60,7 +60,7 @@ def _find_uncounted(
     found = {}
     for namespace in namespaces:
         for quota in tools.list(_KIND, namespace):
-            if limits := list_uncounted(quota):
+            if limits := _list_uncounted(quota):
                 found[namespace, quota["metadata"]["name"]] = limits
     return found
 

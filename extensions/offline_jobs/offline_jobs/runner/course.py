@@ -3,11 +3,10 @@
 Fed by :mod:`watchdog`; pure. Times are of ``time.monotonic()``.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from offline_jobs.runner.gpus import GpuUse
+from offline_jobs.runner.gpus import GpuUse, average
 
 _MIB = 1024**2
 
@@ -26,15 +25,9 @@ class _Span:
         return _Span(
             max(self.memory, other.memory),
             (self.cores + other.cores) / 2,
-            _average((self.gpu_percent, other.gpu_percent)),
+            average((self.gpu_percent, other.gpu_percent)),
             max(self.gpu_memory_mib, other.gpu_memory_mib),
         )
-
-
-def _average(seen: Iterable[float | None]) -> float | None:
-    """The mean of what is known."""
-    known = [each for each in seen if each is not None]
-    return sum(known) / len(known) if known else None
 
 
 class Course:
@@ -142,7 +135,7 @@ class Course:
         known = [each for each in seen if each is not None]
         if known:
             self._gpus_known = known[-1].count, known[-1].memory_limit_mib
-        percent = _average(each.percent for each in known)
+        percent = average(each.percent for each in known)
         return percent, max((each.memory_mib for each in known), default=0)
 
     def _halve(self) -> None:

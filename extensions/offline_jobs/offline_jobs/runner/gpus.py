@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 LOG = logging.getLogger(__name__)
@@ -60,9 +60,14 @@ def parse(answer: str) -> GpuUse | None:
         busy, used, there = ([_read(row[i]) for row in rows] for i in range(3))
     except ValueError:
         return None
-    told = [min(100, each) for each in busy if each is not None]
-    percent = sum(told) / len(told) if told else None
+    percent = average(each if each is None else min(100, each) for each in busy)
     return GpuUse(len(rows), percent, *(sum(each or 0 for each in all_) for all_ in (used, there)))
+
+
+def average(seen: Iterable[float | None]) -> float | None:
+    """The mean of what is known; None of nothing."""
+    known = [each for each in seen if each is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _read(cell: str) -> int | None:

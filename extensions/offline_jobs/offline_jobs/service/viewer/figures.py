@@ -17,13 +17,13 @@ from offline_jobs.service.viewer.bounds import keep_within_bounds
 from offline_jobs.service.viewer.vectors import (
     MOST_BYTES,
     USUAL_SIDES,
+    VECTORS,
     UnfitPicture,
     read_svg,
 )
 
 #: Of cells that papermill adds; the job's page says the same.
 PAPERMILLS_TAG = "papermill-error-cell-tag"
-VECTORS = "image/svg+xml"
 #: Of one that is in several the first is taken; one of lines where there is none of points, whose
 #: cost for a browser is known.
 KINDS = ("image/png", "image/jpeg")

@@ -19,10 +19,9 @@ from pygments.formatters.html import HtmlFormatter
 from offline_jobs.contract.executed import is_code, tags_of
 from offline_jobs.service.viewer.figures import PAPERMILLS_TAG
 from offline_jobs.service.viewer.markdown import Artist, Exporter
-from offline_jobs.service.viewer.vectors import MOST_BYTES, complete
+from offline_jobs.service.viewer.vectors import MOST_BYTES, VECTORS, complete
 
 #: What a page without scripts can show, best first: a picture before the markup that draws it.
-VECTORS = "image/svg+xml"
 STILL = (VECTORS, "image/png", "image/jpeg", "text/html", "text/markdown", "text/latex")
 NEEDS_SCRIPT = '<p class="note">What is here needs scripts: open the notebook in JupyterLab.</p>'
 UNREADABLE = '<p class="note">This is not a {} that can be shown: {}.</p>\n'

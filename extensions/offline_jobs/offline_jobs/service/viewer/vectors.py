@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
+#: What a notebook calls an output that is one.
+VECTORS = "image/svg+xml"
 SVG = "http://www.w3.org/2000/svg"
 #: As large as one of points may be (``figures.py``), which is counted in letters of base64.
 MOST_BYTES = 6 * 1024**2
