@@ -1,7 +1,9 @@
 """What a run took over time: spans of equal length, few of them however long it lasts."""
 
+from offline_jobs.contract.run import ResultRecord
 from offline_jobs.runner.course import Course
 from offline_jobs.runner.gpus import GpuUse
+from offline_jobs.runner.record import encode_record
 
 MIB = 2**20
 
@@ -154,3 +156,11 @@ def test_the_end_loses_no_peak_of_gpus() -> None:
     course.end(2.5, 3)
     assert course.series is not None
     assert course.series["gpus"]["memory_mib"] == [15_000]
+
+
+def test_a_record_has_a_line_for_each_quantity_of_it_known_or_not() -> None:
+    gpus = {"percent": [None, 97, None], "memory_mib": [0, 9, 9]}
+    record = ResultRecord("j", 1, "succeeded", 0, series={"cores": [0.5, 1.0], "gpus": gpus})
+    text = encode_record(record).decode()
+    assert '"percent": [ null, 97, null ]' in text
+    assert '"cores": [ 0.5, 1.0 ]' in text

@@ -29,7 +29,7 @@ const MOST_TIMES = 6;
 export interface IChart {
   /** For those who do not see it, and above it. */
   sentence: string;
-  /** A line along the values, and the same with what is below it; '' where there is no chart. */
+  /** A line along what is known, and the same with what is below it; '' where there is no chart. */
   line: string;
   area: string;
   /** A line across, in units from above, and what it stands for: the limit, or a round number. */
@@ -37,6 +37,9 @@ export interface IChart {
   /** Nearly all of the memory was needed. */
   isFull: boolean;
 }
+
+/** Of each span; null where nobody knows it. */
+type Values = readonly (number | null)[];
 
 /** A time below the charts, in percent of their width. */
 export interface ITime {
@@ -95,24 +98,24 @@ export function gpusChart(
   if (!known.length) {
     return null;
   }
-  const values = seen.percent.map(each => each ?? 0);
   const most = Math.max(...known);
   const mean = known.reduce((sum, each) => sum + each, 0) / known.length;
   const name = (amount: number): string => `${Math.round(amount)} %`;
   const whose = seen.count === 1 ? 'GPU' : `${seen.count} GPUs`;
-  const where = placeOf(job, series, values);
-  const memory = sizeOf(
-    Math.max(...seen.memory_mib) * MIB,
-    seen.memory_limit_mib * MIB
-  );
+  const where = placeOf(job, series, seen.percent);
+  const used = Math.max(...seen.memory_mib) * MIB;
+  // Of GPUs that do not tell of it the sum is none.
+  const memory = used
+    ? `; at most ${sizeOf(used, seen.memory_limit_mib * MIB)} of memory`
+    : '';
   const sentence =
     `${whose}: busy at most ${name(most)} of the time${where}, ` +
-    `${name(mean)} on average; at most ${memory} of memory`;
-  return draw(values, most, PERCENT, sentence, name, 1);
+    `${name(mean)} on average${memory}`;
+  return draw(seen.percent, most, PERCENT, sentence, name, 1);
 }
 
 function draw(
-  values: readonly number[],
+  values: Values,
   most: number,
   limit: number,
   sentence: string,
@@ -126,17 +129,36 @@ function draw(
     Math.round(10 * HEIGHT * (1 - value / top)) / 10;
   const isDrawn = values.length >= LEAST_POINTS;
   const step = WIDTH / values.length;
-  const steps = values.map(
-    (value, index) => `V${height(value)}H${Math.round(step * (index + 1))}`
-  );
-  const line = `M0 ${height(values[0] ?? 0)}${steps.join('')}`;
+  const x = (index: number): number => Math.round(step * index);
+  const parts = (isDrawn ? partsOf(values) : []).map(({ start, known }) => {
+    const steps = known.map(
+      (value, index) => `V${height(value)}H${x(start + index + 1)}`
+    );
+    const line = `M${x(start)} ${height(known[0])}${steps.join('')}`;
+    return { line, area: `${line}V${HEIGHT}H${x(start)}Z` };
+  });
   return {
     sentence,
-    line: isDrawn ? line : '',
-    area: isDrawn ? `${line}V${HEIGHT}H0Z` : '',
+    line: parts.map(({ line }) => line).join(''),
+    area: parts.map(({ area }) => area).join(''),
     level: { y: height(level), text: name(level), isLimit },
     isFull: false
   };
+}
+
+/** What is known without a gap, each with the index of its first. */
+function partsOf(values: Values): { start: number; known: number[] }[] {
+  const parts: { start: number; known: number[] }[] = [];
+  values.forEach((value, index) => {
+    if (value === null) {
+      return;
+    }
+    if (!index || values[index - 1] === null) {
+      parts.push({ start: index, known: [] });
+    }
+    parts[parts.length - 1].known.push(value);
+  });
+  return parts;
 }
 
 /** The next of 0.1, 0.2, 0.5, 1, 2, 5, 10, … */
@@ -149,12 +171,13 @@ function roundUp(amount: number): number {
 function placeOf(
   job: IJob,
   { every_seconds: every, first_cell_seconds: first }: ISeries,
-  values: readonly number[]
+  values: Values
 ): string {
   if (values.length < LEAST_POINTS) {
     return '';
   }
-  const at = (values.indexOf(Math.max(...values)) + 0.5) * every;
+  const known = values.filter(each => each !== null);
+  const at = (values.indexOf(Math.max(...known)) + 0.5) * every;
   const cell =
     first === null
       ? 0

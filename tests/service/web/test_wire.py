@@ -10,6 +10,7 @@ import pytest
 
 from hub_config.platform.catalogue import GIB
 from offline_jobs.contract.job import JOB_FIELDS, SUBMISSION_FIELDS, TURN_FIELDS
+from offline_jobs.contract.run import Progress
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.errors import ServiceError
 from offline_jobs.service.model import Job, Turn
@@ -119,6 +120,13 @@ def test_a_check_travels_like_this(ada: Client) -> None:
     answer = ada.post("jobs/check", make_submission(notebook=notebook, **{"class": "huge"}))
     assert answer.status_code == 200
     assert answer.json() == golden("check")
+
+
+def test_the_course_of_a_run_travels_like_this(service: Service, ada: Client) -> None:
+    job = ada.submit().json()["id"]
+    said = Progress("running", series=golden("course")["series"])
+    assert service.runner(job).post("/progress", json=said.to_json()).is_success
+    assert ada.get(f"jobs/{job}/course").json() == golden("course")
 
 
 def test_a_history_travels_like_this() -> None:

@@ -19,8 +19,8 @@ from offline_jobs.contract.run import ResultRecord
 RUN_FILE = "run.json"
 PACKAGES_FILE = "packages.txt"
 _GIT_SECONDS = 5.0
-#: A list of numbers over several lines; no text in JSON has an end of a line.
-_NUMBERS = re.compile(r"\[\n[-+.\deE,\s]*\]")
+#: A list of numbers, known or not, over several lines; no text in JSON has an end of a line.
+_NUMBERS = re.compile(r"\[\n(?:[-+.\deE,\s]|null)*\]")
 _VERSIONS = ("offline-jobs", "papermill", "nbclient", "jupyter-client")
 
 

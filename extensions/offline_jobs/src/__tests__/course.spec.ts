@@ -7,8 +7,8 @@ import {
   timesOf,
   WIDTH
 } from '../course';
-import type { IJob, ISeries } from '../types';
-import { makeJob } from './factories';
+import type { ICourse, IJob, ISeries } from '../types';
+import { golden, makeJob } from './factories';
 
 const GIB = 2 ** 30;
 const SERIES: ISeries = {
@@ -53,7 +53,17 @@ describe('a chart of what a run took', () => {
         '50 % on average; at most 9 of 32 GiB of memory'
     );
     expect(chart?.level).toEqual({ y: 9.1, text: '100 %', isLimit: true });
-    expect(chart?.line).toContain('V18.2');
+    // What nobody knows is no idle time.
+    expect(chart?.line).toBe('M250 18.2V18.2H500V81.8H750V63.6H1000');
+    expect(chart?.area).toBe(`${chart?.line}V100H250Z`);
+    const gap = { ...seen, percent: [90, null, 90, 90] };
+    const apart = gpusChart(job(), { ...SERIES, gpus: gap }, 2);
+    expect(apart?.line).toBe('M0 18.2V18.2H250M500 18.2V18.2H750V18.2H1000');
+    // The program did not tell of memory.
+    const mute = { ...seen, memory_mib: [0, 0, 0, 0] };
+    expect(gpusChart(job(), { ...SERIES, gpus: mute }, 2)?.sentence).toMatch(
+      /, 50 % on average$/
+    );
     const one = { ...series, gpus: { ...seen, count: 1 } };
     expect(gpusChart(job(), one, undefined)?.sentence).toMatch(/^GPU: busy/);
     // Of another's on the same machine.
@@ -65,6 +75,14 @@ describe('a chart of what a run took', () => {
     expect(gpusChart(job(), { ...SERIES, gpus: silent }, 2)).toBeNull();
     const short = { ...seen, percent: [1, 2], memory_mib: [1, 2] };
     expect(gpusChart(job(), { ...SERIES, gpus: short }, 2)).toBeNull();
+  });
+
+  it('is of what the service answers', () => {
+    const { series } = golden<ICourse>('course');
+    expect(gpusChart(job(), series, 2)?.sentence).toBe(
+      '2 GPUs: busy at most 75 % of the time, at 5 s, in cell 1, ' +
+        '50 % on average; at most 12 of 32 GiB of memory'
+    );
   });
 
   it('names no cell that it does not know', () => {
