@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -96,9 +97,19 @@ def test_kernel_that_dies(make_attempt: MakeAttempt) -> None:
     assert "the kernel died" in marks_of(attempt)[0]
 
 
-def test_time_limit(make_attempt: MakeAttempt) -> None:
-    attempt = make_attempt(DETACHED, LINES, "1", time_limit_seconds=12)
+def test_time_limit(make_attempt: MakeAttempt, tmp_path: Path) -> None:
+    # A stand-in for nvidia-smi that hangs, and whose child keeps its output open, delays nothing.
+    stand_in = tmp_path / "programs" / "nvidia-smi"
+    stand_in.parent.mkdir()
+    called = tmp_path / "called"
+    stand_in.write_text(f"#!/bin/sh\ntrap '' TERM\ntouch {called}\nsleep 600 & wait\n", "utf-8")
+    stand_in.chmod(0o755)
+    path = f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path}
+    attempt = make_attempt(DETACHED, LINES, "1", time_limit_seconds=12, environment=environment)
     assert attempt.run() == 12
+    assert called.exists()
+    assert attempt.record["series"]["gpus"] is None
     assert (attempt.record["outcome"], attempt.record["cell"]) == ("time-limit", 2)
     assert attempt.statuses == ["completed", "failed", "pending"]
     assert text_of(attempt.cells[1]).startswith("line 0\nline 1\n")
