@@ -57,12 +57,16 @@ def make_specification(*cells: str, **fields: Any) -> dict[str, Any]:
 
 @dataclass
 class Attempt:
-    """A runner with a home of its own. ``environment`` is added to what it gets."""
+    """A runner with a home of its own. ``environment`` is added to what it gets.
+
+    ``scratch`` is its folder for temporary files; a short name leaves room for those of sockets.
+    """
 
     folder: Path
     specification: dict[str, Any]
     environment: dict[str, str] = field(default_factory=dict)
     command: list[str] = field(default_factory=lambda: list(COMMAND))
+    scratch: Path | None = None
 
     def __post_init__(self) -> None:
         self.mark = uuid.uuid4().hex
@@ -133,7 +137,7 @@ class Attempt:
             )
 
     def _scratch(self) -> Path:
-        scratch = self.folder / "tmp"
+        scratch = self.scratch or self.folder / "tmp"
         scratch.mkdir(exist_ok=True)
         return scratch
 

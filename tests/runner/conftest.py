@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ def make_attempt(tmp_path: Path) -> Iterator[Callable[..., Attempt]]:
 
     def make(*cells: str, environment: dict[str, str] | None = None, **fields: Any) -> Attempt:
         attempt = Attempt(tmp_path, make_specification(*cells, **fields), environment or {})
+        attempt.scratch = Path(scratch)
         made.append(attempt)
         return attempt
 
-    yield make
-    for attempt in made:
-        attempt.end()
+    with tempfile.TemporaryDirectory() as scratch:
+        yield make
+        for attempt in made:
+            attempt.end()
 
 
 @pytest.fixture

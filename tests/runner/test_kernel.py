@@ -25,19 +25,22 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     """Launch a kernel of the home by its command."""
     made: list[Kernel] = []
 
-    def start(*argv: str) -> Kernel:
+    def start(*argv: str, subfolder: str = "") -> Kernel:
+        where = folder / subfolder
+        where.mkdir(exist_ok=True)
         specification = tmp_path / ".local" / "share" / "jupyter" / "kernels" / "own"
         specification.mkdir(parents=True)
         (specification / "kernel.json").write_text(
             json.dumps({"argv": argv, "display_name": "Own", "language": "python"})
         )
-        kernel = Kernel("own", find_kernels("home", tmp_path), Path(folder), owns_process=False)
+        kernel = Kernel("own", find_kernels("home", tmp_path), where, owns_process=False)
         made.append(kernel)
         kernel.launch(tmp_path, os.environ | {"IPYTHONDIR": str(tmp_path / "ipython")})
         return kernel
 
     # Not below a test's own folder, whose name may leave no room for that of a socket.
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        folder = Path(name)
         yield start
         for kernel in made:
             kernel.end()
@@ -85,3 +88,18 @@ def test_an_ipython_kernel_depends_on_no_port_that_others_could_take(launch: Lau
     connections = psutil.Process(kernel.pid).net_connections("inet")
     # One of the debugger's own may be there, which the system chose as it was opened.
     assert not {each.laddr.port for each in connections} & set(kernel.manager.ports)
+
+
+@pytest.mark.parametrize("channel", ["iopub_port", "shell_port"])
+def test_a_kernel_that_comes_too_late_for_a_port_is_launched_anew(
+    launch: Launch, channel: str
+) -> None:
+    # Too long for names of sockets. Without its port for news this kernel does not even end.
+    command = (sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}")
+    kernel = launch(*command, subfolder="x" * 100)
+    first = kernel.pid
+    with socket.create_server((kernel.manager.ip, getattr(kernel.manager, channel))):
+        kernel.run(kernel.make_ready(60))
+    assert first is not None
+    assert not psutil.pid_exists(first) or psutil.Process(first).status() == psutil.STATUS_ZOMBIE
+    assert kernel.pid != first

@@ -226,9 +226,12 @@ class Kernel:
                 await self._launch_anew()
 
     async def _launch_anew(self) -> None:
-        """Launch a kernel that ended as it started, with ports of its own."""
+        """Launch a kernel that came too late for a port once more, with ports of its own."""
         assert self.client is not None  # noqa: S101 - made by _connect
         assert self._relaunch is not None  # noqa: S101 - made by _launch
+        if self.pid is not None:
+            processes.kill_tree(self.pid)
+        self._collect()
         self.client.stop_channels()
         self.manager.cleanup_connection_file()
         for file in (self._output, self._news):
@@ -242,8 +245,10 @@ class Kernel:
         self.client = self.manager.client(context=self._context)
         self.client.start_channels(iopub=False, hb=False)
         while not await self._answers():
-            if not await self.manager.is_alive():
-                said = self.last_output()
+            is_alive, said = await self.manager.is_alive(), self.last_output()
+            if is_alive and self._lacks_port(said):
+                raise _PortTakenError("The kernel waits for a port that another program took.")
+            if not is_alive:
                 if _NO_IPYTHON.search(said):
                     name = self.kernelspec["name"]
                     raise KernelUnfitError(describe_no_ipykernel(name, self.argv, Path.home()))
@@ -252,6 +257,11 @@ class Kernel:
             if time.monotonic() > deadline:
                 raise KernelStartError(f"The kernel did not answer in {seconds:.0f} s.")
         self.client.allow_stdin = False
+
+    def _lacks_port(self, said: str) -> bool:
+        """Whether a kernel told of a port that was taken; without its news it lives, and waits."""
+        lines = [line for line in said.splitlines() if _PORT_TAKEN in line]
+        return any(f":{port}'" in line for line in lines for port in self.manager.ports)
 
     async def _answers(self) -> bool:
         """Whether the kernel answers on both channels: a reply, and the news that it is idle.
@@ -311,10 +321,7 @@ class Kernel:
     def end(self) -> None:
         """Kill what is left, and close the channels. May be called twice."""
         self.kill()
-        process = getattr(self.manager.provisioner, "process", None)
-        if process is not None:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(_END_SECONDS)
+        self._collect()
         if self.client is not None:
             self.client.stop_channels()
         self.manager.cleanup_connection_file()
@@ -322,6 +329,12 @@ class Kernel:
         self._runner.close()
         if self._owns_process:
             processes.reap(keep=None)
+
+    def _collect(self) -> None:
+        process = getattr(self.manager.provisioner, "process", None)
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_SECONDS)
 
     def trim_output(self) -> None:
         """Keep the raw output of the process (not of its cells) from filling the disk."""
