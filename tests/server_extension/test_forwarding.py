@@ -1,11 +1,15 @@
 """Answers of the service reach Lab as they are; none at all becomes words."""
 
+from urllib.parse import parse_qs, unquote, urlsplit
+
 import pytest
+from fastapi.routing import APIRoute
 
 from offline_jobs.contract.session import ENV_LONGEST
 from offline_jobs.server_extension import service_client
+from offline_jobs.service.web import jobs
 
-from .conftest import HUB_TOKEN, Jupyter, Service, StartJupyter, session_environment
+from .conftest import HUB_TOKEN, TOKEN, Jupyter, Service, StartJupyter, session_environment
 
 JOB = "k3j9x0a1b2c3"
 
@@ -15,7 +19,8 @@ JOB = "k3j9x0a1b2c3"
     [
         ("GET", "catalogue", "catalogue"),
         ("GET", "jobs", "jobs"),
-        ("GET", "jobs?limit=50&1790000000&state=running&user=*", "jobs?state=running&limit=50"),
+        ("GET", "jobs?limit=50&1790000000&state=running&q=", "jobs?state=running&limit=50"),
+        ("GET", f"jobs?token={TOKEN}&q=%D7%90+%26x%3D1", "jobs?q=%D7%90+%26x%3D1"),
         ("GET", f"jobs/{JOB}", f"jobs/{JOB}"),
         ("DELETE", f"jobs/{JOB}", f"jobs/{JOB}"),
         ("POST", f"jobs/{JOB}/cancel", f"jobs/{JOB}/cancel"),
@@ -23,6 +28,8 @@ JOB = "k3j9x0a1b2c3"
         ("POST", f"jobs/{JOB}/rerun/check", f"jobs/{JOB}/rerun/check"),
         ("GET", f"jobs/{JOB}/log", f"jobs/{JOB}/log"),
         ("GET", f"jobs/{JOB}/record", f"jobs/{JOB}/record"),
+        ("GET", f"jobs/{JOB}/course", f"jobs/{JOB}/course"),
+        ("GET", f"jobs/{JOB}/cells", f"jobs/{JOB}/cells"),
         ("GET", f"jobs/{JOB}/result", f"jobs/{JOB}/result"),
     ],
 )
@@ -37,6 +44,40 @@ def test_each_address_has_its_counterpart(
     assert asked.headers["Authorization"] == f"token {HUB_TOKEN}"
     assert asked.headers["Idempotency-Key"] == "k" * 8
     assert "Cookie" not in asked.headers
+
+
+def list_parameters() -> list[str]:
+    """What the service's list of jobs takes."""
+    (route,) = (r for r in jobs.router.routes if isinstance(r, APIRoute) and r.path == "/jobs")
+    return [p.alias for d in route.dependant.dependencies for p in d.query_params] + [
+        p.alias for p in route.dependant.query_params
+    ]
+
+
+def test_a_list_is_narrowed_by_all_that_the_service_takes(
+    jupyter: Jupyter, service: Service
+) -> None:
+    parameters = list_parameters()
+    assert len(parameters) == 11
+    service.answers(200, {"jobs": []})
+    for name in parameters:
+        jupyter.ask("GET", "jobs", params={name: f" {name} & *"})
+        # What is there twice the service refuses.
+        jupyter.ask("GET", "jobs", params={name: ["a", "b"]})
+    queries = [parse_qs(urlsplit(asked.path).query) for asked in service.asked]
+    assert queries == [
+        query for name in parameters for query in ({name: [f"{name} & *"]}, {name: ["a", "b"]})
+    ]
+
+
+@pytest.mark.parametrize("name", ["stat", "Q", "class%20", "idempotency_key"])
+def test_what_would_narrow_nothing_is_refused(
+    jupyter: Jupyter, service: Service, name: str
+) -> None:
+    answer = jupyter.ask("GET", f"jobs?limit=5&{name}=x")
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown-query")
+    assert answer.json()["field"] == unquote(name)
+    assert service.asked == []
 
 
 def test_what_is_to_be_changed_goes_with_a_rerun(jupyter: Jupyter, service: Service) -> None:

@@ -156,7 +156,7 @@ def test_joiners_that_a_script_needs_are_taken(service: Service, name: str) -> N
             "unknown-query",
             "stat",
             [
-                *("class", "cursor", "group", "image", "limit", "q"),
+                *("class", "cursor", "group", "image", "limit", "path", "q"),
                 *("since", "state", "until", "user"),
             ],
         ),
@@ -286,7 +286,7 @@ def test_idempotency_keys(sender: Client, key: str) -> None:
         ("state=Failed", "state"), ("q=" + "x" * 201, "q"), ("class=" + "x" * 101, "class"),
         ("image=" + "x" * 101, "image"), ("since=yesterday", "since"),
         ("since=2026-11-24T12:00:00", "since"), ("until=2026-13-01T00:00:00Z", "until"),
-        ("until=1e999", "until"),
+        ("until=1e999", "until"), ("path=" + "x" * 1025, "path"),
     ],
 )  # fmt: skip
 def test_queries(sender: Client, query: str, field: str) -> None:

@@ -18,7 +18,7 @@ from offline_jobs.service.changes import Changes
 from offline_jobs.service.model import Selection
 from offline_jobs.service.store.store import Store
 from tests.database_server import PASSWORD, DatabaseServer, running_server
-from tests.service.web.factories import Client, Service, running_service
+from tests.service.web.factories import Client, Service, make_submission, running_service
 from tests.service.web.test_start import refusal, settings, start
 from tests.site import wait_until
 from tests.skips import require
@@ -102,7 +102,10 @@ def test_202_comes_once_another_connection_sees_the_job(
 ) -> None:
     elsewhere = Store(server_database, Changes())
     with running_service(tmp_path, database_url=server_database) as service:
-        seen = elsewhere.job(service.client("ada").submit().json()["id"])
+        ada = service.client("ada")
+        seen = elsewhere.job(ada.submit().json()["id"])
+        for path, number in ((make_submission()["path"], 1), ("other.ipynb", 0), ("%00", 0)):
+            assert len(ada.get(f"jobs?path={path}").json()["jobs"]) == number
     elsewhere.close()
     assert seen is not None
 

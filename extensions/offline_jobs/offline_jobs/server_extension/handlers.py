@@ -48,7 +48,13 @@ UNFIT = "kernel-unfit"
 CLIENT_SETTING = "offline_jobs_service_client"
 HUB_SETTING = "offline_jobs_hub"
 _JOB = r"(?P<job_id>[A-Za-z0-9-]{1,64})"
-_LIST_ARGUMENTS = ("state", "limit", "cursor")
+#: What the service's list takes (``service/web/wanted.py``); whose jobs somebody may see it judges.
+_LIST_ARGUMENTS = (
+    *("user", "group", "state", "image", "class", "path", "q", "since", "until"),
+    *("limit", "cursor"),
+)
+#: The server's own way to log in by address.
+_LOGIN_ARGUMENT = "token"
 #: Fields that Lab sends; the notebook is added here.
 _LAB_FIELDS = frozenset(SUBMISSION_FIELDS) - {"notebook"}
 #: What a session says for choices that the dialog left open.
@@ -250,8 +256,18 @@ class JobListHandler(SubmissionHandler):
     @authenticated
     async def get(self) -> None:
         """List jobs; the browser's ETag is compared by the service."""
-        asked = {name: self.get_query_argument(name, "") for name in _LIST_ARGUMENTS}
-        query = urlencode({name: value for name, value in asked.items() if value})
+        # Lab adds a time without a value, against caches.
+        asked = {
+            name: values
+            for name in self.request.query_arguments
+            if name != _LOGIN_ARGUMENT and any(values := self.get_query_arguments(name))
+        }
+        if unknown := sorted(set(asked) - set(_LIST_ARGUMENTS)):
+            self.refuse(422, "unknown-query", "There is no such query parameter.", unknown[0])
+            return
+        query = urlencode(
+            {name: asked[name] for name in _LIST_ARGUMENTS if name in asked}, doseq=True
+        )
         await self.forward("GET", f"jobs?{query}" if query else "jobs")
 
     @authenticated
@@ -288,12 +304,12 @@ class JobActionHandler(JobsHandler):
         await self.forward("POST", f"jobs/{quote(job_id)}/{action}", self.request.body or b"{}")
 
 
-class JobFileHandler(JobsHandler):
-    """``GET jobs/{id}/log``, ``record`` and ``result``, the executed notebook as an attachment."""
+class JobPartHandler(JobsHandler):
+    """``GET jobs/{id}/log``, ``record``, ``course``, ``cells``, and ``result`` as an attachment."""
 
     @authenticated
     async def get(self, job_id: str, what: str) -> None:
-        """Hand on the file."""
+        """Hand on what the service has."""
         await self.forward("GET", f"jobs/{quote(job_id)}/{what}")
 
 
@@ -319,6 +335,6 @@ def build_handlers(base_url: str) -> list[tuple[str, type[JobsHandler]]]:
         ("jobs", JobListHandler),
         (f"jobs/{_JOB}", JobHandler),
         (rf"jobs/{_JOB}/(?P<action>cancel|rerun|rerun/check)", JobActionHandler),
-        (rf"jobs/{_JOB}/(?P<what>log|record|result)", JobFileHandler),
+        (rf"jobs/{_JOB}/(?P<what>log|record|course|cells|result)", JobPartHandler),
     ]
     return [(url_path_join(base_url, NAMESPACE, path), handler) for path, handler in routes]

@@ -116,6 +116,7 @@ class Selection:
         owner: whose they are.
         states: one of them is theirs.
         group: slug of the group that is charged; likewise ``image`` and ``machine_class``.
+        path: of the notebook, relative to the owner's home.
         terms: all of them are in what a job is found by.
         since: submitted then or later.
         until: submitted before.
@@ -126,6 +127,7 @@ class Selection:
     group: str | None = None
     image: str | None = None
     machine_class: str | None = None
+    path: str | None = None
     terms: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select
 
 from offline_jobs.contract.states import TERMINAL, State
 from offline_jobs.service.model import Attempt, Job, Selection
@@ -15,7 +15,7 @@ from offline_jobs.service.store.rows import (
     build_attempt,
     build_job,
 )
-from offline_jobs.service.store.tables import EPOCH, attempts, jobs
+from offline_jobs.service.store.tables import EPOCH, PlainText, attempts, jobs
 
 _CURRENT = and_(attempts.c.job == jobs.c.id, attempts.c.number == jobs.c.attempt)
 _JOB_COLUMNS = [
@@ -77,6 +77,9 @@ def _narrow(wanted: Selection) -> Iterator[ColumnElement[bool]]:
     ):
         if value is not None:
             yield column == value
+    if wanted.path is not None:
+        # As what was stored: of what no database can hold nothing is found.
+        yield jobs.c.request["path"].as_string() == literal(wanted.path, PlainText)
     if wanted.states >= TERMINAL:
         # Most jobs have ended. Said in this way no index of states is taken, which would have to
         # sort them all: the newest come from the index of their times.

@@ -15,6 +15,7 @@ from offline_jobs.service.access import Access
 from offline_jobs.service.errors import Unsound
 from offline_jobs.service.model import Selection
 from offline_jobs.service.rules.searching import read_terms
+from offline_jobs.service.rules.submission import LONGEST_PATH
 
 LONGEST_SEARCH = 200
 Slug = Annotated[str | None, Query(max_length=100)]
@@ -32,9 +33,10 @@ class Whose:
 class Wanted(Whose):
     """Which of them: what is not said narrows nothing, and all that is said must hold.
 
-    ``state`` is one state or several with commas; ``q`` words that are all in the job's name, its
-    notebook's path, or a parameter as ``name=value``, whatever their case; ``since`` and ``until``
-    are when it was submitted, the latter not included, with a time zone.
+    ``state`` is one state or several with commas; ``path`` the notebook's as it was submitted;
+    ``q`` words that are all in the job's name, its notebook's path, or a parameter as
+    ``name=value``, whatever their case; ``since`` and ``until`` are when it was submitted, the
+    latter not included, with a time zone.
     """
 
     state: Annotated[
@@ -42,6 +44,10 @@ class Wanted(Whose):
     ] = None
     image: Slug = None
     machine_class: Annotated[str | None, Query(alias="class", max_length=100)] = None
+    path: Annotated[
+        str | None,
+        Query(max_length=LONGEST_PATH, description="The notebook, relative to its owner's home."),
+    ] = None
     q: Annotated[
         str,
         Query(
@@ -65,6 +71,7 @@ class Wanted(Whose):
             group=self.group,
             image=self.image,
             machine_class=self.machine_class,
+            path=self.path,
             terms=read_terms(self.q),
             since=self.since,
             until=self.until,
