@@ -8,8 +8,10 @@ import { ServerConnection } from '@jupyterlab/services';
 import { RequestError } from './requestError';
 import type {
   ICatalogue,
+  ICells,
   IChanges,
   ICheck,
+  ICourse,
   IErrorBody,
   IJob,
   IJobPage,
@@ -42,7 +44,9 @@ export interface IApi {
   catalogue(): Promise<ICatalogue>;
   check(submission: ISubmission): Promise<ICheck>;
   submit(submission: ISubmission, key: string): Promise<IJob>;
-  jobs(limit: number, etag: string | null): Promise<IAnswer<IJobPage>>;
+  /** @param query - what the list is narrowed by. */
+  jobs(query: string, etag: string | null): Promise<IAnswer<IJobPage>>;
+  job(id: string): Promise<IJob>;
   cancel(id: string): Promise<IJob>;
   rerun(id: string, key: string, changes: IChanges): Promise<IJob>;
   /** What a rerun would do, and what keeps it from running. */
@@ -50,6 +54,9 @@ export interface IApi {
   remove(id: string): Promise<void>;
   log(id: string): Promise<string>;
   record(id: string): Promise<IRunRecord>;
+  course(id: string): Promise<ICourse>;
+  /** The first line of each cell. */
+  cells(id: string): Promise<ICells>;
   /** Address from which a browser downloads the executed notebook. */
   resultUrl(id: string): string;
 }
@@ -133,17 +140,13 @@ export class Api implements IApi {
     return this._json<IJob>('jobs', post(submission, key));
   }
 
-  async jobs(limit: number, etag: string | null): Promise<IAnswer<IJobPage>> {
+  async jobs(query: string, etag: string | null): Promise<IAnswer<IJobPage>> {
     // The browser's own cache would answer the comparison itself and hide the 304.
     const init: RequestInit = { cache: 'no-store' };
     if (etag) {
       init.headers = { 'If-None-Match': etag };
     }
-    const response = await requestAPI(
-      `jobs?limit=${limit}`,
-      init,
-      this._settings
-    );
+    const response = await requestAPI(`jobs?${query}`, init, this._settings);
     return {
       status: response.status,
       etag: response.headers.get('ETag'),
@@ -152,6 +155,10 @@ export class Api implements IApi {
           ? undefined
           : ((await response.json()) as IJobPage)
     };
+  }
+
+  job(id: string): Promise<IJob> {
+    return this._json<IJob>(jobPath(id), { cache: 'no-store' });
   }
 
   cancel(id: string): Promise<IJob> {
@@ -181,6 +188,14 @@ export class Api implements IApi {
 
   record(id: string): Promise<IRunRecord> {
     return this._json<IRunRecord>(`${jobPath(id)}/record`);
+  }
+
+  course(id: string): Promise<ICourse> {
+    return this._json<ICourse>(`${jobPath(id)}/course`, { cache: 'no-store' });
+  }
+
+  cells(id: string): Promise<ICells> {
+    return this._json<ICells>(`${jobPath(id)}/cells`);
   }
 
   resultUrl(id: string): string {

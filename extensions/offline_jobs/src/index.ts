@@ -155,6 +155,15 @@ function activate(
     );
   };
 
+  const followNotebook = (): void => {
+    const path = notebooks?.currentWidget?.context.path;
+    panel.notebook = path ? results.homePath(localPath(app, path)) : null;
+  };
+  notebooks?.currentChanged.connect(followNotebook);
+  notebooks?.widgetAdded.connect((_, widget) => {
+    widget.context.pathChanged.connect(followNotebook);
+  });
+
   model.ended.connect((_, job) => {
     // The open panel says so itself, and a message would cover it.
     if (!panel.isVisible) {
@@ -208,7 +217,10 @@ function activate(
 
   void app.restored
     .then(() => results.load())
-    .then(() => panel.update())
+    .then(() => {
+      followNotebook();
+      panel.update();
+    })
     .catch(unlessRefused);
   void app.restored
     .then(() => api.session())

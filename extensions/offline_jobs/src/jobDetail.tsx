@@ -10,13 +10,9 @@ import { IJobActions, JobActions } from './jobActions';
 import { JobProgress, JobState } from './jobParts';
 import type { JobsModel } from './model';
 import type { IJob, IRunRecord } from './types';
-import {
-  adviceText,
-  cellBars,
-  describeCells,
-  describeScale,
-  details
-} from './view';
+import { timeLeft } from './course';
+import { Cells, Charts, useCourse } from './jobCourse';
+import { adviceText, details } from './view';
 import { elapsed, isActive } from './words';
 
 interface IProps {
@@ -33,18 +29,23 @@ const MOST_LOG_CHARACTERS = 20_000;
 export function JobDetail(props: IProps): JSX.Element {
   const { job, model, actions, trans, onBack } = props;
   const record = useRecord(job, model);
+  const course = useCourse(job, model);
+  const left = timeLeft(job, course.earlier_seconds, new Date());
   return (
     <div className="jp-OfflineJobs-detail">
       <button className="jp-mod-styled jp-mod-minimal" onClick={onBack}>
         ‹ {trans.__('All jobs')}
       </button>
-      <h2>{job.name}</h2>
+      <h2 title={job.name}>
+        <bdi>{job.name}</bdi>
+      </h2>
       <p>
         <JobState job={job} />{' '}
         <span className="jp-OfflineJobs-quiet">
           {job.started || !job.ended ? elapsed(job, new Date()) : ''}
         </span>
       </p>
+      {left && <p className="jp-OfflineJobs-quiet">{left}</p>}
       {job.state === 'failed' ? (
         <div className="jp-OfflineJobs-notice">
           <p>
@@ -66,10 +67,11 @@ export function JobDetail(props: IProps): JSX.Element {
       />
       <Advice job={job} model={model} record={record} />
       {job.cell_seconds.length > 0 ? (
-        <Cells job={job} trans={trans} />
+        <Cells key={`cells ${job.id}`} job={job} model={model} trans={trans} />
       ) : (
         <JobProgress job={job} />
       )}
+      <Charts job={job} model={model} trans={trans} series={course.series} />
       <Log key={job.id} job={job} model={model} trans={trans} />
       <Run job={job} model={model} trans={trans} record={record} />
       {record && <Methods text={record.methods.trim()} trans={trans} />}
@@ -106,29 +108,6 @@ function Advice(
   const classOf = (slug: string) => model.classOf(slug);
   const words = adviceText(job, record?.advice, classOf);
   return words ? <p className="jp-OfflineJobs-advice">{words}</p> : null;
-}
-
-/** One bar for each cell, as high as it took long. */
-function Cells({ job, trans }: Pick<IProps, 'job' | 'trans'>): JSX.Element {
-  const words = describeCells(job);
-  return (
-    <section>
-      <h3>{trans.__('Cells')}</h3>
-      <div className="jp-OfflineJobs-cells" role="img" aria-label={words}>
-        {cellBars(job, new Date()).map(({ kind, height, title }, index) => (
-          <i
-            key={index}
-            data-kind={kind}
-            title={title}
-            style={{ height: `${height}%` }}
-          />
-        ))}
-      </div>
-      <p className="jp-OfflineJobs-quiet">
-        {[words, describeScale(job)].filter(Boolean).join('; ')}
-      </p>
-    </section>
-  );
 }
 
 /** The log's tail; followed while the job is at work. */
@@ -214,7 +193,7 @@ function Run(
         {lines.map(({ key, term, text }) => (
           <React.Fragment key={key}>
             <dt>{trans.__(term)}</dt>
-            <dd>{text}</dd>
+            <dd dir="auto">{text}</dd>
           </React.Fragment>
         ))}
       </dl>

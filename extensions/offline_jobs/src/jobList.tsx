@@ -1,11 +1,15 @@
 /**
- * The list of jobs in the panel, newest first; empty, loading and error have words of their own.
+ * The list of jobs in the panel: what runs, what waits, what has ended, in each the newest first;
+ * empty, loading and error have words of their own.
  */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
+import { STAGE_NAMES, stageOf } from './filters';
+import type { Stage } from './filters';
 import { IJobActions, JobActions } from './jobActions';
+import { JobFilters, NothingFound } from './jobFilters';
 import { JobProgress, JobState } from './jobParts';
 import type { JobsModel } from './model';
 import type { IJob } from './types';
@@ -17,32 +21,32 @@ interface IProps {
   actions: IJobActions;
   trans: TranslationBundle;
   onSelect: (id: string) => void;
+  /** The notebook that is open, relative to the home; null: none. */
+  notebook: string | null;
 }
 
 export function JobList(props: IProps): JSX.Element {
-  const { model, trans } = props;
-  const now = new Date();
-  const chips = differences(model.jobs);
+  const { model, trans, notebook } = props;
+  const { isLoaded, jobs, isNarrowed, isNarrowing } = model;
+  // Before there is any job there is nothing to look through.
+  const isEmpty = isLoaded && !jobs.length && !isNarrowed && !isNarrowing;
+  const isNothing = isLoaded && !jobs.length && isNarrowed && !isNarrowing;
   return (
-    <div className="jp-OfflineJobs-list">
+    <div className="jp-OfflineJobs-list" aria-busy={isNarrowing}>
+      {isLoaded && !isEmpty && (
+        <JobFilters model={model} trans={trans} notebook={notebook} />
+      )}
       <ListError model={model} trans={trans} />
-      {!model.isLoaded && !model.error && (
+      {!isLoaded && !model.error && (
         <p className="jp-OfflineJobs-empty" role="status">
           {trans.__('Loading…')}
         </p>
       )}
-      {model.isLoaded && model.jobs.length === 0 && <Empty trans={trans} />}
-      <ul aria-label={trans.__('Offline jobs')}>
-        {model.jobs.map(job => (
-          <JobItem
-            key={job.id}
-            job={job}
-            now={now}
-            chips={chips.get(job.id) ?? []}
-            {...props}
-          />
-        ))}
-      </ul>
+      {isEmpty && <Empty trans={trans} />}
+      {isNothing && <NothingFound model={model} trans={trans} />}
+      {STAGE_NAMES.map(stage => (
+        <Part key={stage} stage={stage} {...props} />
+      ))}
       {model.hasMore && (
         <button
           className="jp-mod-styled jp-mod-minimal"
@@ -52,6 +56,48 @@ export function JobList(props: IProps): JSX.Element {
         </button>
       )}
     </div>
+  );
+}
+
+const STAGE_WORDS: Readonly<Record<Stage, string>> = {
+  running: 'Running',
+  waiting: 'Waiting',
+  ended: 'Ended'
+};
+
+/** The jobs of one part, if it has any. */
+function Part(props: IProps & { stage: Stage }): JSX.Element | null {
+  const { stage, ...rest } = props;
+  const { model, trans } = rest;
+  const jobs = model.jobs.filter(job => stageOf(job.state) === stage);
+  const chips = differences(model.jobs);
+  if (!jobs.length) {
+    return null;
+  }
+  // Of those that have ended there may be more than have been read.
+  const more = stage === 'ended' && model.hasMore ? '+' : '';
+  const words = trans.__(STAGE_WORDS[stage]);
+  return (
+    <>
+      <h2>
+        {words}{' '}
+        <span className="jp-OfflineJobs-quiet">
+          {jobs.length}
+          {more}
+        </span>
+      </h2>
+      <ul aria-label={words}>
+        {jobs.map(job => (
+          <JobItem
+            key={job.id}
+            job={job}
+            now={new Date()}
+            chips={chips.get(job.id) ?? []}
+            {...rest}
+          />
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -101,27 +147,28 @@ function JobItem(props: IItemProps): JSX.Element {
       <div className="jp-OfflineJobs-row">
         <button
           className="jp-OfflineJobs-name"
-          title={trans.__('Show details')}
+          title={job.name}
           onClick={() => onSelect(job.id)}
         >
-          {job.name}
+          <bdi>{job.name}</bdi>
         </button>
         <JobState job={job} />
       </div>
       {chips.length > 0 && (
         <p className="jp-OfflineJobs-chips">
           {chips.map(chip => (
-            <span key={chip} title={chip}>
+            <bdi key={chip} title={chip}>
               {chip}
-            </span>
+            </bdi>
           ))}
         </p>
       )}
       <p>{job.sentence}</p>
       <JobProgress job={job} />
       <p className="jp-OfflineJobs-quiet">
-        {job.path}
-        <br />
+        <bdi className="jp-OfflineJobs-cut" title={job.path}>
+          {job.path}
+        </bdi>
         <span className="jp-OfflineJobs-nowrap">
           {model.nameOf('classes', job.class)} ·{' '}
           {isActive(job)

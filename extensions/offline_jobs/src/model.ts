@@ -1,6 +1,7 @@
 /**
  * The user's jobs as the panel shows them: polled with ETag and back-off, standing by when nobody
- * looks. `jobList.tsx` and `jobDetail.tsx` draw it; it speaks through `api.ts` only.
+ * looks. `jobsReader.ts` reads the lists, `jobList.tsx` and `jobDetail.tsx` draw them. All that is open
+ * is followed, also what is not shown.
  */
 
 import { UUID } from '@lumino/coreutils';
@@ -10,17 +11,19 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import type { IApi } from './api';
 import { RequestError } from './requestError';
+import { ALL, isNarrowing, JobsReader, MOST } from './jobsReader';
+import type { IRead, IWanted } from './jobsReader';
 import { isActive } from './words';
 import type {
   ICatalogue,
   IChanges,
+  ICourse,
   IInstanceClass,
   IJob,
   IRunRecord
 } from './types';
 
 const PAGE = 50;
-const MOST = 500;
 
 /** Milliseconds between looks: a running job is followed, a quiet list is not. */
 const LOOKS = { followed: 2_000, background: 10_000, quiet: 15_000 };
@@ -28,6 +31,7 @@ const LONGEST_PAUSE = 60_000;
 
 export class JobsModel implements IDisposable {
   constructor(private readonly _api: IApi) {
+    this._reader = new JobsReader(_api);
     this._poll = new Poll<void, unknown>({
       name: 'offline-jobs:jobs',
       auto: false,
@@ -46,9 +50,23 @@ export class JobsModel implements IDisposable {
     return this._ended;
   }
 
-  /** Newest first. */
+  /** Those that are wanted, newest first. */
   get jobs(): readonly IJob[] {
     return this._jobs;
+  }
+
+  /** Which jobs are wanted. */
+  get wanted(): IWanted {
+    return this._wanted;
+  }
+
+  get isNarrowed(): boolean {
+    return isNarrowing(this._wanted);
+  }
+
+  /** Whether other jobs are wanted than are shown: they have not come yet. */
+  get isNarrowing(): boolean {
+    return this._wanted !== this._shown;
   }
 
   /** Whether the list was ever answered. */
@@ -82,14 +100,40 @@ export class JobsModel implements IDisposable {
   }
 
   job(id: string): IJob | undefined {
-    return this._jobs.find(job => job.id === id);
+    const found = this._jobs.find(job => job.id === id);
+    return found ?? (this._picked?.id === id ? this._picked : undefined);
+  }
+
+  /** Have one job at hand, wanted or not; null: none. */
+  pick(id: string | null): void {
+    this._pickedId = id;
+    this._picked = (id && this.job(id)) || null;
+    if (id && !this._picked) {
+      void this.refresh();
+    }
+  }
+
+  /** Want other jobs; those that are shown stay until these have come. */
+  narrow(wanted: IWanted): void {
+    if (JSON.stringify(wanted) !== JSON.stringify(this._wanted)) {
+      this._wanted = wanted;
+      this._limit = PAGE;
+      this._generation += 1;
+      this._changed.emit();
+      void this.refresh();
+    }
+  }
+
+  /** What there is to choose from; empty until the catalogue has come. */
+  names(
+    kind: 'images' | 'classes' | 'groups'
+  ): readonly { slug: string; name: string }[] {
+    return this._catalogue?.[kind] ?? [];
   }
 
   /** What people call an image, class or group: its slug until the catalogue has come. */
   nameOf(kind: 'images' | 'classes' | 'groups', slug: string): string {
-    const entries: readonly { slug: string; name: string }[] =
-      this._catalogue?.[kind] ?? [];
-    return entries.find(entry => entry.slug === slug)?.name ?? slug;
+    return this.names(kind).find(entry => entry.slug === slug)?.name ?? slug;
   }
 
   /** The job's class, where it can be had. */
@@ -102,7 +146,12 @@ export class JobsModel implements IDisposable {
     return this._busy.has(id);
   }
 
-  /** Tell whether somebody looks at the list. */
+  /** Whether somebody looks at the panel. */
+  get visible(): boolean {
+    return this._visible;
+  }
+
+  /** Tell whether somebody looks at it. */
   set visible(visible: boolean) {
     if (visible !== this._visible) {
       this._visible = visible;
@@ -131,7 +180,6 @@ export class JobsModel implements IDisposable {
 
   showMore(): void {
     this._limit = Math.min(this._limit + PAGE, MOST);
-    this._etag = null;
     void this.refresh();
   }
 
@@ -163,6 +211,11 @@ export class JobsModel implements IDisposable {
     await this._act(id, async () => {
       await this._api.remove(id);
       this._jobs = this._jobs.filter(job => job.id !== id);
+      if (this._picked?.id === id) {
+        this._picked = this._pickedId = null;
+      }
+      this._reader.forget();
+      this._generation += 1;
     });
   }
 
@@ -174,6 +227,16 @@ export class JobsModel implements IDisposable {
   /** What the runner of a job that has ended recorded. @throws RequestError */
   record(id: string): Promise<IRunRecord> {
     return this._api.record(id);
+  }
+
+  /** How a run goes. @throws RequestError */
+  course(id: string): Promise<ICourse> {
+    return this._api.course(id);
+  }
+
+  /** The first line of each cell. @throws RequestError */
+  async cells(id: string): Promise<readonly string[]> {
+    return (await this._api.cells(id)).lines;
   }
 
   resultUrl(id: string): string {
@@ -196,19 +259,13 @@ export class JobsModel implements IDisposable {
   }
 
   private async _fetch(): Promise<void> {
-    const seen = this._generation;
     try {
-      const answer = await this._api.jobs(this._limit, this._etag);
-      // Names only: without them the slugs are shown, and the next look asks again.
-      this._catalogue ??= await this._api.catalogue().catch(() => null);
+      // A look that somebody asked for while one was under way does not follow by itself.
+      while (!this.isDisposed && !(await this._look())) {
+        continue;
+      }
       this._error = null;
       this._loaded = true;
-      // A list asked for before a change of ours would undo it on the screen.
-      if (answer.data && seen === this._generation) {
-        this._etag = answer.etag;
-        this._replace(answer.data.jobs);
-        this._more = answer.data.next_cursor !== null;
-      }
     } catch (error) {
       if (error instanceof RequestError) {
         this._error = error;
@@ -223,14 +280,53 @@ export class JobsModel implements IDisposable {
     }
   }
 
-  private _replace(jobs: IJob[]): void {
-    const before = new Map(this._jobs.map(job => [job.id, job]));
-    this._jobs = jobs;
-    for (const job of jobs) {
-      const old = before.get(job.id);
-      if (old && isActive(old) && !isActive(job)) {
-        this._ended.emit(job);
-      }
+  /** Whether what was read still counts: a change of ours it would undo on the screen. */
+  private async _look(): Promise<boolean> {
+    const seen = this._generation;
+    const wanted = this._wanted;
+    const read = await this._reader.read(wanted, this._limit);
+    // Names only: without them the slugs are shown, and the next look asks again.
+    this._catalogue ??= await this._api.catalogue().catch(() => null);
+    const ended = await this._findEnded(read);
+    const picked = await this._findPicked(read);
+    if (seen !== this._generation) {
+      this._reader.forget();
+      return false;
+    }
+    this._take(read, wanted, picked);
+    ended.forEach(job => this._ended.emit(job));
+    return true;
+  }
+
+  /** Those that were seen at work and have ended since, shown or not. */
+  private async _findEnded({ open, jobs }: IRead): Promise<IJob[]> {
+    const still = new Set(open.map(job => job.id));
+    const found = [...this._open]
+      .filter(id => !still.has(id))
+      .map(id => jobs.find(job => job.id === id) ?? this._reader.find(id));
+    const ended = await Promise.all(found);
+    return ended.filter(job => job !== null).filter(job => !isActive(job));
+  }
+
+  private async _findPicked({ open, jobs }: IRead): Promise<IJob | null> {
+    const id = this._pickedId;
+    const found = [...jobs, ...open].find(job => job.id === id);
+    const known = this._picked?.id === id ? this._picked : null;
+    // One that has ended changes no more.
+    return found ?? (known && !isActive(known) ? known : await this._ask(id));
+  }
+
+  private async _ask(id: string | null): Promise<IJob | null> {
+    return id === null ? null : this._reader.find(id);
+  }
+
+  private _take(read: IRead, wanted: IWanted, picked: IJob | null): void {
+    this._jobs = read.jobs;
+    this._more = read.hasMore;
+    this._shown = wanted;
+    this._open = new Set(read.open.map(job => job.id));
+    if (!picked || picked.id === this._pickedId) {
+      this._picked = picked;
     }
   }
 
@@ -239,18 +335,23 @@ export class JobsModel implements IDisposable {
     const index = this._jobs.findIndex(one => one.id === job.id);
     others.splice(Math.max(index, 0), 0, job);
     this._jobs = others;
-    this._etag = null;
+    if (isActive(job)) {
+      this._open.add(job.id);
+    }
+    if (this._picked?.id === job.id) {
+      this._picked = job;
+    }
+    this._reader.forget();
     this._generation += 1;
     this._changed.emit();
   }
 
   private _isWatched(): boolean {
-    return this._visible || this._jobs.some(isActive);
+    return this._visible || this._open.size > 0;
   }
 
   private _frequency(): IPoll.Frequency {
-    const active = this._jobs.some(isActive);
-    const interval = !active
+    const interval = !this._open.size
       ? LOOKS.quiet
       : this._visible
         ? LOOKS.followed
@@ -263,9 +364,16 @@ export class JobsModel implements IDisposable {
   private readonly _busy = new Set<string>();
   private readonly _rerunKeys = new Map<string, string>();
   private readonly _poll: Poll<void, unknown>;
+  private readonly _reader: JobsReader;
   private _catalogue: ICatalogue | null = null;
   private _jobs: readonly IJob[] = [];
-  private _etag: string | null = null;
+  /** Ids of those that are followed to their end. */
+  private _open = new Set<string>();
+  private _wanted = ALL;
+  /** What the jobs were read for. */
+  private _shown = ALL;
+  private _pickedId: string | null = null;
+  private _picked: IJob | null = null;
   private _error: RequestError | null = null;
   private _limit = PAGE;
   private _more = false;

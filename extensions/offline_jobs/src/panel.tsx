@@ -16,6 +16,7 @@ import React from 'react';
 import { RequestError } from './requestError';
 import { offlineJobsIcon } from './icons';
 import type { IJobActions } from './jobActions';
+import { formatFilters } from './filters';
 import { JobDetail } from './jobDetail';
 import { JobList } from './jobList';
 import type { JobsModel } from './model';
@@ -46,9 +47,25 @@ export class JobsPanel extends ReactWidget {
   /** Show one job, or the list. */
   select(id: string | null): void {
     this._selected = id;
+    this._options.model.pick(id);
     this._selection.emit();
     // The pressed button is gone: the keyboard goes on from the panel's top.
     this.node.focus();
+  }
+
+  /**
+   * The notebook that is open, relative to the home; null: none. Where the jobs of one notebook
+   * alone are shown, it is this.
+   */
+  set notebook(path: string | null) {
+    if (path !== this._notebook) {
+      this._notebook = path;
+      const { model } = this._options;
+      if (model.wanted.path) {
+        model.narrow({ ...model.wanted, path: path ?? '' });
+      }
+      this._selection.emit();
+    }
   }
 
   protected onAfterShow(msg: Message): void {
@@ -89,7 +106,7 @@ export class JobsPanel extends ReactWidget {
           {hubPage && (
             <a
               className="jp-OfflineJobs-link"
-              href={hubPage}
+              href={hubPage + formatFilters(model.wanted.filters)}
               target="_blank"
               rel="noreferrer"
               title={trans.__('The same jobs on a page that needs no server')}
@@ -112,6 +129,7 @@ export class JobsPanel extends ReactWidget {
             actions={this._actions}
             trans={trans}
             onSelect={id => this.select(id)}
+            notebook={this._notebook}
           />
         )}
       </>
@@ -188,4 +206,5 @@ export class JobsPanel extends ReactWidget {
 
   private readonly _selection = new Signal<this, void>(this);
   private _selected: string | null = null;
+  private _notebook: string | null = null;
 }

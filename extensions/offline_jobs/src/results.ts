@@ -14,7 +14,7 @@ import type { IJobActions } from './jobActions';
 import type { Content } from './resultCells';
 import { makeResultView } from './resultView';
 import type { IJob, ISession } from './types';
-import { contentsPath } from './words';
+import { contentsPath, homePath } from './words';
 
 export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
   constructor(
@@ -35,6 +35,11 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
 
   readonly notebookPath = (job: IJob): string | null =>
     this._session && contentsPath(job.path, this._session);
+
+  /** Where in the home a file of Lab lies, as jobs name it; null: not there, or not known yet. */
+  homePath(path: string): string | null {
+    return this._session && homePath(path, this._session);
+  }
 
   private _path(job: IJob): string | null {
     return this._session && contentsPath(job.output_path, this._session);

@@ -122,6 +122,11 @@ export interface ICourse {
   earlier_seconds: number[];
 }
 
+/** The first line of each cell that is run. */
+export interface ICells {
+  lines: string[];
+}
+
 export interface IAdvice {
   class: string;
   /** Why, without what it would cost and a full stop. */

@@ -295,6 +295,46 @@ function secondsOfOpenCell(job: IJob, now: Date): number | null {
   return Math.max(0, (until - Date.parse(job.started)) / 1000 - done);
 }
 
+/** One cell in a list of them. */
+export interface ICellLine {
+  kind: ICellBar['kind'];
+  number: number;
+  /** Its first line; '' where it is not known. */
+  line: string;
+  time: string;
+  /** Percent of the longest time. */
+  share: number;
+  /** What became of it. */
+  how: string;
+}
+
+const CELL_WORDS: Readonly<Record<ICellBar['kind'], string>> = {
+  done: 'done',
+  now: 'running',
+  bad: 'failed',
+  stopped: 'cancelled',
+  none: 'not run'
+};
+
+/** The cells one by one; `lines` are the first of each. */
+export function cellLines(
+  job: IJob,
+  bars: readonly ICellBar[],
+  lines: readonly string[]
+): ICellLine[] {
+  // Of another notebook than the runner has they would be another's.
+  const known = lines.length === job.cell.total ? lines : [];
+  const longest = Math.max(...bars.map(bar => bar.seconds ?? 0), 0.001);
+  return bars.map(({ kind, seconds }, index) => ({
+    kind,
+    number: index + 1,
+    line: known[index] ?? '',
+    time: seconds === null ? '' : duration(seconds),
+    share: (100 * (seconds ?? 0)) / longest,
+    how: CELL_WORDS[kind]
+  }));
+}
+
 function markOf(job: IJob): 'now' | 'bad' | 'stopped' | null {
   if (isActive(job)) {
     return 'now';

@@ -205,3 +205,16 @@ export function contentsPath(
     ? homePath.slice(root.length + 1)
     : null;
 }
+
+/** The other way: where a file of Lab lies in the home; null where it does not. */
+export function homePath(
+  labPath: string,
+  session: Pick<ISession, 'root_in_home' | 'home_in_root'>
+): string | null {
+  const { home_in_root: home, root_in_home: root } = session;
+  if (home !== null) {
+    const prefix = home && `${home}/`;
+    return labPath.startsWith(prefix) ? labPath.slice(prefix.length) : null;
+  }
+  return root === null ? null : `${root}/${labPath}`;
+}

@@ -7,8 +7,10 @@ import type { IAnswer, IApi } from '../api';
 import { RequestError } from '../requestError';
 import type {
   ICatalogue,
+  ICells,
   IChanges,
   ICheck,
+  ICourse,
   IJob,
   IJobPage,
   IRunRecord,
@@ -138,16 +140,51 @@ export class FakeApi implements IApi {
     return this._byKey.size;
   }
 
-  async jobs(_limit: number, etag: string | null): Promise<IAnswer<IJobPage>> {
+  /** What lists were asked for. */
+  readonly queries: URLSearchParams[] = [];
+
+  /** As the service: narrows by state, notebook and name. */
+  async jobs(query: string, etag: string | null): Promise<IAnswer<IJobPage>> {
     this.asked.push(etag);
+    const asked = new URLSearchParams(query);
+    this.queries.push(asked);
     await this._answer(null);
+    const states = asked.get('state')?.split(',') ?? [];
+    const jobs = this.list.filter(
+      job =>
+        states.includes(job.state) &&
+        job.name.includes(asked.get('q') ?? '') &&
+        job.path === (asked.get('path') ?? job.path)
+    );
+    const limit = Number(asked.get('limit'));
+    const next_cursor = jobs.length > limit ? 'more' : null;
     return etag === this.etag
       ? { status: 304, etag, data: undefined }
       : {
           status: 200,
           etag: this.etag,
-          data: { jobs: this.list, next_cursor: null }
+          data: { jobs: jobs.slice(0, limit), next_cursor }
         };
+  }
+
+  /** Jobs that were asked for one by one. */
+  readonly looked: string[] = [];
+
+  async job(id: string): Promise<IJob> {
+    this.looked.push(id);
+    const found = this.list.find(job => job.id === id);
+    if (!found) {
+      throw new RequestError(404, { code: 'not-found', message: 'None.' });
+    }
+    return this._answer(found);
+  }
+
+  async course(): Promise<ICourse> {
+    return this._answer({ series: null, earlier_seconds: [] });
+  }
+
+  async cells(): Promise<ICells> {
+    return this._answer({ lines: [] });
   }
 
   async cancel(id: string): Promise<IJob> {

@@ -10,8 +10,8 @@ import {
   STAGE_NAMES,
   STAGES,
   statesOf
-} from '../page/filters';
-import type { IFilters } from '../page/filters';
+} from '../filters';
+import type { IFilters } from '../filters';
 import { allows, describeFailures } from '../page/picking';
 import type { IJob } from '../types';
 import { STATES } from '../words';

@@ -1,3 +1,5 @@
+import { NOTHING } from '../filters';
+import { ALL } from '../jobsReader';
 import { JobsModel } from '../model';
 import type { IJob } from '../types';
 import { FakeApi, makeJob, unreachable } from './factories';
@@ -36,7 +38,8 @@ describe('looking', () => {
     expect(api.asked).toEqual([]);
     model.visible = true;
     await pass(100);
-    expect(api.asked).toEqual([null]);
+    // What is open, and what has ended.
+    expect(api.asked).toEqual([null, null]);
     expect(model.isLoaded).toBe(true);
   });
 
@@ -52,8 +55,8 @@ describe('looking', () => {
     api.list = [makeJob()];
     model.visible = true;
     await pass(5_000);
-    expect(api.asked.length).toBeGreaterThan(1);
-    expect(api.asked.slice(1)).toEqual(api.asked.slice(1).map(() => '"1"'));
+    expect(api.asked.length).toBeGreaterThan(2);
+    expect(api.asked.slice(2)).toEqual(api.asked.slice(2).map(() => '"1"'));
     expect(model.jobs).toHaveLength(1);
   });
 
@@ -126,6 +129,119 @@ describe('news', () => {
     await pass(10_000);
     expect(ended.map(job => job.id)).toEqual([makeJob().id]);
   });
+
+  it('comes of jobs that are not shown, and of those far down the list', async () => {
+    const ended: IJob[] = [];
+    model.ended.connect((_, job) => ended.push(job));
+    const newer = Array.from({ length: 60 }, (_, index) =>
+      makeJob({ id: `newer${index}`, state: 'failed', name: 'wanted' })
+    );
+    api.list = [...newer, makeJob()];
+    model.visible = true;
+    await pass(100);
+    expect(model.jobs).toHaveLength(51);
+    expect(model.hasMore).toBe(true);
+    model.narrow({ filters: { ...NOTHING, q: 'wanted' }, path: '' });
+    await pass(100);
+    expect(model.jobs).toHaveLength(50);
+    model.visible = false;
+    api.etag = '"2"';
+    api.list = [...newer, makeJob({ state: 'succeeded' })];
+    await pass(11_000);
+    expect(ended.map(job => [job.id, job.state])).toEqual([
+      [makeJob().id, 'succeeded']
+    ]);
+    expect(api.looked).toEqual([makeJob().id]);
+  });
+});
+
+describe('narrowing', () => {
+  const other = makeJob({ id: 'other0000000', name: 'b', path: 'b.ipynb' });
+
+  beforeEach(async () => {
+    api.list = [
+      makeJob({ name: 'a', path: 'a.ipynb', created: '2026-11-24T06:00:00Z' }),
+      { ...other, state: 'failed', created: '2026-11-24T07:00:00Z' },
+      makeJob({ id: 'gone', name: 'a', path: 'c.ipynb', state: 'cancelled' })
+    ];
+    model.visible = true;
+    await pass(100);
+  });
+
+  const ids = (): string[] => model.jobs.map(job => job.id);
+
+  it('keeps what is shown until the answer is there', async () => {
+    const before = ids();
+    expect(before).toHaveLength(3);
+    model.narrow({ filters: { ...NOTHING, q: 'b' }, path: '' });
+    expect([ids(), model.isNarrowing]).toEqual([before, true]);
+    await pass(100);
+    expect([ids(), model.isNarrowing]).toEqual([[other.id], false]);
+    model.narrow({ filters: NOTHING, path: 'a.ipynb' });
+    await pass(100);
+    expect(ids()).toEqual([makeJob().id]);
+    model.narrow(ALL);
+    await pass(100);
+    expect(ids()).toEqual(before);
+  });
+
+  it('to a state asks for no other', async () => {
+    const from = api.queries.length;
+    const filters = { ...NOTHING, state: 'failed' as const, class: 'large' };
+    model.narrow({ filters, path: 'b.ipynb' });
+    await pass(100);
+    const [open, ended, ...rest] = api.queries.slice(from, from + 2);
+    expect(rest).toEqual([]);
+    expect([open.get('class'), open.get('path')]).toEqual([null, null]);
+    expect(Object.fromEntries(ended)).toEqual({
+      state: 'failed',
+      class: 'large',
+      path: 'b.ipynb',
+      limit: '50'
+    });
+  });
+
+  it('heeds no answer that was asked for before', async () => {
+    let answer: () => void = () => undefined;
+    const jobs = api.jobs.bind(api);
+    api.jobs = async (query, etag) => {
+      const late = await jobs(query, etag);
+      await new Promise<void>(resolve => {
+        answer = resolve;
+      });
+      return late;
+    };
+    void model.refresh();
+    await pass(0);
+    api.jobs = jobs;
+    model.narrow({ filters: { ...NOTHING, q: 'b' }, path: '' });
+    answer();
+    await pass(100);
+    expect(ids()).toEqual([other.id]);
+  });
+
+  it('hides no job that was picked', async () => {
+    model.narrow({ filters: { ...NOTHING, q: 'b' }, path: '' });
+    await pass(100);
+    model.pick('gone');
+    await pass(100);
+    expect(model.job('gone')?.state).toBe('cancelled');
+    model.pick('never');
+    await pass(100);
+    expect(model.job('never')).toBeUndefined();
+    expect(model.error).toBeNull();
+  });
+
+  it('is off when a job is submitted only as far as the service says', async () => {
+    model.narrow({ filters: { ...NOTHING, q: 'b' }, path: '' });
+    await pass(100);
+    const made = makeJob({ id: 'made00000000', name: 'b too' });
+    api.list = [made, ...api.list];
+    api.etag = '"2"';
+    model.add(made);
+    await pass(100);
+    expect(ids()).toContain(made.id);
+  });
 });
 
 describe('acting', () => {
@@ -178,8 +294,8 @@ describe('acting', () => {
     await pass(100);
     let answer: () => void = () => undefined;
     const jobs = api.jobs.bind(api);
-    api.jobs = async limit => {
-      const late = await jobs(limit, null);
+    api.jobs = async query => {
+      const late = await jobs(query, null);
       await new Promise<void>(resolve => {
         answer = resolve;
       });

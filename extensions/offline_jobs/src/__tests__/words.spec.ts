@@ -5,6 +5,7 @@ import {
   coresOf,
   duration,
   elapsed,
+  homePath,
   isActive,
   size,
   sizeOf,
@@ -66,9 +67,21 @@ describe('a file of the home', () => {
   ])(
     'with Lab at %j of the home and the home at %j of Lab is at %j',
     (root_in_home, home_in_root, expected) => {
-      expect(contentsPath(path, { root_in_home, home_in_root })).toBe(expected);
+      const session = { root_in_home, home_in_root };
+      expect(contentsPath(path, session)).toBe(expected);
+      if (expected !== null) {
+        expect(homePath(expected, session)).toBe(path);
+      }
     }
   );
+});
+
+it('what lies outside the home has no place in it', () => {
+  const session = { root_in_home: null, home_in_root: 'home/ada' };
+  expect(homePath('home/adam/a.ipynb', session)).toBeNull();
+  expect(
+    homePath('a.ipynb', { root_in_home: null, home_in_root: null })
+  ).toBeNull();
 });
 
 describe("the service's answers", () => {

@@ -2,10 +2,10 @@
  * The cells on a job's page: as bars, and one by one with their first lines.
  */
 
-import type { IJob } from '../types';
-import { cellBars, describeCells, describeScale } from '../view';
+import type { ICells, IJob } from '../types';
+import { cellBars, cellLines, describeCells, describeScale } from '../view';
 import type { ICellBar } from '../view';
-import { duration, isActive } from '../words';
+import { isActive } from '../words';
 import { byId, make, partOf, setBar, setText } from './parts';
 import { now, request } from './service';
 import { formatPlace } from './tabs';
@@ -13,13 +13,6 @@ import type { ITabs } from './tabs';
 
 /** With more cells than these there is no room between their bars. */
 const MANY_CELLS = 150;
-const WORDS: Readonly<Record<ICellBar['kind'], string>> = {
-  done: 'done',
-  now: 'running',
-  bad: 'failed',
-  stopped: 'cancelled',
-  none: 'not run'
-};
 
 /** What shows the cells; it is told of each change of the job, and of each look at another tab. */
 export function makeCells(id: string, tabs: ITabs): (job: IJob) => void {
@@ -70,7 +63,7 @@ export function makeCells(id: string, tabs: ITabs): (job: IJob) => void {
     isAsked = true;
     try {
       const answer = await request('GET', `jobs/${id}/cells`);
-      lines = ((await answer.json()) as { lines: string[] }).lines;
+      lines = ((await answer.json()) as ICells).lines;
       if (shown) {
         fill(shown);
       }
@@ -86,19 +79,14 @@ export function makeCells(id: string, tabs: ITabs): (job: IJob) => void {
     while (list.children.length > bars.length) {
       list.lastElementChild?.remove();
     }
-    // Of another notebook than the runner has they would be another's.
-    const known = lines.length === job.cell.total ? lines : [];
-    const longest = Math.max(...bars.map(bar => bar.seconds ?? 0), 0.001);
-    for (const [index, { kind, seconds }] of bars.entries()) {
+    for (const [index, cell] of cellLines(job, bars, lines).entries()) {
       const item =
-        list.children[index] ?? list.appendChild(makeItem(index + 1));
-      item.className = kind;
-      const time = seconds === null ? '' : duration(seconds);
-      setText(partOf(item, 'code'), known[index] ?? '');
-      setText(partOf(item, '.time'), time);
-      setText(partOf(item, '.how'), WORDS[kind]);
-      const share = (100 * (seconds ?? 0)) / longest;
-      partOf(item, '.part i').style.width = `${share}%`;
+        list.children[index] ?? list.appendChild(makeItem(cell.number));
+      item.className = cell.kind;
+      setText(partOf(item, 'code'), cell.line);
+      setText(partOf(item, '.time'), cell.time);
+      setText(partOf(item, '.how'), cell.how);
+      partOf(item, '.part i').style.width = `${cell.share}%`;
     }
   }
 

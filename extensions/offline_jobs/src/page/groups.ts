@@ -6,7 +6,7 @@
 
 import type { IJob, IJobPage } from '../types';
 import type { NameOf } from '../view';
-import { STAGES } from './filters';
+import { STAGES } from '../filters';
 import { byId, make, partOf, setText, trouble } from './parts';
 import { drawLines, drawQueues } from './queues';
 import { hours, money, monthsUntil, monthWord, total } from './reckoning';

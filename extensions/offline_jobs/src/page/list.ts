@@ -14,8 +14,8 @@ import {
   stageOf,
   statesOf,
   whoseOf
-} from './filters';
-import type { Counts, Stage } from './filters';
+} from '../filters';
+import type { Counts, Stage } from '../filters';
 import { Narrowing } from './narrowing';
 import { act, byId, partOf, setText, toast, trouble } from './parts';
 import { Picking } from './picking';

@@ -3,15 +3,17 @@
  * when they change.
  */
 
+import { isSearchKey } from '../keys';
 import type { IJob } from '../types';
 import {
   cleared,
   formatFilters,
   isNarrowed,
   NOTHING,
+  offer,
   parseFilters
-} from './filters';
-import type { IFilters } from './filters';
+} from '../filters';
+import type { IFilters } from '../filters';
 import { byId, make, setText } from './parts';
 import { namesOf } from './service';
 
@@ -66,12 +68,7 @@ export class Narrowing {
   offer(jobs: Iterable<IJob>): void {
     const all = [...jobs];
     for (const [key, kind, any] of KINDS) {
-      const names = new Map(namesOf(kind).map(one => [one.slug, one.name]));
-      for (const slug of [...all.map(job => job[key]), this.filters[key]]) {
-        if (slug && !names.has(slug)) {
-          names.set(slug, slug);
-        }
-      }
+      const names = offer(key, namesOf(kind), all, this.filters[key]);
       const select = this._field(key) as HTMLSelectElement;
       const options = [['', any], ...names];
       const said = JSON.stringify(options);
@@ -88,7 +85,7 @@ export class Narrowing {
       const field = select.closest<HTMLElement>('.filter');
       if (field) {
         field.hidden =
-          Boolean(isFixed) || (names.size < 2 && !this.filters[key]);
+          Boolean(isFixed) || (names.length < 2 && !this.filters[key]);
       }
     }
     const owners = [...new Set(all.map(job => job.owner))].sort();
@@ -197,12 +194,7 @@ export class Narrowing {
 
   /** `/` goes to the search. */
   private _onKey(event: KeyboardEvent): void {
-    const target = event.target as HTMLElement;
-    const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
-    const isText =
-      target.matches('select, textarea, [contenteditable]') ||
-      (target.matches('input') && !target.matches('[type="checkbox"]'));
-    if (event.key === '/' && isPlain && !isText) {
+    if (isSearchKey(event)) {
       event.preventDefault();
       this._field('q').focus();
     }

@@ -5,8 +5,8 @@
 import type { IJob } from '../types';
 import { differences } from '../view';
 import { elapsed, isActive, moment } from '../words';
-import { STAGE_NAMES, stageOf } from './filters';
-import type { Stage } from './filters';
+import { STAGE_NAMES, stageOf } from '../filters';
+import type { Stage } from '../filters';
 import {
   byId,
   make,

@@ -4,8 +4,8 @@
  * An address is anybody's text. What is wrong in it is told in words and narrows nothing.
  */
 
-import type { JobState } from '../types';
-import { STATES } from '../words';
+import type { IJob, JobState } from './types';
+import { STATES } from './words';
 
 /** What narrows the list; '' does not. */
 export interface IFilters {
@@ -34,9 +34,10 @@ export const NOTHING: Readonly<IFilters> = {
 
 type Key = keyof IFilters;
 const KEYS = Object.keys(NOTHING) as readonly Key[];
+export const LONGEST_SEARCH = 200;
 /** As many letters as the service takes. */
 const LONGEST: Readonly<Partial<Record<Key, number>>> = {
-  q: 200,
+  q: LONGEST_SEARCH,
   user: 255,
   group: 100,
   class: 100,
@@ -160,6 +161,26 @@ export function queryOf(
     ...whoseOf(filters, me),
     ...Object.entries(rest).filter(([, value]) => value)
   ]).toString();
+}
+
+/**
+ * What a field offers: what the catalogue has, and whatever else is shown or chosen already.
+ *
+ * @returns slugs and names; of fewer than two there is no choice.
+ */
+export function offer(
+  key: 'group' | 'class' | 'image',
+  catalogue: readonly { slug: string; name: string }[],
+  jobs: Iterable<IJob>,
+  chosen: string
+): [string, string][] {
+  const names = new Map(catalogue.map(one => [one.slug, one.name]));
+  for (const slug of [...[...jobs].map(job => job[key]), chosen]) {
+    if (slug && !names.has(slug)) {
+      names.set(slug, slug);
+    }
+  }
+  return [...names];
 }
 
 /** Whether fewer jobs are shown than of these people there are. */
