@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.lab import COMMAND, Lab
 from tests.browser.people import Visitor, build_notebook, wait_for_file
+from tests.browser.test_reading import find_faults
 
+FITS = "(element) => element.scrollHeight <= element.clientHeight"
+FITS_ACROSS = "(element) => element.scrollWidth <= element.clientWidth"
 REASON = "Cell 4 raised ValueError: could not convert string to float: '2,35'"
 
 
@@ -20,7 +24,11 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     lab = open_window(ben).open_lab(ben)
     lab.open_example("3-fails-in-the-middle.ipynb")
     lab.choose_in_run_menu(COMMAND)
-    lab.wait_for_dialog()
+    dialog = lab.wait_for_dialog()
+    dialog.get_by_label("Stop this server").check()
+    # In a window 800 pixels high.
+    assert dialog.locator(".jp-Dialog-body").evaluate(FITS)
+    dialog.get_by_label("Stop this server").uncheck()
     lab.submit()
 
     item = lab.open_panel().get_by_role("listitem").first
@@ -52,6 +60,54 @@ def test_a_failing_job_names_cell_and_error_and_keeps_what_was_done(
     expect(page.locator(".jp-NotebookPanel:visible")).to_contain_text("ValueError")
 
 
+def assert_read(lab: Lab) -> None:
+    """The panel's detail and list are read, searched and narrowed, in light and dark."""
+    page, panel = lab.page, lab.panel
+    panel.get_by_text("Cell by cell").click()
+    expect(panel.locator(".jp-OfflineJobs-lines li")).to_have_count(3)
+    expect(panel.locator(".jp-OfflineJobs-lines")).to_contain_text("print('begun')")
+    expect(panel.locator("[data-kind=stopped] .jp-OfflineJobs-how")).to_have_text("cancelled")
+    expect(panel).to_contain_text("Memory: at most")
+    assert_readable(lab)
+    panel.get_by_role("button", name="All jobs").click()
+    panel.get_by_role("button", name="Filter").click()
+    page.locator("#jp-MainMenu").get_by_text("Settings", exact=True).click()
+    page.locator(".lm-Menu").get_by_text("Theme", exact=True).hover()
+    page.locator(".lm-Menu").get_by_text("JupyterLab Dark", exact=True).click()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    assert_readable(lab)
+    search = panel.get_by_role("searchbox")
+    panel.get_by_role("button", name="cancelled from the panel", exact=True).first.focus()
+    page.keyboard.press("/")
+    page.keyboard.type("from panel cancelled")
+    expect(panel.get_by_role("listitem")).to_have_count(2)
+    page.keyboard.type(" nobody")
+    expect(panel).to_contain_text("No job matches “from panel cancelled nobody”.")
+    assert_readable(lab)
+    page.keyboard.press("Escape")
+    expect(search).to_have_value("")
+    expect(panel.get_by_role("heading", name="Ended")).to_be_visible()
+    lab.file("never-run.ipynb").dblclick()
+    panel.get_by_label("This notebook only").check()
+    expect(panel).to_contain_text("No job of this notebook yet.")
+    panel.get_by_role("button", name="Show all jobs").click()
+    expect(panel.get_by_role("heading", name="Ended")).to_be_visible()
+
+
+def assert_readable(lab: Lab) -> None:
+    """axe-core finds nothing in the panel, and nothing is cut off where it is narrow."""
+    faults = find_faults(lab.page, "#offline-jobs-panel")
+    assert not faults, "\n".join(faults)
+    width = lab.panel.evaluate("(panel) => panel.style.width")
+    for narrow in ("300px", "200px"):
+        lab.panel.evaluate("(panel, width) => { panel.style.width = width; }", narrow)
+        lab.panel.evaluate("(panel) => { panel.style.minWidth = '0'; }")
+        assert lab.panel.evaluate(FITS_ACROSS), narrow
+    lab.panel.evaluate(
+        "(panel, width) => { panel.style.width = width; panel.style.minWidth = ''; }", width
+    )
+
+
 def assert_only_looked_at(visitor: Visitor, lab: Lab, opened: Locator) -> None:
     """A result is shown at the cell that failed; nothing can be typed into it, and none runs."""
     tab = lab.page.locator("#jp-main-dock-panel .lm-mod-current .lm-TabBar-tabLabel")
@@ -79,6 +135,7 @@ def test_a_job_is_cancelled_and_run_again_from_the_panel(
     job = ben.submit(notebook, name="cancelled from the panel")
     ben.wait_for_cell(job, 2)
 
+    nbformat.write(build_notebook("1"), ben.home / "never-run.ipynb")
     lab = open_window(ben).open_lab(ben)
     item = lab.open_panel().get_by_role("listitem").filter(has_text="cancelled from the panel")
     expect(item).to_contain_text("Cell 2 of 3")
@@ -97,6 +154,8 @@ def test_a_job_is_cancelled_and_run_again_from_the_panel(
     expect(item.first).to_contain_text("Done")
     expect(item.last).to_contain_text("Cancelled")
     assert "begun" in ben.user.api.get(f"/services/offline-jobs/api/v1/jobs/{job}/log").text
+    item.last.get_by_role("button", name="cancelled from the panel", exact=True).click()
+    assert_read(lab)
 
 
 @pytest.mark.timeout(600)

@@ -60,9 +60,9 @@ def open_form(window: Window) -> Page:
     return window.page
 
 
-def find_faults(page: Page) -> list[str]:
-    """What axe-core finds wrong on a page, with the elements."""
-    found = json.loads(json.dumps(Axe().run(page).response["violations"]))
+def find_faults(page: Page, part: str | None = None) -> list[str]:
+    """What axe-core finds wrong on a page, or a part of it by selector, with the elements."""
+    found = json.loads(json.dumps(Axe().run(page, part).response["violations"]))
     return [
         f"{page.url} {fault['id']}: {fault['help']}: {node['html'][:200]} {node['failureSummary']}"
         for fault in found

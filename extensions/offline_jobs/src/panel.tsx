@@ -101,7 +101,7 @@ export class JobsPanel extends ReactWidget {
     const job = this._selected ? model.job(this._selected) : undefined;
     return (
       <>
-        <header className="jp-OfflineJobs-header">
+        <div className="jp-OfflineJobs-header">
           <h1>{trans.__('Offline Jobs')}</h1>
           {hubPage && (
             <a
@@ -114,7 +114,7 @@ export class JobsPanel extends ReactWidget {
               {trans.__('Open page')}
             </a>
           )}
-        </header>
+        </div>
         {job ? (
           <JobDetail
             job={job}

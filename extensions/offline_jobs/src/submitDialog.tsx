@@ -57,9 +57,13 @@ function Afterwards({ trans, onStop }: IBodyOptions): JSX.Element {
       <SwitchField
         id="jp-OfflineJobs-submit-stop"
         label={trans.__('Stop this server')}
-        help={trans.__(
-          'Once the job is submitted. Your kernels and terminals end; the job and your files do not need them.'
-        )}
+        help={
+          stops
+            ? trans.__(
+                'Once the job is submitted. Your kernels and terminals end; the job and your files do not need them.'
+              )
+            : undefined
+        }
         value={stops}
         onChange={value => {
           setStops(value);
