@@ -30,7 +30,7 @@ from urllib.parse import quote
 
 import psycopg2
 
-from tests.platform_fixture import find_free_port
+from tests.ports import find_free_port
 from tests.site import wait_until
 
 #: Where Debian has the programs of each version.

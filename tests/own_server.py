@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.platform_fixture import find_free_port
+from tests.ports import find_free_port
 from tests.site import wait_until
 
 _ENDING_SECONDS = 20

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,17 +25,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.ports import find_free_port
 from tests.site import Site, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-def find_free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def find_processes(state: Path) -> list[psutil.Process]:

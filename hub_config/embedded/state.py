@@ -7,6 +7,7 @@ supervisor.
 import fcntl
 import json
 import os
+import random
 import secrets
 import socket
 import stat
@@ -19,6 +20,9 @@ from hub_config.settings import LOOPBACK
 
 FOLDERS = ("hub", "service", "service/objects", "homes", "shared", "scratch", "jobs", "logs")
 LAST_PORT = 65535
+#: Systems give ports above these to whoever asks for any (from 32768 on Linux, 49152 elsewhere), so
+#: that none of these is gone between its choice and its use.
+_APART = range(20_000, 30_000)
 SECRETS = ("proxy-token", "service-token", "culler-token", "run-token-key", "cookie-secret")
 
 
@@ -94,15 +98,14 @@ def hold_state(state: Path) -> Iterator[None]:
         yield
 
 
-def require_free(port: int) -> None:
-    """Make sure that somebody can listen on ``port``.
+def hold_port(port: int) -> socket.socket:
+    """Listen on ``port``, so that nobody else is given it meanwhile.
 
     Raises:
-        ConfigurationError: when not.
+        ConfigurationError: when somebody else has it.
     """
     try:
-        with _listen(port):
-            pass
+        return _listen(port)
     except OSError as error:
         raise ConfigurationError(
             f"Port {port} on {LOOPBACK} cannot be used ({error.strerror}); choose another,"
@@ -129,13 +132,21 @@ def choose_ports(state: Path, names: Sequence[str]) -> dict[str, int]:
             old = known.get(name)
             listener = _listen_if_free(old) if isinstance(old, int) else None
             # Held until all are chosen, so that no port is given twice.
-            held.append(listener or _listen(0))
+            held.append(listener or listen_apart())
             ports[name] = held[-1].getsockname()[1]
     finally:
         for listener in held:
             listener.close()
     file.write_text(json.dumps(ports), encoding="ascii")
     return ports
+
+
+def listen_apart() -> socket.socket:
+    """Listen on a port that is free, and that no system gives to whoever asks for any."""
+    for port in random.sample(_APART, len(_APART)):
+        if listener := _listen_if_free(port):
+            return listener
+    return _listen(0)
 
 
 def _listen(port: int) -> socket.socket:

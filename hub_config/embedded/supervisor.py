@@ -29,7 +29,7 @@ from hub_config.embedded.children import (
 )
 from hub_config.embedded.leftovers import end_leftovers
 from hub_config.embedded.machine import Found, look
-from hub_config.embedded.state import choose_ports, hold_state, prepare_state, require_free
+from hub_config.embedded.state import choose_ports, hold_port, hold_state, prepare_state
 from hub_config.logins.demonstration_users import PASSWORD, USERS
 from hub_config.platform.catalogue_file import load_catalogue
 from hub_config.platform.errors import ConfigurationError
@@ -87,8 +87,8 @@ def run(order: Order, say: Callable[[str], None]) -> None:
         end_proxy(proxy_pid)
         if left:
             say("Taking up what an earlier 'make run' left behind.")
-        require_free(order.port)
-        ports = choose_ports(order.state, PORTS)
+        with hold_port(order.port):
+            ports = choose_ports(order.state, PORTS)
         programs = build_programs(order, ports, look(), base_environment())
         say(f"Starting on {order.url}, with the state in {order.state}")
         children = [Child(program, say) for program in programs]

@@ -7,12 +7,12 @@ to be made and last to be removed. Used by `bed.py` and whatever starts programs
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tests.bed.namespace import Namespace, NetworkTaken, sweep
+from tests.ports import find_free_port
 
 __all__ = ["Loopback", "Namespace", "Network", "NetworkTaken", "network_from_json", "sweep"]
 
@@ -65,10 +65,9 @@ class Loopback:
 
     def port(self, name: str) -> int:
         """The port of that name: a free one at first, the same afterwards."""
-        if name not in self.ports:
-            with socket.socket() as listener:
-                listener.bind((self.address, 0))
-                self.ports[name] = int(listener.getsockname()[1])
+        while name not in self.ports:
+            if (port := find_free_port()) not in self.ports.values():
+                self.ports[name] = port
         return self.ports[name]
 
     def to_json(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from tests.bed.image_store import NAMESPACE, load, running_containerd
 from tests.bench.figures import Figure, median, report
 from tests.images.building import Workshop, get_archive, why_not
 from tests.images.saved import SavedImage
+from tests.ports import find_free_port
 from tests.runner.attempts import make_specification
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,9 +124,7 @@ class Machine:
 
 def start_lab(machine: Machine, side: Side) -> float:
     """Start Lab in a container; the seconds until its page is there."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = find_free_port()
     command = (*LAB, f"--port={port}", "--ServerApp.port_retries=0")
     begun = time.time()
     with machine.running(side, command, {}, environ=()) as process:

@@ -14,7 +14,8 @@ from pathlib import Path
 from hub_config.embedded.supervisor import find_proxy
 from tests.bench.many_users import GROUP, PEOPLE
 from tests.bench.processes import BUILD, build_variables, running
-from tests.platform_fixture import Platform, find_free_port
+from tests.platform_fixture import Platform
+from tests.ports import find_free_port
 from tests.site import Site, User
 
 PATIENCE_SECONDS = 600

@@ -18,7 +18,8 @@ import nbformat
 
 from tests.bench.processes import BUILD, build_variables, running
 from tests.plain import NO_TLS
-from tests.platform_fixture import Platform, find_free_port
+from tests.platform_fixture import Platform
+from tests.ports import find_free_port
 from tests.runner.attempts import make_notebook
 
 PATIENCE_SECONDS = 600

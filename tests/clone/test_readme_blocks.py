@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 
 from tests.plain import NO_TLS
 from tests.platform.checkout import ROOT, Block, list_files, read_blocks
+from tests.ports import find_free_port
 
 BLOCKS = [block for block in read_blocks() if block.runs]
 PATIENCE_SECONDS = 600
@@ -46,11 +46,12 @@ def environ(clone: Path) -> dict[str, str]:
     home.mkdir()
     kept = {k: v for k, v in os.environ.items() if k in KEPT or k.startswith(KEPT_PREFIXES)}
     kept["PATH"] = os.pathsep.join(p for p in os.get_exec_path() if "/.venv/" not in p + "/")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     cache = home / ".cache" / "notebook-hpc"
-    return kept | {"HOME": str(home), "PORT": str(port), "NOTEBOOK_HPC_CACHE": str(cache)}
+    return kept | {
+        "HOME": str(home),
+        "PORT": str(find_free_port()),
+        "NOTEBOOK_HPC_CACHE": str(cache),
+    }
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from images._tool.builds import Builds
 from images._tool.tools import find_places
 from tests.hub.lone_hub import running_hub
 from tests.plain import NO_TLS
-from tests.platform_fixture import ROOT, find_free_port
+from tests.platform_fixture import ROOT
+from tests.ports import find_free_port
 from tests.site import wait_until
 
 CLIENT_ID = "notebook-hpc"

@@ -11,7 +11,8 @@ import yaml
 from hub_config.embedded.supervisor import find_proxy
 from tests.hub.lone_hub import running_hub
 from tests.plain import NO_TLS
-from tests.platform_fixture import ROOT, Platform, find_free_port
+from tests.platform_fixture import ROOT, Platform
+from tests.ports import find_free_port
 
 #: What the chart's configuration does with the values, as far as a login needs it; then ours.
 CONFIGURATION = """

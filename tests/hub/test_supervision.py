@@ -16,7 +16,8 @@ import pytest
 from hub_config.embedded.state import prepare_state
 from tests.ledger import WHOLE
 from tests.plain import NO_TLS
-from tests.platform_fixture import ROOT, Platform, find_free_port, find_processes
+from tests.platform_fixture import ROOT, Platform, find_processes
+from tests.ports import find_free_port
 from tests.site import wait_until
 
 SMALL = {"group": "spatial-lab", "image": "notebook", "class": "small"}

@@ -16,7 +16,8 @@ import pytest
 
 from tests.bench.bench_burst import wait_for_ends
 from tests.bench.processes import Memory, build_variables, call_at_once, running
-from tests.platform_fixture import find_free_port, find_processes
+from tests.platform_fixture import find_processes
+from tests.ports import find_free_port
 from tests.site import wait_until
 
 if TYPE_CHECKING:

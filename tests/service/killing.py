@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from offline_jobs.service.errors import Unavailable
 from offline_jobs.service.store.store import Store
 from tests.plain import NO_TLS
 from tests.platform_fixture import ROOT, Platform
+from tests.ports import find_free_port
 from tests.service.core.factories import make_notebook
 from tests.site import wait_until
 
@@ -94,7 +94,7 @@ class Target:
         (self.state / "service").mkdir()
         self.key_file = self.folder / "key"
         self.key_file.write_text("k" * 64)
-        self.ports = _free_ports()
+        self.ports = (find_free_port(), find_free_port())
         self.client = httpx.Client(
             base_url=f"http://127.0.0.1:{self.ports[0]}",
             headers={"Authorization": f"token {self.account.token}"},
@@ -356,10 +356,3 @@ def target(folder: Path, account: Account, slots: int = 2) -> Iterator[Target]:
 def wait_at_random(chance: random.Random, longest: float) -> None:
     """Let a random time pass: here the moment is the subject, nothing is waited for."""
     time.sleep(chance.uniform(0, longest))
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]

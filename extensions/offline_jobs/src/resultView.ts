@@ -63,10 +63,24 @@ export function makeResultView(options: IOptions): MainAreaWidget {
   if (failed >= 0) {
     void view.revealed.then(() => {
       notebook.widgets[failed].addClass('jp-OfflineJobs-failedCell');
-      return notebook.scrollToItem(failed, 'start');
+      hold(notebook, failed);
     });
   }
   return view;
+}
+
+/** Keep a cell at the top while others are still drawn, until somebody moves. */
+function hold(notebook: StaticNotebook, index: number): void {
+  const observer = new ResizeObserver(
+    () => void notebook.scrollToItem(index, 'start')
+  );
+  const stop = (): void => observer.disconnect();
+  for (const kind of ['wheel', 'touchmove', 'pointerdown', 'keydown']) {
+    const once = { once: true, capture: true, passive: true };
+    notebook.node.addEventListener(kind, stop, once);
+  }
+  notebook.disposed.connect(stop);
+  observer.observe(notebook.viewportNode);
 }
 
 function makeLabel(text: string): Widget {

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.bed.pki import Authority
-from tests.platform_fixture import Platform, find_free_port
+from tests.platform_fixture import Platform
+from tests.ports import find_free_port
 
 _PIECE = 64 * 1024
 

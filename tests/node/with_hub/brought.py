@@ -27,7 +27,7 @@ from tests.bed.overlay import lay_over, load_values
 from tests.bucket_server import BucketServer
 from tests.database_server import PASSWORD, DatabaseServer, Listener
 from tests.hub.oidc import CLIENT_ID, CLIENT_SECRET, Provider, run_provider
-from tests.platform_fixture import find_free_port
+from tests.ports import find_free_port
 
 HOST = "localhost"
 #: Groups of the catalogue, and the provider's.

@@ -12,7 +12,7 @@ import pytest
 from offline_jobs.service.provision import Refused, main, provision
 from tests.bed.pki import Authority
 from tests.database_server import PASSWORD, DatabaseServer, Listener, running_server
-from tests.platform_fixture import find_free_port
+from tests.ports import find_free_port
 from tests.skips import require
 
 FIRST = {"hub": "first of hub:/@", "jobs": "first of jobs"}

@@ -17,7 +17,7 @@ from tests.bed.installation import RANDOM_KEYS, read_hub_values
 from tests.bed.overlay import load_catalogue
 from tests.bed.pki import Authority
 from tests.bed.processes import Daemons
-from tests.platform_fixture import find_free_port
+from tests.ports import find_free_port
 
 URL = "http://127.0.0.1:8000"
 
