@@ -14,6 +14,14 @@ from tests.browser.test_reading import find_faults
 
 FITS = "(element) => element.scrollHeight <= element.clientHeight"
 FITS_ACROSS = "(element) => element.scrollWidth <= element.clientWidth"
+DRAWN = "drawn by a script"
+#: What a library of interactive figures leaves: nothing to be seen, and a script.
+DRAW = f"""
+from IPython.display import HTML
+print("through")
+draw = "document.querySelector('#figure').textContent = '{DRAWN}'"
+HTML(f"<p id='figure'></p><script>{{draw}}</script>")
+"""
 REASON = "Cell 4 raised ValueError: could not convert string to float: '2,35'"
 
 
@@ -126,12 +134,28 @@ def assert_only_looked_at(visitor: Visitor, lab: Lab, opened: Locator) -> None:
     assert [each["path"] for each in sessions if "offline-jobs" in each["path"]] == []
 
 
+def assert_only_its_own_scripts_run(visitor: Visitor, lab: Lab, item: Locator) -> None:
+    """A result draws what it drew when it ran, unless somebody has changed it since."""
+    result = lab.page.locator(".jp-OfflineJobs-result:visible")
+    item.get_by_role("button", name="Open result").click()
+    output = result.locator(".jp-OutputArea").last
+    expect(output).to_contain_text(DRAWN)
+    lab.page.locator("#jp-main-dock-panel .lm-mod-current .lm-TabBar-tabCloseIcon").click()
+    expect(result).to_have_count(0)
+    file = visitor.home / visitor.newest_job()["output_path"]
+    file.write_text(file.read_text("utf-8").replace("through", "meddled with"), "utf-8")
+    item.get_by_role("button", name="Open result").click()
+    expect(result).to_contain_text("changed since the job ended")
+    expect(output).to_contain_text("meddled with")
+    expect(output).not_to_contain_text(DRAWN)
+
+
 @pytest.mark.timeout(600)
 def test_a_job_is_cancelled_and_run_again_from_the_panel(
     ben: Visitor, open_window: OpenWindow, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    notebook = build_notebook("print('begun')", wait_for_file(gate), "print('through')")
+    notebook = build_notebook("print('begun')", wait_for_file(gate), DRAW)
     job = ben.submit(notebook, name="cancelled from the panel")
     ben.wait_for_cell(job, 2)
 
@@ -154,6 +178,7 @@ def test_a_job_is_cancelled_and_run_again_from_the_panel(
     expect(item.first).to_contain_text("Done")
     expect(item.last).to_contain_text("Cancelled")
     assert "begun" in ben.user.api.get(f"/services/offline-jobs/api/v1/jobs/{job}/log").text
+    assert_only_its_own_scripts_run(ben, lab, item.first)
     item.last.get_by_role("button", name="cancelled from the panel", exact=True).click()
     assert_read(lab)
 

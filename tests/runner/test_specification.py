@@ -299,6 +299,8 @@ def test_the_record_says_what_was_run_with_what_and_on_what(make_attempt: MakeAt
     assert int(record["machine"]["cores"]) == len(os.sched_getaffinity(0))
     text = json.dumps(attempt.specification["notebook"], sort_keys=True, separators=(",", ":"))
     assert record["snapshot_sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    result = (attempt.output / "markers.ipynb").read_bytes()
+    assert record["result_sha256"] == hashlib.sha256(result).hexdigest()
 
 
 def test_an_image_that_was_pulled_is_named_by_its_digest(

@@ -17,16 +17,19 @@ type Cell = Content['cells'][number];
  * What is shown of an executed notebook, and the index in it of the cell that failed; -1: none did.
  *
  * The service counts cells with code alone.
+ *
+ * @param isTrusted - whether outputs may run what they hold, as those of one's own cells do in Lab.
  */
 export function prepareResult(
   job: Pick<IJob, 'state' | 'cell'>,
-  content: Content
+  content: Content,
+  isTrusted: boolean
 ): { content: Content; failed: number } {
   const cells = content.cells
     .filter(({ metadata }) => !tagsOf(metadata).includes(PAPERMILLS_TAG))
     .map(cell => ({
       ...cell,
-      metadata: { ...cell.metadata, editable: false }
+      metadata: { ...cell.metadata, editable: false, trusted: isTrusted }
     }));
   const withCode = cells.flatMap((cell, index) =>
     hasCode(cell) ? [index] : []

@@ -22,6 +22,8 @@ import type { IJob } from './types';
 interface IOptions {
   job: IJob;
   content: Content;
+  /** Whether it is what the job left; null: that is not known. */
+  isUntouched: boolean | null;
   /** Lab's factory of notebooks. */
   factory: NotebookWidgetFactory;
   trans: TranslationBundle;
@@ -31,8 +33,12 @@ interface IOptions {
 
 /** The widget; it shows the failed cell once it is seen. */
 export function makeResultView(options: IOptions): MainAreaWidget {
-  const { job, factory, trans, openFile } = options;
-  const { content, failed } = prepareResult(job, options.content);
+  const { job, isUntouched, factory, trans, openFile } = options;
+  const { content, failed } = prepareResult(
+    job,
+    options.content,
+    isUntouched === true
+  );
   const model = new NotebookModel();
   model.fromJSON(content);
   const notebook = new StaticNotebook({
@@ -50,7 +56,11 @@ export function makeResultView(options: IOptions): MainAreaWidget {
   view.title.caption = trans.__('%1, read-only', job.output_path);
   view.title.icon = offlineJobsIcon;
   view.title.closable = true;
-  view.toolbar.addItem('said', makeLabel(trans.__('Read-only')));
+  const said =
+    isUntouched === false
+      ? trans.__('Read-only; changed since the job ended')
+      : trans.__('Read-only');
+  view.toolbar.addItem('said', makeLabel(said));
   view.toolbar.addItem(
     'open',
     new ToolbarButton({

@@ -52,7 +52,10 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
       return;
     }
     const path = this._path(job);
-    const file = path === null ? null : await this._read(path);
+    const [file, hash] = await Promise.all([
+      path === null ? null : this._read(path),
+      this._recordedHash(job)
+    ]);
     if (path === null || file === null) {
       await this._offerDownload(job);
       return;
@@ -64,8 +67,16 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
       return;
     }
     const { content } = file as { content: Content };
+    const isUntouched = hash && file.hash ? file.hash === hash : null;
     const trans = this._trans;
-    const view = makeResultView({ job, content, factory, trans, openFile });
+    const view = makeResultView({
+      job,
+      content,
+      isUntouched,
+      factory,
+      trans,
+      openFile
+    });
     view.id = `offline-jobs-result-${job.id}`;
     view.disposed.connect(() => this._views.delete(job.id));
     this._views.set(job.id, view);
@@ -91,11 +102,28 @@ export class Results implements Pick<IJobActions, 'openResult' | 'canOpen'> {
     }
   }
 
+  /**
+   * What the job's runner said of the file that it left: its owner ran what is in that, so it may
+   * do what it does when run in Lab. Null where it is not known.
+   */
+  private async _recordedHash(job: IJob): Promise<string | null> {
+    try {
+      const { record } = await this._api.record(job.id);
+      return record.result_sha256 || null;
+    } catch {
+      return null;
+    }
+  }
+
   /** The file; null where there is none. */
   private async _read(path: string): Promise<Contents.IModel | null> {
     const { contents } = this._docManager.services;
     try {
-      return await contents.get(path, { content: true, type: 'notebook' });
+      return await contents.get(path, {
+        content: true,
+        hash: true,
+        type: 'notebook'
+      });
     } catch (error) {
       if (
         error instanceof ServerConnection.ResponseError &&

@@ -85,6 +85,8 @@ export interface IRunRecord {
     ended?: string;
     /** Processor time of all its processes; 0 where it was not looked at. */
     cpu_seconds?: number;
+    /** Of the executed notebook's file in the home; a runner of before says nothing. */
+    result_sha256?: string;
   };
   methods: string;
   /** Which lesser class would have done, where that is known; a service of before says nothing. */

@@ -49,6 +49,7 @@ def test_what_travels_between_runner_and_service_is_flat_and_only_grows() -> Non
         *("message", "started", "ended", "memory_peak_bytes", "memory_limit_bytes", "output"),
         *("git", "versions", "notebook_parameters", "snapshot_sha256", "image_reference"),
         *("lock_sha256", "packages_sha256", "machine", "cpu_seconds", "cores_peak", "series"),
+        "result_sha256",
     }
     assert WHOLE.to_json()["kernel"]["version"] == "3.11.7"
 
@@ -56,7 +57,7 @@ def test_what_travels_between_runner_and_service_is_flat_and_only_grows() -> Non
 def test_a_whole_record_arrives_as_it_was_sent() -> None:
     error = {"name": "KeyError", "value": "'bin50'", "cell": "2"}
     sent = WHOLE.to_json() | {"error": error, "cell_seconds": [0.5], "message": "m"}
-    sent |= {"lock_sha256": "d", "output": "o", "memory_limit_bytes": 5}
+    sent |= {"lock_sha256": "d", "result_sha256": "e", "output": "o", "memory_limit_bytes": 5}
     sent |= {"cpu_seconds": 12.5, "cores_peak": 0.75}
     sent["series"] = {
         "every_seconds": 2.0,

@@ -119,7 +119,8 @@ class ResultRecord(OfRequest):
     ``language`` and ``version``, and of one of the home its ``environment``; ``image_reference``,
     or ``lock_sha256`` of a local image; ``packages_sha256`` of the file with the kernel's packages,
     empty where there is none. On what: ``machine`` with ``cores``, ``memory_bytes``,
-    ``architecture`` and ``processor``.
+    ``architecture`` and ``processor``. What came of it: ``result_sha256`` of the executed
+    notebook's file in the home, empty where nothing was run.
     """
 
     job: str
@@ -149,6 +150,7 @@ class ResultRecord(OfRequest):
     lock_sha256: str = ""
     packages_sha256: str = ""
     machine: dict[str, str] = field(default_factory=dict)
+    result_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ from offline_jobs.runner.record import (
     describe_machine,
     describe_repository,
     find_versions,
+    hash_file,
     hash_snapshot,
 )
 from offline_jobs.runner.saving import HomeCopier, OutputLostError, describe_error, write_file
@@ -378,6 +379,7 @@ class Execution:
             lock_sha256=lock,
             packages_sha256=hashlib.sha256(packages).hexdigest() if packages else "",
             machine=describe_machine(),
+            result_sha256=hash_file(self.local) if self.local.exists() else "",
             git=self.git,
             versions=find_versions(),
         )

@@ -94,6 +94,16 @@ def hash_snapshot(notebook: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
+def hash_file(path: Path) -> str:
+    """The hash of a file's content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def encode_record(record: ResultRecord) -> bytes:
     """What is in ``run.json``."""
     text = json.dumps(record.to_json(), indent=1, ensure_ascii=False)

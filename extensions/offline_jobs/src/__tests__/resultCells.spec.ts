@@ -26,7 +26,7 @@ const CONTENT = make(
 );
 
 it('leaves out what papermill added, and lets nothing be changed', () => {
-  const { content } = prepareResult(makeJob(), CONTENT);
+  const { content } = prepareResult(makeJob(), CONTENT, true);
   expect(content.cells.map(({ source }) => source)).toEqual([
     'title',
     'first',
@@ -36,6 +36,7 @@ it('leaves out what papermill added, and lets nothing be changed', () => {
   ]);
   for (const cell of content.cells) {
     expect(cell.metadata.editable).toBe(false);
+    expect(cell.metadata.trusted).toBe(true);
   }
   expect(content.metadata).toEqual(CONTENT.metadata);
   // What was read stays as it was.
@@ -53,7 +54,7 @@ it.each([
   'of a job that %s in cell %i the index is %i',
   (state, number, at) => {
     const job = makeJob({ state, cell: { number, total: 2 } });
-    expect(prepareResult(job, CONTENT).failed).toBe(at);
+    expect(prepareResult(job, CONTENT, true).failed).toBe(at);
   }
 );
 
@@ -62,5 +63,16 @@ it('takes sources and tags as notebooks may have them', () => {
   odd.cells[0].source = ['', 'x'];
   odd.cells[0].metadata = {};
   const job = makeJob({ state: 'failed', cell: { number: 2, total: 2 } });
-  expect(prepareResult(job, odd).failed).toBe(1);
+  expect(prepareResult(job, odd, true).failed).toBe(1);
+});
+
+it('trusts nothing that somebody changed, whatever its cells say', () => {
+  const cells = CONTENT.cells.map(cell => ({
+    ...cell,
+    metadata: { trusted: true }
+  }));
+  const { content } = prepareResult(makeJob(), { ...CONTENT, cells }, false);
+  expect(content.cells.map(cell => cell.metadata.trusted)).toEqual(
+    content.cells.map(() => false)
+  );
 });

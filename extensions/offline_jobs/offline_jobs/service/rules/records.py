@@ -110,6 +110,7 @@ class ResultBody(_Lenient):
     lock_sha256: str = Field("", max_length=_LONGEST_HASH)
     packages_sha256: str = Field("", max_length=_LONGEST_HASH)
     machine: Words = Field(default_factory=dict, max_length=_MOST_ENTRIES)
+    result_sha256: str = Field("", max_length=_LONGEST_HASH)
 
 
 class TerminationBody(_Lenient):
