@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cluster.driver.deployment import STEPS, Deployment
-from cluster.driver.fit import find_notes
 from cluster.driver.instance_types import load_types
+from cluster.driver.limits import find_notes
 from cluster.driver.settings import load_settings
 from cluster.driver.tools import ToolFailed, Tools, is_missing
 from hub_config.platform.errors import CatalogueError

@@ -1,7 +1,8 @@
 """Classes and machines: what a class buys, and the class that a machine is best for.
 
 ``python -m cluster.driver.fit m5.2xlarge --share 2`` (``make class``) prints an entry for the
-catalogue; ``make deploy`` tells :func:`find_notes`. All but :func:`main` is pure.
+catalogue; :mod:`cluster.driver.limits` asks which machines a class buys. All but :func:`main` is
+pure.
 
 Karpenter buys the cheapest machine on which a pod has room. So a class that asks for a little more
 than a machine can give buys the next one, at about twice the price.
@@ -14,16 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cluster.driver.instance_types import InstanceType, load_prices_date, load_types
-from cluster.driver.node_pools import count_capacity, may_buy
-from hub_config.platform.catalogue import (
-    DISK_MARGIN,
-    GIB,
-    Catalogue,
-    Group,
-    InstanceClass,
-    NodePool,
-)
-from hub_config.platform.catalogue_rules import ALLOCATABLE_DISK, amounts_of, find_job_pools
+from cluster.driver.node_pools import may_buy
+from hub_config.platform.catalogue import DISK_MARGIN, GIB, InstanceClass, NodePool
+from hub_config.platform.catalogue_rules import ALLOCATABLE_DISK
 from hub_config.platform.quantities import format_bytes, format_cores
 
 _MIB = 1024**2
@@ -63,13 +57,20 @@ def count_fitting(machine: InstanceType, size: InstanceClass | Fit) -> int:
     return min(counts)
 
 
+def list_fitting(
+    types: Sequence[InstanceType], size: InstanceClass, pool: NodePool
+) -> list[InstanceType]:
+    """The machines that a pool may have with room for a class, the cheapest first."""
+    fitting = [each for each in types if may_buy(pool, each) and count_fitting(each, size) > 0]
+    return sorted(fitting, key=lambda each: each.price_per_hour)
+
+
 def find_cheapest(
     types: Sequence[InstanceType], size: InstanceClass, pool: NodePool
 ) -> list[InstanceType]:
     """The machines of a pool that Karpenter would buy for a class; several may cost the same."""
-    fitting = [each for each in types if may_buy(pool, each) and count_fitting(each, size) > 0]
-    least = min((each.price_per_hour for each in fitting), default=0)
-    return [each for each in fitting if each.price_per_hour == least]
+    fitting = list_fitting(types, size, pool)
+    return [each for each in fitting if each.price_per_hour == fitting[0].price_per_hour]
 
 
 def fit(machine: InstanceType, share: int, disk_bytes: float) -> Fit:
@@ -157,66 +158,6 @@ def _find_cheaper(found: Fit, types: Sequence[InstanceType]) -> Iterator[str]:
             f"A pool that may have it buys {best.name} instead, at {best.price_per_hour:g} USD/h:"
             " run this for that one."
         )
-
-
-def find_notes(catalogue: Catalogue, types: Sequence[InstanceType]) -> Iterator[str]:
-    """What an administrator should know of a catalogue that is no mistake by itself.
-
-    Limits count machines as they are bought, shares of groups what jobs ask for. Of machines that
-    are not known here nothing is said.
-    """
-    for size in catalogue.classes.values():
-        for kind, slug in (("session", size.session.node_pool), ("job", size.job.node_pool)):
-            pool = catalogue.node_pools[slug]
-            machines = find_cheapest(types, size, pool)
-            if machines and all(_is_beyond(each, pool, size) for each in machines):
-                name = machines[0].name
-                yield (
-                    f"no {kind} of class {size.slug} can start, as far as is known: it buys {name}"
-                    f" ({format_cores(machines[0].cores)},"
-                    f" {format_bytes(machines[0].memory_mib * _MIB)}), more than the limits of"
-                    f" {slug} allow; raise them, or make the class smaller"
-                )
-    for pool in catalogue.node_pools.values():
-        groups = [
-            each
-            for each in catalogue.groups.values()
-            if pool in find_job_pools(catalogue, each.slug)
-        ]
-        bought = sum(_count_bought_cores(catalogue, each, pool, types) for each in groups)
-        if pool.kind == "job" and bought > pool.limits.get("cpu", 0):
-            yield (
-                f"the shares of {', '.join(each.slug for each in groups)} may come to machines with"
-                f" {bought:.0f} cores, {pool.slug} may have {pool.limits.get('cpu', 0):g}: when all"
-                " are busy, their jobs wait for one another"
-            )
-
-
-def _count_bought_cores(
-    catalogue: Catalogue, group: Group, pool: NodePool, types: Sequence[InstanceType]
-) -> float:
-    """How many cores the machines may have at most that a group's share buys in a pool."""
-    most = 0.0
-    for size in catalogue.classes.values():
-        if group.slug in size.groups and size.job.node_pool == pool.slug:
-            pods = min(
-                group.queue.capability.get(resource, 0) / wanted
-                for resource, wanted in amounts_of(size).items()
-            )
-            machines = find_cheapest(types, size, pool)
-            each = max(
-                (machine.cores / count_fitting(machine, size) for machine in machines),
-                default=size.cores,
-            )
-            most = max(most, pods * each)
-    return most
-
-
-def _is_beyond(machine: InstanceType, pool: NodePool, size: InstanceClass) -> bool:
-    return any(
-        amount > pool.limits.get(resource, math.inf)
-        for resource, amount in count_capacity(machine, size.gpu_shared_by).items()
-    )
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,8 +1,8 @@
 """What an administrator says of one installation: ``settings.yaml`` → :class:`Settings`.
 
 The form of the file is shown by ``cluster/settings.yaml``. Every mistake is refused with file,
-line, key and what is allowed, all of them at once, as the catalogue's are. Pure but for the two
-files that :func:`load_settings` reads.
+line, key and what is allowed, all of them at once, as the catalogue's are. Pure but for files that
+:func:`load_settings` reads.
 """
 
 import re
@@ -20,6 +20,8 @@ from cluster.driver.digests import (
     read_digests,
     read_mirror,
 )
+from cluster.driver.instance_types import load_types
+from cluster.driver.limits import find_impossible
 from cluster.driver.volumes import Volume, build_volumes, read_volumes
 from hub_config.platform.catalogue import Catalogue
 from hub_config.platform.catalogue_file import load_catalogue
@@ -227,11 +229,14 @@ def _load_catalogue(top: Entry, path: Path) -> Catalogue | None:
     if not path.name or path.is_dir():
         return None
     try:
-        return load_catalogue(path)
+        catalogue = load_catalogue(path)
     except CatalogueError as error:
         for line in error.lines():
             top.add("catalogue", line)
         return None
+    for key, sentence in find_impossible(catalogue, load_types()):
+        top.add("catalogue", f"{path}: {key}: {sentence}")
+    return catalogue
 
 
 def _check_address(top: Entry, address: str) -> bool:

@@ -170,7 +170,7 @@ def _placement_conflicts(
 def _size_conflicts(item: InstanceClass, pool: NodePool, key: str) -> Iterator[Conflict]:
     if item.gpus and not pool.limits.get(GPU_RESOURCE):
         yield key, f"{pool.slug} has no GPUs, the class has {format_gpus(item.gpus)}"
-    elif not any(_holds(MACHINES[c], item) for c in pool.instance_categories):
+    elif not any(is_held(MACHINES[c], item) for c in pool.instance_categories):
         yield (
             key,
             f"no machine of the categories {', '.join(pool.instance_categories)} can give "
@@ -189,7 +189,8 @@ def _size_conflicts(item: InstanceClass, pool: NodePool, key: str) -> Iterator[C
                 yield key, f"the class has more {resource} than the limits of {pool.slug} allow"
 
 
-def _holds(machine: LargestMachine, instance_class: InstanceClass) -> bool:
+def is_held(machine: LargestMachine, instance_class: InstanceClass) -> bool:
+    """Whether a category's largest machine has room for a class."""
     return (
         instance_class.cores <= machine.cores * _ALLOCATABLE
         and instance_class.memory_bytes <= machine.memory_bytes * _ALLOCATABLE

@@ -1,4 +1,4 @@
-"""Classes that make the most of a machine, and what is noted of those that there are."""
+"""Classes that make the most of a machine."""
 
 import re
 from dataclasses import replace
@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from cluster.driver.fit import count_fitting, describe, find_notes, fit, main
+from cluster.driver.fit import count_fitting, describe, fit, main
 from cluster.driver.instance_types import InstanceType, load_prices_date, load_types
-from hub_config.platform.catalogue import GIB, InstanceClass, Queue
+from hub_config.platform.catalogue import GIB, InstanceClass
 from hub_config.platform.catalogue_file import load_catalogue, parse_catalogue
 from tests.bed.overlay import CATALOGUE
-from tests.factories import make_catalogue, make_class, make_group, make_pool
+from tests.factories import make_class
 
 TYPES = load_types()
 BY_NAME = {each.name: each for each in TYPES}
@@ -148,56 +148,3 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "m5.huge is no machine that is known here; known: c5.2xlarge," in capsys.readouterr().err
     assert main(["g4dn.12xlarge", "--share", "3"]) == 2
     assert "cannot share" in capsys.readouterr().err
-
-
-# ---- notes
-
-
-def note(cores: float = 1.7, shares: tuple[float, ...] = (20,), **limits: float) -> list[str]:
-    """What is noted of a catalogue with one class, its pool's limits, and groups' shares."""
-    sessions = make_pool(limits={"cpu": 1000.0, "memory": 9000.0 * GIB})
-    jobs = make_pool("jobs", "job", limits={"cpu": 64.0, "memory": 512.0 * GIB} | limits)
-    groups = tuple(
-        make_group(f"lab-{number}", queue=Queue(1, {"cpu": share, "memory": 100.0 * GIB}))
-        for number, share in enumerate(shares)
-    )
-    size = make_class(cores=cores, memory_bytes=6 * GIB, groups=tuple(each.slug for each in groups))
-    catalogue = make_catalogue(classes=(size,), node_pools=(sessions, jobs), groups=groups)
-    return list(find_notes(catalogue, TYPES))
-
-
-def test_nothing_is_noted_of_what_fits() -> None:
-    assert note() == []
-
-
-@pytest.mark.parametrize("limits", [{"cpu": 1.9}, {"memory": 7.9 * GIB}])
-def test_a_class_whose_machine_is_beyond_its_pools_limit(limits: dict[str, float]) -> None:
-    (said,) = note(shares=(1,), **limits)
-
-    assert said.startswith(
-        "no job of class standard can start, as far as is known: it buys m5.large (2 cores"
-    )
-    assert said.endswith(
-        "more than the limits of jobs allow; raise them, or make the class smaller"
-    )
-
-
-def test_shares_are_counted_as_the_machines_that_they_buy() -> None:
-    # 1.7 cores are asked for, and two are bought.
-    assert note(shares=(27, 27)) == []
-    assert note(shares=(28, 28)) == [
-        "the shares of lab-0, lab-1 may come to machines with 66 cores, jobs may have 64: when all"
-        " are busy, their jobs wait for one another"
-    ]
-
-
-def test_nothing_is_said_of_machines_that_are_not_known() -> None:
-    assert note(cores=190, shares=(20,)) == []
-
-
-def test_of_the_shipped_catalogue_only_that_its_groups_share() -> None:
-    (said,) = find_notes(SHIPPED, TYPES)
-
-    names = ", ".join(SHIPPED.groups)
-    assert said.startswith(f"the shares of {names} may come to machines with")
-    assert "jobs-general may have 256" in said

@@ -349,6 +349,29 @@ def test_all_mistakes_are_named_at_once_with_their_lines(
     ]
 
 
+def test_a_class_that_its_pool_can_never_have_a_machine_for_is_refused(
+    tmp_path: Path, written: dict[str, Any], pushed: dict[str, Any]
+) -> None:
+    """Together with all other mistakes."""
+    (pool,) = (each for each in pushed["node_pools"] if each["slug"] == "jobs-gpu")
+    pool["limits"]["memory"] = "30 GiB"
+    written["storage"]["volumes"]["homes"]["size"] = "large"
+
+    with pytest.raises(CatalogueError) as refused:
+        load(tmp_path, written, pushed)
+
+    assert [each.key for each in refused.value.mistakes] == [
+        "catalogue",
+        "storage.volumes.homes.size",
+    ]
+    assert refused.value.mistakes[0].message == (
+        f"{tmp_path / 'mine.yaml'}: classes.gpu.job: no job of the class could ever start: it buys"
+        " g4dn.2xlarge with 32 GiB, and all of jobs-gpu may have 30 GiB: raise"
+        " node_pools.jobs-gpu.limits, make the class smaller, or name families with a smaller"
+        " machine"
+    )
+
+
 @pytest.mark.parametrize("text", ["", "address: [", "- a list", "\tno: yaml"])
 def test_a_file_that_is_no_settings_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "settings.yaml"
