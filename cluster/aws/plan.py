@@ -42,6 +42,7 @@ from cluster.driver.aws_settings import Aws
 from cluster.driver.charts import NAMESPACE as HUB_NAMESPACE
 from cluster.driver.deployment import STEPS, Deployment
 from cluster.driver.instance_types import load_types
+from cluster.driver.limits import find_notes
 from cluster.driver.queues import build_root_queue
 from cluster.driver.settings import Settings
 from cluster.driver.tools import Tools
@@ -187,6 +188,8 @@ def _tell_costs(settings: Settings, aws: Aws, say: Say) -> None:
         say(f"Of {aws.partition} no prices are known here.")
     for sentence in find_short_quotas(aws, settings.catalogue, machines):
         say(f"Too little: {sentence}.")
+    for note in find_notes(settings.catalogue, list(machines.values())):
+        say(f"Note: {note}.")
 
 
 def _tell(costs: Sequence[Cost], say: Say) -> None:

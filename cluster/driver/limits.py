@@ -24,6 +24,9 @@ from hub_config.platform.catalogue_rules import (
 )
 from hub_config.platform.quantities import format_bytes, format_cores, format_gpus
 
+#: Sums of numbers such as 1.7 are none of a computer's: they are off by less than this.
+_FAINT = 1e-9
+
 
 @dataclass(frozen=True)
 class _Beyond:
@@ -55,14 +58,14 @@ class _Beyond:
         pool, machine = self.pool, self.machines[0]
         bought = count_capacity(machine, self.shares)
         over = [each for each, amount in bought.items() if amount > _get(pool, each)]
-        has = " and ".join(_say(each, machine.capacity[each]) for each in over)
+        has = _list(over, machine.capacity)
         if self.shares > 1 and GPU_RESOURCE in over:
             has += f", which counts as {self.shares}"
-        may = " and ".join(_say(each, pool.limits[each]) for each in over)
         families = "" if pool.instance_families else ", or name families with a smaller machine"
         return (
-            f"it buys {machine.name} with {has}, and all of {pool.slug} may have {may}: raise"
-            f" node_pools.{pool.slug}.limits, make the class smaller{families}"
+            f"it buys {machine.name} with {has}, and all of {pool.slug} may have"
+            f" {_list(over, pool.limits)}: raise node_pools.{pool.slug}.limits, make the"
+            f" class smaller{families}"
         )
 
 
@@ -90,32 +93,35 @@ def find_notes(catalogue: Catalogue, types: Sequence[InstanceType]) -> Iterator[
             for each in catalogue.groups.values()
             if pool in find_job_pools(catalogue, each.slug)
         ]
-        bought = sum(_count_bought_cores(catalogue, each, pool, types) for each in groups)
-        if pool.kind == "job" and bought > pool.limits.get("cpu", 0):
+        bought = [_count_bought(catalogue, each, pool, types) for each in groups]
+        sums = {each: sum(one.get(each, 0) for one in bought) for each in pool.limits}
+        short = [each for each, amount in sums.items() if amount > pool.limits[each] * (1 + _FAINT)]
+        if pool.kind == "job" and short:
             yield (
                 f"the shares of {', '.join(each.slug for each in groups)} may come to machines with"
-                f" {bought:.0f} cores, {pool.slug} may have {pool.limits.get('cpu', 0):g}: when all"
+                f" {_list(short, sums)}, {pool.slug} may have {_list(short, pool.limits)}: when all"
                 " are busy, their jobs wait for one another"
             )
 
 
-def _count_bought_cores(
+def _count_bought(
     catalogue: Catalogue, group: Group, pool: NodePool, types: Sequence[InstanceType]
-) -> float:
-    """How many cores the machines may have at most that a group's share buys in a pool."""
-    most = 0.0
+) -> dict[str, float]:
+    """What the machines may have at most that a group's share buys in a pool, by resource."""
+    most: dict[str, float] = {}
+    shares = count_gpu_shares(catalogue, pool.slug)
     for size in catalogue.classes.values():
         if group.slug in size.groups and size.job.node_pool == pool.slug:
             pods = min(
                 group.queue.capability.get(resource, 0) / wanted
                 for resource, wanted in amounts_of(size).items()
             )
-            machines = find_cheapest(types, size, pool)
-            each = max(
-                (machine.cores / count_fitting(machine, size) for machine in machines),
-                default=size.cores,
-            )
-            most = max(most, pods * each)
+            parts = [(amounts_of(size), 1)]
+            if machines := find_cheapest(types, size, pool):
+                parts = [(count_capacity(m, shares), count_fitting(m, size)) for m in machines]
+            for capacity, fitting in parts:
+                for resource, amount in capacity.items():
+                    most[resource] = max(most.get(resource, 0), pods * amount / fitting)
     return most
 
 
@@ -140,7 +146,13 @@ def _get(pool: NodePool, resource: str) -> float:
     return pool.limits.get(resource, math.inf)
 
 
+def _list(resources: Sequence[str], amounts: Mapping[str, float]) -> str:
+    """``4 cores, 16 GiB and 1 GPU``."""
+    parts = [_say(each, amounts[each]) for each in resources]
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
 def _say(resource: str, amount: float) -> str:
     if resource == GPU_RESOURCE:
-        return format_gpus(int(amount))
-    return format_bytes(amount) if resource == "memory" else format_cores(amount)
+        return format_gpus(math.ceil(amount - _FAINT))
+    return format_bytes(amount) if resource == "memory" else format_cores(round(amount, 1))

@@ -132,8 +132,8 @@ def test_the_shipped_classes_have_machines_within_their_limits() -> None:
 # ---- notes
 
 
-def note(cores: float = 1.7, shares: tuple[float, ...] = (20,)) -> list[str]:
-    return list(find_notes(make(make_jobs(), shares, cores=cores), TYPES))
+def note(jobs: NodePool | None = None, shares: tuple[float, ...] = (20,), **size: Any) -> list[str]:
+    return list(find_notes(make(jobs or make_jobs(), shares, **size), TYPES))
 
 
 def test_nothing_is_noted_of_what_fits() -> None:
@@ -144,18 +144,49 @@ def test_shares_are_counted_as_the_machines_that_they_buy() -> None:
     # 1.7 cores are asked for, and two are bought.
     assert note(shares=(27, 27)) == []
     assert note(shares=(28, 28)) == [
-        "the shares of lab-0, lab-1 may come to machines with 66 cores, jobs may have 64: when all"
-        " are busy, their jobs wait for one another"
+        "the shares of lab-0, lab-1 may come to machines with 65.9 cores, jobs may have 64 cores:"
+        " when all are busy, their jobs wait for one another"
     ]
 
 
-def test_nothing_is_said_of_machines_that_are_not_known() -> None:
-    assert note(cores=190, shares=(20,)) == []
+@pytest.mark.parametrize(
+    ("jobs", "size", "said"),
+    [
+        # 100 GiB of each group buy 16 m5.large, and a part of one.
+        (make_jobs(cpu=70, memory=250 * GIB), {}, "266.7 GiB, jobs may have 250 GiB"),
+        # A class of two of the four GPUs that a machine has.
+        (
+            make_jobs("g", cpu=100, gpus=8),
+            {"cores": 10, "gpus": 2, "gpu_model": "T4"},
+            "240 cores, 960 GiB and 20 GPUs, jobs may have 100 cores, 512 GiB and 8 GPUs",
+        ),
+        # With each GPU that four share.
+        (
+            make_jobs("g", gpus=90),
+            {"cores": 0.8, "memory_bytes": 2 * GIB, "gpus": 1, "gpu_shared_by": 4},
+            "100 cores and 100 GPUs, jobs may have 64 cores and 90 GPUs",
+        ),
+    ],
+)
+def test_what_is_short_is_said_of_each_resource(
+    jobs: NodePool, size: dict[str, Any], said: str
+) -> None:
+    (sentence,) = note(jobs, (50, 50), **size)
+
+    assert sentence.startswith(
+        f"the shares of lab-0, lab-1 may come to machines with {said}: when all are busy"
+    )
+
+
+def test_of_machines_that_are_not_known_what_jobs_ask_for_is_counted() -> None:
+    assert note(cores=190, shares=(32, 32)) == []
 
 
 def test_of_the_shipped_catalogue_only_that_its_groups_share() -> None:
     (said,) = find_notes(SHIPPED, TYPES)
 
     names = ", ".join(SHIPPED.groups)
-    assert said.startswith(f"the shares of {names} may come to machines with")
-    assert "jobs-general may have 256" in said
+    assert said.startswith(
+        f"the shares of {names} may come to machines with 360 cores and 2.3 TiB, jobs-general may"
+        " have 256 cores and 2 TiB:"
+    )

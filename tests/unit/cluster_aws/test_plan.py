@@ -388,8 +388,9 @@ def test_quotas_that_are_too_small_are_told(tmp_path: Path) -> None:
 
     said = plan(load_settings(path, are_pushed=False), tmp_path)
 
-    assert [each[:45] for each in said if each.startswith("Too little")] == [
-        "Too little: The account may have 100 virtual "
+    assert [each[:45] for each in said if each.startswith(("Too little", "Note"))] == [
+        "Too little: The account may have 100 virtual ",
+        "Note: the shares of spatial-lab, gpu-users, t",
     ]
 
 
