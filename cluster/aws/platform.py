@@ -67,9 +67,7 @@ def _read_outputs(context: Context, settings: Settings) -> Mapping[str, str]:
 
 def _get(context: Context, outputs: Mapping[str, str], name: str) -> str:
     if not outputs.get(name):
-        raise StackUnfinished(
-            f"Stack {name_stack(context.aws.cluster)} does not say {name} yet: run step 40-storage"
-        )
+        raise StackUnfinished(context.aws.cluster, name)
     return outputs[name]
 
 

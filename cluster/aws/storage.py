@@ -19,7 +19,17 @@ from cluster.driver.volumes import build_file_volume, name_stack
 
 
 class StackUnfinished(Exception):
-    """The stack does not say where files are; the message names what is missing."""
+    """The stack does not say what the platform needs; the message names it, and the step.
+
+    Args:
+        cluster: whose stack it is.
+        missing: outputs of the stack.
+        otherwise: what else could be done, to be read on.
+    """
+
+    def __init__(self, cluster: str, missing: str, otherwise: str = "") -> None:
+        said = f"Stack {name_stack(cluster)} does not say {missing} yet"
+        super().__init__(f"{said}: run step 40-storage{otherwise}")
 
 
 def build_storage_stack(settings: Settings, aws: Aws) -> Manifest:
@@ -62,10 +72,8 @@ def fill_volumes(settings: Settings, aws: Aws, outputs: Mapping[str, str]) -> Se
     wanted = {claim: each.output for claim, each in volumes.items() if each.output}
     missing = ", ".join(output for output in wanted.values() if not outputs.get(output))
     if missing:
-        raise StackUnfinished(
-            f"Stack {name_stack(aws.cluster)} does not say {missing} yet: run step 40-storage, or"
-            " write under storage.volumes where the files are"
-        )
+        otherwise = ", or write under storage.volumes where the files are"
+        raise StackUnfinished(aws.cluster, missing, otherwise)
     for claim, output in wanted.items():
         volumes[claim] = build_file_volume(outputs[output])
     return replace(settings, volumes=volumes)

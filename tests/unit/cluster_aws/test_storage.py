@@ -159,7 +159,11 @@ def test_a_stack_that_is_half_made_is_told() -> None:
     aws = make_aws(storage=Storage(files=Files()))
     settings = make_storing(aws)
 
-    with pytest.raises(StackUnfinished, match="lab-storage does not say SharedVolume yet"):
+    said = (
+        "Stack lab-storage does not say SharedVolume yet: run step 40-storage, or write under"
+        " storage.volumes where the files are"
+    )
+    with pytest.raises(StackUnfinished, match=said):
         fill_volumes(settings, aws, {"HomesVolume": "fs-1::fsap-1"})
 
     filled = fill_volumes(settings, aws, {"HomesVolume": "fs-1::a", "SharedVolume": "fs-1::b"})
