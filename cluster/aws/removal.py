@@ -103,7 +103,7 @@ def _remove_inside(context: Context, pause_seconds: float) -> None:
         "ec2nodeclasses.karpenter.k8s.aws",
     ):
         if tools.find("customresourcedefinition", kind):
-            tools.delete(kind)
+            tools.delete(kind, takes_all=True)
     for release in (CHART, "karpenter", "karpenter-crd"):
         tools.uninstall(release, NAMESPACE)
 

@@ -228,7 +228,7 @@ class Deployment:
         self.say("Ending sessions and jobs ...")
         tools.delete("pod", namespace=NAMESPACE, labels=_SESSIONS)
         if _JOBS in definitions:
-            tools.delete(_JOBS, namespace=JOBS_NAMESPACE)
+            tools.delete(_JOBS, namespace=JOBS_NAMESPACE, takes_all=True)
         for name in ("platform", "volcano"):
             self.say(f"Removing {name} ...")
             tools.uninstall(name, STEPS[name].namespace)

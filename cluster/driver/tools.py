@@ -199,8 +199,28 @@ class Tools:
         items: list[Manifest] = json.loads(self._run(self.kubectl, words))["items"]
         return items
 
-    def delete(self, kind: str, *names: str, namespace: str = "", labels: str = "") -> None:
-        """Delete objects and wait until they are gone; those that are not there do not matter."""
+    def delete(
+        self,
+        kind: str,
+        *names: str,
+        namespace: str = "",
+        labels: str = "",
+        takes_all: bool = False,
+    ) -> None:
+        """Delete objects and wait until they are gone; those that are not there do not matter.
+
+        Args:
+            kind: of the objects.
+            names: theirs, or none where labels or all are meant.
+            namespace: where they are.
+            labels: a selector of those that go.
+            takes_all: whether all of the kind go.
+
+        Raises:
+            ValueError: nothing says which; a list of names that is empty means none, and never all.
+        """
+        if [bool(names), bool(labels), takes_all].count(True) != 1:
+            raise ValueError(f"which {kind} are to be deleted: names, labels or all?")
         which = [f"--selector={labels}"] if labels else list(names) or ["--all"]
         words = ["delete", kind, *which, "--ignore-not-found", f"--timeout={PATIENCE_SECONDS}s"]
         self._run(self.kubectl, [*words, *_within(namespace)])
@@ -238,7 +258,8 @@ class Tools:
         """Run a pod of one container to its end, and return what it wrote.
 
         Args:
-            name: of pod and container; one of that name that an earlier run left goes before.
+            name: of pod and container; it goes afterwards, and one that an earlier run left goes
+                before.
             namespace: where.
             pod: its ``spec``, whose container waits for its standard input (``stdin``).
             said: standard input; it is in no object of the cluster and in no file.
@@ -247,7 +268,7 @@ class Tools:
             ToolFailed: it could not start, or failed; with what it wrote where errors go.
         """
         self.delete("pod", name, namespace=namespace)
-        words = ["run", name, *_within(namespace), "--restart=Never", "--stdin", "--quiet", "--rm"]
+        words = ["run", name, *_within(namespace), "--restart=Never", "--stdin", "--quiet"]
         words += [f"--image={pod['containers'][0]['image']}"]
         words += [f"--pod-running-timeout={PATIENCE_SECONDS}s"]
         words += [f"--overrides={json.dumps({'spec': pod})}"]
