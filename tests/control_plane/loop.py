@@ -25,7 +25,7 @@ from offline_jobs.service.tokens import Tokens
 from tests.bed.bed import Bed
 from tests.bed.client import wait
 from tests.control_plane.claims import bound_claims
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Service:
         """Submit a job; its id."""
         asked = {"group": group, "machine_class": instance_class, "image": image}
         new = make_new_job(key, owner=owner, **asked)
-        return self.store.create_job(new, open_limit=99)[0].id
+        return create_job(self.store, new)[0].id
 
     def reconcile(self) -> None:
         """One pass."""

@@ -21,6 +21,7 @@ from offline_jobs.contract.request import Request
 from offline_jobs.contract.run import ResultRecord
 from offline_jobs.contract.states import Reason, State
 from offline_jobs.service.model import Attempt, Job, NewJob
+from offline_jobs.service.store.store import Store
 
 REQUEST = Request(
     name="markers",
@@ -70,6 +71,11 @@ def make_new_job(*sources: str, **changes: Any) -> NewJob:
         digest=f"{number:064x}",
     )
     return _change(new, changes)
+
+
+def create_job(store: Store, new: NewJob, *, open_limit: int = 1000) -> tuple[Job, bool]:
+    """The job of one submission, stored as the service stores it, and whether it is new."""
+    return store.create_jobs([new], open_limit=open_limit)[0]
 
 
 def make_job(**changes: Any) -> Job:

@@ -10,13 +10,13 @@ from offline_jobs.contract.states import TERMINAL, State
 from offline_jobs.service.model import Ending, Selection, Standing
 from offline_jobs.service.rules.searching import read_terms
 from offline_jobs.service.store.store import Store
-from tests.service.core.factories import NOON, make_new_job
+from tests.service.core.factories import NOON, create_job, make_new_job
 
 DONE = Ending(State.SUCCEEDED)
 
 
 def submit(store: Store, **changes: Any) -> str:
-    return store.create_job(make_new_job("1", **changes), open_limit=1000)[0].id
+    return create_job(store, make_new_job("1", **changes))[0].id
 
 
 def find(store: Store, query: str = "", **wanted: Any) -> list[str]:

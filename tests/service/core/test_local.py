@@ -38,6 +38,7 @@ from offline_jobs.service.model import Ending, Job, Observation, build_specifica
 from offline_jobs.service.object_store import FolderStore
 from offline_jobs.service.store.store import Store, make_job_id
 from tests.service.core.factories import (
+    create_job,
     make_catalogue,
     make_job,
     make_new_job,
@@ -565,7 +566,7 @@ def test_what_a_deleted_job_left_in_the_home_stays(place: Place, tmp_path: Path)
     changes = Changes()
     store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", changes)
     store.migrate()
-    job, _ = store.create_job(make_new_job("1"), open_limit=9)
+    job, _ = create_job(store, make_new_job("1"))
     output = place.home / job.output
     place.behave(
         f"output = pathlib.Path({str(output)!r})\n"

@@ -32,7 +32,7 @@ from offline_jobs.service.rules import steps
 from offline_jobs.service.rules.steps import Patience, Slots, View, arrange, decide
 from offline_jobs.service.store.store import Store
 from tests.database_server import DatabaseServer
-from tests.service.core.factories import NOON, make_new_job, make_record
+from tests.service.core.factories import NOON, create_job, make_new_job, make_record
 
 SLOTS = 2
 #: Where a commit costs no wait for a disk, if there is such a place.
@@ -91,7 +91,7 @@ class World(RuleBasedStateMachine):
     @precondition(lambda self: len(self.jobs) < 6)
     @rule()
     def submit(self) -> None:
-        job, _ = self.store.create_job(make_new_job("1"), open_limit=99)
+        job, _ = create_job(self.store, make_new_job("1"))
         self.jobs.append(job.id)
 
     @precondition(lambda self: self.jobs)

@@ -13,7 +13,7 @@ from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Ending, SessionTurn, Standing
 from offline_jobs.service.rules.queues import Crowd, OpenSession
 from offline_jobs.service.store.store import Store
-from tests.service.core.factories import NOON, make_new_job
+from tests.service.core.factories import NOON, create_job, make_new_job
 
 MINUTE = timedelta(minutes=1)
 TURN = SessionTurn(
@@ -38,7 +38,7 @@ def database_url(either_url: str) -> str:
 
 
 def submit(store: Store, **changes: object) -> str:
-    return store.create_job(make_new_job("1", **changes), open_limit=9)[0].id
+    return create_job(store, make_new_job("1", **changes))[0].id
 
 
 def stand(store: Store, job: str, state: State, attempt: int = 1) -> None:

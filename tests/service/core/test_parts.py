@@ -21,7 +21,7 @@ from offline_jobs.service.store.store import Store
 from tests.factories import make_machine
 from tests.files import largest_file, reading
 from tests.service.core.conftest import Clock
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 
 LARGE = 2 * 2**20
 
@@ -98,7 +98,7 @@ def test_housekeeping_goes_on_after_whatever_went_wrong(
         assert not running.done()
         (tmp_path / "later").mkdir()
         store.migrate()
-        job = store.create_job(make_new_job("1"), open_limit=9)[0].id
+        job = create_job(store, make_new_job("1"))[0].id
         objects.put(result_key(job, 1), b"result")
         store.states.finish(job, 1, Ending(State.SUCCEEDED))
         store.delete_job(job)
@@ -123,7 +123,7 @@ def test_what_an_owner_deleted_goes_also_after_a_crash(
     store: Store, changes: Changes, tmp_path: Path
 ) -> None:
     objects, housekeeping = make_housekeeping(store, changes, tmp_path)
-    kept, gone = (store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(2))
+    kept, gone = (create_job(store, make_new_job("1"))[0].id for _ in range(2))
     for job in (kept, gone):
         objects.put(result_key(job, 1), b"result")
         (tmp_path / "jobs" / f"job-{job}-1").mkdir(parents=True)
@@ -163,7 +163,7 @@ def test_objects_go_once_their_end_is_stored_and_one_that_stays_holds_up_no_othe
     clock = Clock()
     store = Store(f"sqlite:///{tmp_path / 'jobs.sqlite'}", changes, clock)
     store.migrate()
-    jobs = [store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(4)]
+    jobs = [create_job(store, make_new_job("1"))[0].id for _ in range(4)]
     for job in jobs[:3]:
         store.states.finish(job, 1, Ending(State.SUCCEEDED))
     clock.now += timedelta(minutes=1)
@@ -182,7 +182,7 @@ def test_a_removal_is_noted_only_when_all_is_gone_and_holds_up_no_other(
     store: Store, changes: Changes, tmp_path: Path
 ) -> None:
     objects, housekeeping = make_housekeeping(store, changes, tmp_path)
-    stuck, half, free = (store.create_job(make_new_job("1"), open_limit=9)[0].id for _ in range(3))
+    stuck, half, free = (create_job(store, make_new_job("1"))[0].id for _ in range(3))
     for job in (stuck, half, free):
         store.states.finish(job, 1, Ending(State.SUCCEEDED))
         store.delete_job(job)

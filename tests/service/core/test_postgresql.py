@@ -24,7 +24,7 @@ from offline_jobs.service.model import Selection
 from offline_jobs.service.store.postgresql import Postgresql
 from offline_jobs.service.store.store import Store
 from tests.database_server import MOST_CONNECTIONS, PASSWORD, DatabaseServer
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 from tests.site import wait_until
 
 
@@ -42,7 +42,7 @@ def other(database_url: str) -> Iterator[Store]:
 
 
 def submit(store: Store) -> str:
-    return store.create_job(make_new_job("1"), open_limit=99)[0].id
+    return create_job(store, make_new_job("1"))[0].id
 
 
 def list_ids(store: Store) -> list[str]:

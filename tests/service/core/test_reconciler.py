@@ -29,7 +29,7 @@ from offline_jobs.service.rules.sentences import describe
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.tokens import Tokens
 from tests.service.core.conftest import Clock
-from tests.service.core.factories import make_catalogue, make_new_job
+from tests.service.core.factories import create_job, make_catalogue, make_new_job
 
 
 class Place:
@@ -131,7 +131,7 @@ class World:
         return self.groups[name]
 
     def submit(self, **changes: Any) -> str:
-        return self.store.create_job(make_new_job("1", **changes), open_limit=99)[0].id
+        return create_job(self.store, make_new_job("1", **changes))[0].id
 
     def pass_time(self, seconds: float) -> None:
         self.seconds += seconds

@@ -47,7 +47,7 @@ from offline_jobs.service.store.tables import metadata
 from offline_jobs.service.web.identity import CACHE_SECONDS
 from tests.database_server import DatabaseServer
 from tests.service.core.conftest import Clock
-from tests.service.core.factories import NOON, make_new_job, make_record
+from tests.service.core.factories import NOON, create_job, make_new_job, make_record
 
 LIMIT = 1000
 #: What could be asked for by the first version.
@@ -76,12 +76,12 @@ def database_url(either_url: str) -> str:
 
 
 def submit(store: Store, **changes: object) -> str:
-    return store.create_job(make_new_job("1", **changes), open_limit=LIMIT)[0].id
+    return create_job(store, make_new_job("1", **changes), open_limit=LIMIT)[0].id
 
 
 def test_a_submission_is_job_snapshot_and_first_attempt(store: Store) -> None:
     new = make_new_job("print(1)")
-    job, created = store.create_job(new, open_limit=LIMIT)
+    job, created = create_job(store, new, open_limit=LIMIT)
     assert created
     assert JOB_ID.fullmatch(job.id)
     assert (job.state, job.reason, job.attempt) == (State.QUEUED, Reason.SERVICE, 1)
@@ -96,15 +96,15 @@ def test_a_submission_is_job_snapshot_and_first_attempt(store: Store) -> None:
 
 def test_the_same_key_and_body_give_the_same_job(store: Store) -> None:
     new = make_new_job("1")
-    first, _ = store.create_job(new, open_limit=1)
-    assert store.create_job(new, open_limit=1) == (first, False)
+    first, _ = create_job(store, new, open_limit=1)
+    assert create_job(store, new, open_limit=1) == (first, False)
 
 
 def test_the_same_key_with_another_body_is_a_conflict_that_names_the_job(store: Store) -> None:
     new = make_new_job("1")
-    first, _ = store.create_job(new, open_limit=LIMIT)
+    first, _ = create_job(store, new, open_limit=LIMIT)
     with pytest.raises(IdempotencyConflict) as refused:
-        store.create_job(replace(new, digest="f" * 64), open_limit=LIMIT)
+        create_job(store, replace(new, digest="f" * 64), open_limit=LIMIT)
     assert refused.value.id == first.id
 
 
@@ -280,8 +280,8 @@ def test_a_departure_is_told_to_those_who_listen(store: Store, changes: Changes)
 
 def test_two_owners_may_use_the_same_key(store: Store) -> None:
     new = make_new_job("1")
-    first, _ = store.create_job(new, open_limit=LIMIT)
-    second, created = store.create_job(replace(new, owner="ben"), open_limit=LIMIT)
+    first, _ = create_job(store, new, open_limit=LIMIT)
+    second, created = create_job(store, replace(new, owner="ben"), open_limit=LIMIT)
     assert created
     assert second.id != first.id
 
@@ -290,16 +290,16 @@ def test_the_limit_counts_open_jobs_of_the_owner(store: Store) -> None:
     ids = [submit(store), submit(store)]
     submit(store, owner="ben")
     with pytest.raises(TooManyJobs) as refused:
-        store.create_job(make_new_job("1"), open_limit=2)
+        create_job(store, make_new_job("1"), open_limit=2)
     assert refused.value.limit == 2
     store.states.finish(ids[0], 1, DONE)
-    assert store.create_job(make_new_job("1"), open_limit=2)[1]
+    assert create_job(store, make_new_job("1"), open_limit=2)[1]
 
 
 def test_a_hundred_submissions_at_once_with_repeats_make_each_job_once(store: Store) -> None:
     news = [make_new_job("1") for _ in range(50)] * 2
     with ThreadPoolExecutor(20) as pool:
-        made = list(pool.map(lambda new: store.create_job(new, open_limit=LIMIT), news))
+        made = list(pool.map(lambda new: create_job(store, new, open_limit=LIMIT), news))
     assert sum(created for _, created in made) == 50
     assert len({job.id for job, _ in made}) == 50
     versions = [job.version for job in store.jobs(Selection(), 100, None)[0]]
@@ -309,7 +309,7 @@ def test_a_hundred_submissions_at_once_with_repeats_make_each_job_once(store: St
 def test_the_limit_holds_under_a_burst(store: Store) -> None:
     def attempt(_: int) -> bool:
         try:
-            return store.create_job(make_new_job("1"), open_limit=5)[1]
+            return create_job(store, make_new_job("1"), open_limit=5)[1]
         except TooManyJobs:
             return False
 
@@ -427,7 +427,7 @@ def test_who_is_told_of_a_submission_or_deletion_finds_it_by_another_connection(
     elsewhere = Store(database_url, Changes())
     found: list[Job | None] = []
     changes.listen(lambda item: found.append(elsewhere.job(item.job)))
-    job, _ = store.create_job(make_new_job("1"), open_limit=LIMIT)
+    job, _ = create_job(store, make_new_job("1"), open_limit=LIMIT)
     assert found == [job]
     store.states.finish(job.id, 1, DONE)
     store.delete_job(job.id)
@@ -505,7 +505,7 @@ def test_another_attempt_is_refused_where_the_first_cell_began(store: Store) -> 
 
 def test_a_job_that_may_be_interrupted_is_tried_again_after_a_cell(store: Store) -> None:
     new = make_new_job("spot", interruptible=True)
-    job = store.create_job(new, open_limit=LIMIT)[0].id
+    job = create_job(store, new, open_limit=LIMIT)[0].id
     store.record_progress(job, 1, Progress("running", 3, 9, [0.5, 0.5]))
 
     assert store.states.add_attempt(job, 1, replace(FAILED, cell=3))

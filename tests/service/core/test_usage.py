@@ -14,7 +14,7 @@ from offline_jobs.service.model import Ending, SessionTurn, Standing
 from offline_jobs.service.rules.usage import Account, Kind, Run
 from offline_jobs.service.store.store import Store
 from offline_jobs.service.store.usage import Period
-from tests.service.core.factories import NOON, make_new_job
+from tests.service.core.factories import NOON, create_job, make_new_job
 
 LATER = NOON + timedelta(hours=9)
 ALWAYS = Period(NOON - timedelta(hours=9), LATER)
@@ -33,7 +33,7 @@ TURN = SessionTurn(
 
 
 def submit(store: Store, **changes: object) -> str:
-    return store.create_job(make_new_job("1", **changes), open_limit=9)[0].id
+    return create_job(store, make_new_job("1", **changes))[0].id
 
 
 def run(store: Store, job: str, attempt: int = 1) -> datetime:

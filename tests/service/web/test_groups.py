@@ -14,7 +14,7 @@ from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import State
 from offline_jobs.service.model import SessionTurn
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.factories import Client, Service
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -46,7 +46,7 @@ def submit(service: Service, owner: str, state: State, **changes: Any) -> str:
     """A job in a state, in the group ``lab`` on the class ``standard`` unless told otherwise."""
     changes = {"group": "lab", "machine_class": "standard", **changes}
     new = make_new_job("1", owner=owner, **changes)
-    job = service.store.create_job(new, open_limit=999)[0].id
+    job = create_job(service.store, new)[0].id
     if state is not State.QUEUED:
         service.stand(job, state)
     return job

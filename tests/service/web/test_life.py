@@ -18,7 +18,7 @@ from offline_jobs.service.changes import Changes
 from offline_jobs.service.pulse import Pulse
 from offline_jobs.service.store.store import Store
 from tests.bucket_server import REGION, build_environment, running_server, write_credentials
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.test_start import SECRET, get, running, settings
 from tests.site import wait_until
 from tests.skips import require
@@ -33,7 +33,7 @@ def stuck(state: Path) -> Iterator[Path]:
     (state / "service").mkdir()
     with closing(Store(f"sqlite:///{state / 'service' / 'jobs.sqlite'}", Changes())) as store:
         store.migrate()
-        job = store.create_job(make_new_job("1"), open_limit=1)[0]
+        job = create_job(store, make_new_job("1"))[0]
         store.states.mark_launched(job.id, 1, {})
         store.record_progress(job.id, 1, Progress("running", 1, 2))
     attempt = state / "jobs" / object_name(job.id, 1)
@@ -98,7 +98,7 @@ def test_a_database_that_is_held_is_no_reason_to_end_the_service(
 def _submit(file: Path) -> str:
     """A job of a class that the catalogue does not have, so that it ends by itself."""
     with closing(Store(f"sqlite:///{file}", Changes())) as store:
-        return store.create_job(make_new_job("1", machine_class="gone"), open_limit=1)[0].id
+        return create_job(store, make_new_job("1", machine_class="gone"))[0].id
 
 
 @pytest.mark.timeout(1800)

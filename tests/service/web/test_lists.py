@@ -3,7 +3,7 @@
 import pytest
 
 from offline_jobs.contract.states import State
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.factories import Client, Service
 
 
@@ -32,7 +32,7 @@ def jobs(service: Service) -> dict[str, str]:
             "1", name="chip", **(usual | {"machine_class": "large"}), parameters={"seed": 4}
         ),
     ]
-    ids = [service.store.create_job(new, open_limit=9)[0].id for new in news]
+    ids = [create_job(service.store, new)[0].id for new in news]
     service.finish(ids[1], State.FAILED)
     return dict(zip(["section 4", "section 5", "chip"], ids, strict=True))
 

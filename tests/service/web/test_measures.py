@@ -19,7 +19,7 @@ from offline_jobs.service.store.store import Store, utc_now
 from offline_jobs.service.web.measures import Measures, build_metrics_app
 from tests.plain import NO_TLS
 from tests.service.core.conftest import Clock
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.factories import Client, Service, served
 
 LIST = Path(__file__).resolve().parents[3] / "docs" / "metrics.md"
@@ -73,7 +73,7 @@ def scrape(measures: Measures) -> Values:
 
 
 def submit(store: Store) -> str:
-    return store.create_job(make_new_job("1"), open_limit=99)[0].id
+    return create_job(store, make_new_job("1"))[0].id
 
 
 def stand(store: Store, job: str, state: State, reason: Reason | None = None) -> None:
@@ -197,7 +197,7 @@ def test_sessions_are_where_the_hub_last_said(store: Store, measures: Measures) 
 def test_a_job_with_any_text_in_what_was_asked_for_is_counted(store: Store) -> None:
     """PostgreSQL keeps such a request, and cannot look into it."""
     parameters = {"text": "a\x00b"}
-    store.create_job(make_new_job("1", parameters=parameters), open_limit=9)
+    create_job(store, make_new_job("1", parameters=parameters))
     submit(store)
 
     assert [each.count for each in store.census.count_open()] == [2]

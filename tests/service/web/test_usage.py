@@ -13,7 +13,7 @@ from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import State
 from offline_jobs.service.model import SessionTurn
 from offline_jobs.service.rules.usage import add_months, begin_month
-from tests.service.core.factories import make_new_job
+from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.factories import Client, Service
 
 NOW = datetime.now(UTC)
@@ -54,7 +54,7 @@ def use(service: Service) -> None:
     keep_session(service, "ada", "lab", BEFORE + timedelta(days=4), 0.5)
     keep_session(service, "ben", "teaching", BEFORE + timedelta(days=3), 1)
     new = make_new_job("1", group="lab", machine_class="large", interruptible=True)
-    job = service.store.create_job(new, open_limit=9)[0].id
+    job = create_job(service.store, new)[0].id
     service.stand(job, State.RUNNING)
 
 

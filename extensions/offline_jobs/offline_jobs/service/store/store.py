@@ -148,10 +148,6 @@ class Store:
 
     # Submission.
 
-    def create_job(self, new: NewJob, *, open_limit: int) -> tuple[Job, bool]:
-        """Store one submission, as :meth:`create_jobs` does."""
-        return self.create_jobs([new], open_limit=open_limit)[0]
-
     def create_jobs(self, news: Sequence[NewJob], *, open_limit: int) -> list[tuple[Job, bool]]:
         """Store submissions, all or none: job, snapshot and first attempt, durable on return.
 
