@@ -73,7 +73,8 @@ def _describe_stage(waiting: Waiting) -> str:
     sentences = {
         Reason.SERVICE: "Waiting for the jobs service",
         Reason.LOCAL_SLOTS: f"Waiting for a free slot{_ahead(waiting)}",
-        Reason.QUEUE_QUOTA: (
+        Reason.QUEUE_QUOTA: _silence(waiting)
+        or (
             f"Asking for room in the share of {group}"
             if asking
             else f"Waiting until {group} has room in its share{_ahead(waiting)}"
@@ -107,6 +108,18 @@ def _ahead(waiting: Waiting) -> str:
     if ahead == 0:
         return ", next in line"
     return f", {ahead} {'job' if ahead == 1 else 'jobs'} ahead"
+
+
+def _silence(waiting: Waiting) -> str:
+    """Who does not answer; empty while that is nothing unusual. An administrator knows the name."""
+    seconds = waiting.facts.get("unanswered_seconds")
+    if not isinstance(seconds, int) or isinstance(seconds, bool):
+        return ""
+    who = "scheduler has" if waiting.facts.get("object") else "controllers have"
+    return (
+        f"Volcano's {who} not answered for more than {format_seconds(seconds)}, still waiting: tell"
+        " an administrator, who has to look at Volcano"
+    )
 
 
 def _use(waiting: Waiting) -> str:

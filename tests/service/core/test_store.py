@@ -192,6 +192,8 @@ def test_what_a_job_waits_for_is_a_turn_though_its_reason_has_the_same_name(stor
         {},
         {"hindrance": Hindrance.VOLUME},
         {"hindrance": Hindrance.VOLUME, "said": "x"},
+        {"asking": True},
+        {"asking": True, "unanswered_seconds": 600},
     ]
     for facts in waits:
         store.states.set_standings({(job, 1): Standing(State.QUEUED, Reason.NO_NODE, facts)})
@@ -199,6 +201,8 @@ def test_what_a_job_waits_for_is_a_turn_though_its_reason_has_the_same_name(stor
         {"asking": True},
         {},
         {"hindrance": "volume"},
+        {"asking": True},
+        {"asking": True, "unanswered_seconds": 600},
     ]
 
 

@@ -119,9 +119,12 @@ def test_before_anybody_answered() -> None:
     objects = load("over-quota")
     objects["events"] = []
 
-    assert say(look(objects)) == "Asking for room in the share of teaching"
-    del objects["pod_group"]
-    assert say(look(objects)) == "Asking for room in the share of teaching"
+    for who in ("scheduler", "controllers"):
+        found = look(objects)
+        assert say(found) == "Asking for room in the share of teaching"
+        assert found.facts["unanswered"] is True, who
+        assert ("object" in found.facts) is (who == "scheduler")
+        objects.pop("pod_group", None)
 
 
 def test_only_the_word_on_the_share_tells_of_the_line() -> None:
@@ -131,6 +134,9 @@ def test_only_the_word_on_the_share_tells_of_the_line() -> None:
 
     assert say(look(objects | {"events": [told, other]})) == line
     assert say(look(objects | {"events": [other]})) == "Asking for room in the share of teaching"
+    # But it is one, from the scheduler.
+    for events in ([told, other], [other]):
+        assert "unanswered" not in look(objects | {"events": events}).facts
 
 
 def test_the_share_of_another_attempt_says_nothing_of_this_one() -> None:

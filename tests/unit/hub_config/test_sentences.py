@@ -44,6 +44,24 @@ def _read(stored: object) -> Facts:
             Waiting(Reason.QUEUE_QUOTA, {"asking": True}),
             "Asking for room in the share of its group",
         ),
+        (
+            Waiting(Reason.QUEUE_QUOTA, {"asking": True, "unanswered": True, "group": "lab"}),
+            "Asking for room in the share of lab",
+        ),
+        (
+            Waiting(Reason.QUEUE_QUOTA, {"asking": True, "unanswered_seconds": 600}),
+            "Volcano's controllers have not answered for more than 10 min, still waiting: tell an"
+            " administrator, who has to look at Volcano",
+        ),
+        (
+            Waiting(Reason.QUEUE_QUOTA, {"object": "podgroup/x", "unanswered_seconds": 600}),
+            "Volcano's scheduler has not answered for more than 10 min, still waiting: tell an"
+            " administrator, who has to look at Volcano",
+        ),
+        (
+            Waiting(Reason.QUEUE_QUOTA, _read({"unanswered_seconds": "10"})),
+            "Waiting until its group has room in its share",
+        ),
         (Waiting(Reason.NO_NODE, {"asking": True}), "Asking for a machine"),
         (Waiting(Reason.IMAGE_PULL, {"image": "x", "asking": True}), "Preparing the machine"),
         (

@@ -694,6 +694,44 @@ def test_why_no_machine_came_is_told_where_it_is_known(seen: Facts, said: Facts)
     assert step == Finish(Ending(State.FAILED, Cause.NO_CAPACITY, facts | said))
 
 
+NO_GROUP = Observation("waiting", Reason.QUEUE_QUOTA, {"asking": True, "unanswered": True})
+NO_ANSWER = replace(NO_GROUP, facts=NO_GROUP.facts | {"object": "podgroup/x"})
+ANSWERED = Observation("waiting", Reason.QUEUE_QUOTA, {"asking": True, "object": "podgroup/x"})
+
+
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        ([(0, NO_ANSWER)], 600),
+        ([(0, NO_GROUP)], 600),
+        # Each is waited for by itself.
+        ([(0, NO_GROUP), (595, NO_ANSWER)], 1195),
+        ([(0, NO_MACHINE), (300, NO_GROUP)], 900),
+        ([(0, NO_ANSWER), (300, ANSWERED), (400, IN_LINE), (500, NO_ANSWER)], 1100),
+        ([(0, NO_ANSWER), (5, Observation("unknown")), (2000, NO_ANSWER)], 2000),
+    ],
+)
+def test_that_nobody_keeps_the_line_is_told_in_time_and_ends_no_job(
+    seen: list[tuple[int, Observation]], told: int
+) -> None:
+    before = [(begin, observed) for begin, observed in seen if begin < told]
+    attempt = make_attempt(**LAUNCHED)
+    job, _ = follow([*before, (told, Observation("unknown"))])
+    assert "unanswered_seconds" not in job.facts
+
+    job, stopped = follow(seen)
+
+    assert stopped is None
+    assert (job.state, job.reason) == (State.QUEUED, Reason.QUEUE_QUOTA)
+    assert job.facts["unanswered_seconds"] == 600
+    since = datetime.fromisoformat(job.facts["since"])
+    assert max(since + timedelta(seconds=600), after(seen[-1][0])) == after(told)
+    # Nothing else is stored of it, however long it lasts; the first answer ends it.
+    assert decide(View(job, attempt, seen[-1][1]), after(10**6), PATIENCE) is None
+    step = decide(View(job, attempt, IN_LINE), after(10**6), PATIENCE)
+    assert step == Stand(Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"ahead": 0}))
+
+
 @pytest.mark.parametrize("name", NOT_GIVEN_UP)
 def test_what_only_takes_long_is_not_given_up(name: str) -> None:
     assert follow(NOT_GIVEN_UP[name])[1] is None

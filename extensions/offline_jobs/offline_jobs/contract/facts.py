@@ -43,6 +43,10 @@ Facts = TypedDict(
         # Nobody has said yet whether it can be had: `queue-quota`, `no-node`, `image-pull`; as a
         # cause, nobody ever did: `no-capacity`.
         "asking": bool,
+        # Nobody who lets jobs in has said a word of it, and for how many whole seconds at least,
+        # once that is to be told: `queue-quota`.
+        "unanswered": bool,
+        "unanswered_seconds": int,
         # No machine that is there has room: `no-node`.
         "full": bool,
         # Of which there is too little left, how much the machines have that run, and may have
@@ -59,7 +63,7 @@ Facts = TypedDict(
         "object": str,
         # One line of the cluster's own words.
         "said": str,
-        # Since when (ISO 8601) it is hindered.
+        # Since when (ISO 8601) it is hindered, or nobody answers.
         "since": str,
         # ---- Of both.
         # What keeps it, or kept it, from starting; as a cause: `internal`.

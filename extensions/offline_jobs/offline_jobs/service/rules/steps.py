@@ -13,7 +13,7 @@ from offline_jobs.contract.facts import Facts, Hindrance
 from offline_jobs.contract.states import Cause, Reason, State
 from offline_jobs.service.model import Attempt, Ending, Evidence, Job, Observation, Standing
 from offline_jobs.service.rules.causes import judge, may_try_again
-from offline_jobs.service.rules.deadlines import measure, why_given_up
+from offline_jobs.service.rules.deadlines import measure, tell_silence, why_given_up
 from offline_jobs.service.rules.line import Amounts, Line, Wish, form_line, form_shared_line
 
 MAX_ATTEMPTS = 3
@@ -28,7 +28,8 @@ class Patience:
     counted against it at all; ``goodbye``: of its process after its result record; ``launch``: for
     an object that cannot be made; ``machine`` and ``image``: for one that cannot be had;
     ``obstacle``: for what else keeps a pod from starting, such as a volume; ``report``: for the
-    first word of a runner that runs, told as missing after ``word``.
+    first word of a runner that runs, told as missing after ``word``; ``answer``: for a word of who
+    lets jobs in, before it is told that there is none.
     """
 
     cancel_seconds: float = 15
@@ -42,6 +43,7 @@ class Patience:
     obstacle_seconds: float = 1800
     word_seconds: float = 60
     report_seconds: float = 600
+    answer_seconds: float = 600
 
     @property
     def hindrances(self) -> Mapping[Cause | Hindrance, float]:
@@ -278,7 +280,8 @@ def _while_alive(view: View, now: datetime, patience: Patience) -> Step | None:
     if attempt.result is not None:
         said = attempt.last_contact or attempt.created
         return Stop(force=True) if _passed(said, patience.goodbye_seconds, now) else None
-    return _stand(job, measure(job, _find_standing(view, now, patience), now, patience.hindrances))
+    standing = measure(job, _find_standing(view, now, patience), now, patience.hindrances)
+    return _stand(job, tell_silence(job, standing, now, patience.answer_seconds))
 
 
 def _find_standing(view: View, now: datetime, patience: Patience) -> Standing:

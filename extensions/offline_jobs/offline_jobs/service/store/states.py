@@ -23,7 +23,15 @@ from offline_jobs.service.store.versions import touch
 
 Clock = Callable[[], datetime]
 #: Facts with which a job waits for something else, though the reason has the same name.
-TURNING_FACTS = ("asking", "beyond_limit", "failing", "full", "hindrance", "pull")
+TURNING_FACTS = (
+    "asking",
+    "beyond_limit",
+    "failing",
+    "full",
+    "hindrance",
+    "pull",
+    "unanswered_seconds",
+)
 
 
 def new_attempt_row(job_id: str, number: int, now: datetime) -> dict[str, Any]:

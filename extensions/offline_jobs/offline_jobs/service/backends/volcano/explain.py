@@ -119,11 +119,20 @@ def explain(
 
 
 def _explain_line(seen: Seen, ahead: Mapping[str, int], facts: Facts) -> Waiting:
+    """What is said of an attempt that has no pod.
+
+    Volcano's controllers make its pod group at once. Its scheduler says in each cycle, once a
+    second, why a pod group is not let in: events outlive the few minutes in which some of them are
+    held back. So one without an event has had no answer.
+    """
     group = seen.pod_group
     if group is None:
-        return Waiting(Reason.QUEUE_QUOTA, {**facts, "asking": True})
+        return Waiting(Reason.QUEUE_QUOTA, {**facts, "asking": True, "unanswered": True})
     told: Facts = {**facts, "object": f"podgroup/{get_name(group)}"}
-    if not any(_QUOTA in (event.get("message") or "") for event in seen.events_of(group)):
+    answers = seen.events_of(group)
+    if not answers:
+        return Waiting(Reason.QUEUE_QUOTA, {**told, "asking": True, "unanswered": True})
+    if not any(_QUOTA in (event.get("message") or "") for event in answers):
         return Waiting(Reason.QUEUE_QUOTA, {**told, "asking": True})
     return Waiting(Reason.QUEUE_QUOTA, {**told, "ahead": ahead.get(get_name(group), 0)})
 
