@@ -164,6 +164,14 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What a group means to spend in a calendar month (UTC), for display: it stops nothing."""
+
+    month: float
+    currency: str
+
+
+@dataclass(frozen=True)
 class Group:
     """Whom a session or a job is charged to; membership comes from the login."""
 
@@ -174,6 +182,7 @@ class Group:
     buckets: tuple[str, ...] = ()
     shared_folder: bool = False
     leads: tuple[str, ...] = ()
+    budget: Budget | None = None
 
 
 def build_reference(repository: str, tag: str, digest: str) -> str:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from hub_config.platform.catalogue import (
     GPU_RESOURCE,
+    Budget,
     FoldersImage,
     Group,
     Image,
@@ -191,10 +192,23 @@ def read_group(entry: Entry) -> Group | None:
         buckets=entry.texts("buckets", (), _BUCKET, "it must be the name of an S3 bucket"),
         shared_folder=entry.flag("shared_folder"),
         leads=entry.texts("leads", ()),
+        budget=_read_budget(entry),
     )
     if group.buckets and not group.service_account:
         entry.add("service_account", "is missing; it is what may read the group's buckets")
     return _finish(entry, group)
+
+
+def _read_budget(entry: Entry) -> Budget | None:
+    item = entry.entry("budget", required=False)
+    if item is None:
+        return None
+    budget = Budget(
+        month=item.number("month", least=1),
+        currency=item.text("currency", allowed=CURRENCIES),
+    )
+    item.close()
+    return budget
 
 
 def _read_placement(

@@ -74,6 +74,7 @@ def find_conflicts(catalogue: Catalogue, complete: bool = True) -> Iterator[Conf
     if complete:
         yield from _queue_conflicts(catalogue)
         yield from _reach_conflicts(catalogue)
+        yield from _budget_conflicts(catalogue)
 
 
 def _pool_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
@@ -282,6 +283,20 @@ def _reach_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
         reasons = [why_pair_fails(image, item) for item in catalogue.classes.values()]
         if reasons and all(reasons):
             yield f"images.{image.slug}", f"no class can run this image: {reasons[0]}"
+
+
+def _budget_conflicts(catalogue: Catalogue) -> Iterator[Conflict]:
+    """What costs money of another currency could never be counted against a budget."""
+    for group in catalogue.groups.values():
+        for item in catalogue.classes.values():
+            if group.budget is None or item.price is None or group.slug not in item.groups:
+                continue
+            if item.price.currency != group.budget.currency:
+                yield (
+                    f"groups.{group.slug}.budget.currency",
+                    f"a machine of class {item.slug} costs {item.price.currency}; "
+                    "budget and prices of a group's classes must have one currency",
+                )
 
 
 def amounts_of(instance_class: InstanceClass) -> dict[str, float]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from hub_config.platform.catalogue import GIB
+from hub_config.platform.catalogue import GIB, Budget
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import State
@@ -201,6 +202,32 @@ def test_on_one_machine_no_queue_has_a_limit(service: Service) -> None:
     said = ask(service.client("root"), "queues")
     assert said["slots"] == 2
     assert [each["limits"] for each in said["queues"]] == [None, None]
+
+
+@contextmanager
+def budgets(service: Service, **months: float) -> Iterator[None]:
+    """A service whose catalogue gives these groups a budget."""
+    catalogue = service.rooms.catalogue
+    groups = {
+        slug: replace(group, budget=Budget(months[slug], "EUR") if slug in months else None)
+        for slug, group in catalogue.groups.items()
+    }
+    rooms = replace(service.rooms, catalogue=replace(catalogue, groups=groups))
+    service.app.state.rooms = rooms
+    try:
+        yield
+    finally:
+        service.app.state.rooms = service.rooms
+
+
+def test_a_budget_is_told_to_leads_and_administrators_alone(service: Service) -> None:
+    with budgets(service, lab=500):
+        told = [each["budget"] for each in ask(service.client("root"), "queues")["queues"]]
+        assert told == [{"month": 500, "currency": "EUR"}, None]
+        (queue,) = ask(service.client("lea"), "queues")["queues"]
+        assert queue["budget"] == {"month": 500, "currency": "EUR"}
+        for path in ("catalogue", "jobs", "usage"):
+            assert "budget" not in service.client("ada").get(path).text
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
 from tests.service.web.factories import Service
-from tests.service.web.test_groups import open_session, submit
+from tests.service.web.test_groups import budgets, open_session, submit
+from tests.service.web.test_usage import BEFORE, MONTH, keep_session
 
 GROUPS = f"{SERVICE_PREFIX}groups"
 LONG = "a-name-without-any-place-to-break-" * 5 + "!" * 30
@@ -26,7 +29,7 @@ def window(browser: Browser, service: Service) -> Iterator[Open]:
     """Opens the page as somebody sees it."""
     contexts: list[BrowserContext] = []
 
-    def show(who: str, query: str = "", **look: object) -> Page:
+    def show(who: str, query: str = "", at: datetime | None = None, **look: object) -> Page:
         context = browser.new_context(
             base_url=service.public,
             extra_http_headers={"Authorization": f"cookie {who}"},
@@ -36,6 +39,15 @@ def window(browser: Browser, service: Service) -> Iterator[Open]:
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
+        if at is not None:
+            date = format_datetime(at, usegmt=True)
+
+            def tell(route: Route) -> None:
+                answer = route.fetch()
+                route.fulfill(response=answer, headers={**answer.headers, "date": date})
+
+            # The page goes by the service's clock.
+            page.route("**/api/v1/**", tell)
         page.goto(GROUPS + query)
         expect(page.locator("#groups")).to_have_attribute("aria-busy", "false")
         return page
@@ -75,6 +87,42 @@ def test_an_administrator_sees_all_groups_and_goes_to_one(service: Service, wind
     assert ada[:3] == ["ada", "16 of 64 cores", "1"]
     expect(page.locator("#classes tbody th")).to_have_text(["Large", "Standard"])
     expect(page.locator("#nobody")).to_have_text("Nobody has a session open.")
+
+
+def test_a_budget_shows_how_the_month_will_end(service: Service, window: Open) -> None:
+    """Half of it is spent before half of the month has passed."""
+    keep_session(service, "ada", "lab", BEFORE + timedelta(days=3), 200)
+    noon = BEFORE + timedelta(days=14, hours=12)
+    passed = (noon - BEFORE) / (MONTH - BEFORE)
+    pace = f"€{20 / passed:.0f}"
+    with budgets(service, lab=40):
+        page = window("lea", at=noon)
+        cost = page.locator("#totals > div").first
+        expect(cost.locator("dd").first).to_have_text("€20.00 of €40")
+        expect(cost.locator(".over")).to_have_text(f"At this pace {pace} by the end of the month")
+        expect(cost).to_contain_text(f"The mark is today: {passed * 100:.0f} % of the month.")
+        places = cost.locator(".meter").evaluate(
+            """bar => [...bar.children].map(part => {
+              const [whole, own] = [bar, part].map(one => one.getBoundingClientRect());
+              return [(own.right - whole.left) / whole.width, own.height > whole.height];
+            })"""
+        )
+        assert places == [[pytest.approx(0.5), False], [pytest.approx(passed, abs=0.01), True]]
+        assert not Axe().run(page).response["violations"]
+
+        everywhere = window("root", at=noon)
+        lab, teaching = read(everywhere, "#queues")
+        assert lab[-1] == f"€20.00 of €40 at this pace {pace}"
+        assert teaching[-1] == "–"
+
+        early = window("lea", at=BEFORE + timedelta(days=1, hours=23))
+        cost = early.locator("#totals > div").first
+        expect(cost.locator("dd").first).to_have_text("€20.00 of €40")
+        expect(cost.locator(".today")).to_have_count(0)
+        assert "pace" not in cost.inner_text()
+    unlimited = window("lea", at=noon)
+    expect(unlimited.locator("#totals .meter")).to_have_count(0)
+    expect(unlimited.locator("#totals dd").first).to_have_text("€20.00")
 
 
 def test_sessions_and_jobs_are_narrowed_and_the_address_says_how(

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub_config.platform.catalogue import GIB, Catalogue
+from hub_config.platform.catalogue import GIB, Budget, Catalogue
 from hub_config.platform.catalogue_file import load_catalogue, parse_catalogue
 from hub_config.platform.errors import CatalogueError, Mistake
 from hub_config.platform.quantities import format_size
@@ -125,6 +125,13 @@ def test_selector_may_narrow_the_pool_by_what_machines_are() -> None:
     catalogue = parse_catalogue(write(**{"classes.0.job.selector": selector}))
 
     assert catalogue.classes["standard"].job.selector == selector
+
+
+def test_a_group_may_have_a_budget_of_the_month() -> None:
+    read = parse_catalogue(write(**{"groups.0.budget": {"month": 500, "currency": "EUR"}}))
+
+    assert read.groups["lab"].budget == Budget(500, "EUR")
+    assert parse_catalogue(write()).groups["lab"].budget is None
 
 
 def test_a_gpu_that_is_shared_says_so_wherever_people_read_of_it() -> None:
@@ -437,6 +444,24 @@ CASES: dict[str, tuple[dict[str, object], str, str, str]] = {
         "groups.lab.service_account",
         "slug: lab",
         "is missing",
+    ),
+    "budget of nothing": (
+        {"groups.0.budget": {"month": 0, "currency": "EUR"}},
+        "groups.lab.budget.month",
+        "month: 0",
+        "a number of at least 1, not 0",
+    ),
+    "budget in another currency than prices": (
+        {"groups.0.budget": {"month": 500, "currency": "USD"}},
+        "groups.lab.budget.currency",
+        "currency: USD",
+        "a machine of class standard costs EUR; budget and prices of a group's classes must have",
+    ),
+    "budget of a year": (
+        {"groups.0.budget": {"month": 500, "currency": "EUR", "year": 6000}},
+        "groups.lab.budget.year",
+        "year: 6000",
+        "unknown key",
     ),
     "weight too large": (
         {"groups.0.queue.weight": 70_000},

@@ -1,13 +1,16 @@
 import {
+  foresee,
   hours,
   money,
+  monthPassed,
   monthsUntil,
   monthWord,
   shares,
   sumUp,
-  total
+  total,
+  measureBudget
 } from '../page/reckoning';
-import type { IUse } from '../page/reckoning';
+import type { ISum, IUse } from '../page/reckoning';
 
 const USE: IUse = {
   month: '2026-11',
@@ -120,4 +123,59 @@ it('counts months back over the year, in UTC', () => {
   const moment = new Date('2027-01-31T23:30:00-02:00');
   expect(monthsUntil(moment, 3)).toEqual(['2027-02', '2027-01', '2026-12']);
   expect(monthWord('2027-01')).toBe('January 2027');
+});
+describe('a budget', () => {
+  const budget = { month: 500, currency: 'USD' };
+  const spent = (cost: number, changes: Partial<IUse> = {}): ISum =>
+    total([{ ...USE, cost, ...changes }]);
+  const day = (text: string): Date => new Date(`${text}Z`);
+
+  it('says where the month ends, if it goes on as it went', () => {
+    const at = day('2026-11-15T15:00:00');
+    expect(monthPassed(at)).toBeCloseTo(14.625 / 30);
+    expect(measureBudget(budget, spent(312), at)).toEqual({
+      whole: 'of $500',
+      share: 0.624,
+      isOver: false,
+      pace: 'at this pace $640 by the end of the month',
+      willBeOver: true,
+      passed: 14.625 / 30
+    });
+    expect(measureBudget(budget, spent(100), at).willBeOver).toBe(false);
+  });
+
+  it('knows how long months are, by UTC', () => {
+    expect(monthPassed(day('2026-02-15T00:00:00'))).toBe(0.5);
+    expect(monthPassed(day('2024-02-15T12:00:00'))).toBe(0.5);
+    expect(monthPassed(day('2026-12-01T00:00:00'))).toBe(0);
+    expect(monthPassed(day('2026-12-31T23:59:59.999'))).toBeLessThan(1);
+    expect(foresee(31, day('2026-12-31T23:59:59'))).toBeCloseTo(31, 3);
+  });
+
+  it('foretells nothing before the third day, or of nothing', () => {
+    expect(foresee(3, day('2026-11-02T23:59:59'))).toBeNull();
+    expect(foresee(3, day('2026-11-03T00:00:00'))).toBe(45);
+    expect(foresee(0, day('2026-11-20T00:00:00'))).toBeNull();
+    const first = measureBudget(budget, spent(3), day('2026-11-01T01:00:00'));
+    expect([first.pace, first.willBeOver]).toEqual(['', false]);
+    const none = measureBudget(budget, total([]), day('2026-11-20T00:00:00'));
+    expect([none.pace, none.share, none.whole]).toEqual(['', 0, 'of $500']);
+  });
+
+  it('is over once more is spent, and its bar is full', () => {
+    const at = day('2026-11-20T00:00:00');
+    const over = measureBudget(budget, spent(501), at);
+    expect([over.isOver, over.share]).toEqual([true, 1]);
+    expect(measureBudget(budget, spent(500), at).isOver).toBe(false);
+  });
+
+  it('counts its own currency alone, and cents where there is little', () => {
+    const at = day('2026-11-16T00:00:00');
+    expect(measureBudget(budget, spent(9, { currency: 'EUR' }), at).share).toBe(
+      0
+    );
+    const little = measureBudget({ month: 5, currency: 'EUR' }, total([]), at);
+    expect(little.whole).toBe('of €5.00');
+    expect(measureBudget(budget, spent(1.25), at).pace).toContain(' $2.50 by ');
+  });
 });

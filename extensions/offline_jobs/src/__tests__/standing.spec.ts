@@ -30,6 +30,7 @@ const queue = (changes: Partial<IQueue> = {}): IQueue => ({
   name: 'The lab',
   weight: 1,
   limits: LIMITS,
+  budget: null,
   all: part({ running: 2, waiting: 3, sessions: 4 }),
   people: [],
   classes: [part({ key: 'large', name: 'Large memory' })],

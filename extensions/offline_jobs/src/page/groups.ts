@@ -7,9 +7,9 @@
 import type { IJob, IJobPage } from '../types';
 import type { NameOf } from '../view';
 import { STAGES } from '../filters';
-import { byId, make, partOf, setText, trouble } from './parts';
+import { byId, partOf, setText, trouble } from './parts';
 import { drawLines, drawQueues } from './queues';
-import { hours, money, monthsUntil, monthWord, total } from './reckoning';
+import { monthsUntil, monthWord } from './reckoning';
 import type { IUse } from './reckoning';
 import { BASE, LED, loadNames, mayAdminister } from './service';
 import { nameOf, now, request } from './service';
@@ -17,6 +17,7 @@ import { drawWork, SHOWN } from './sessions';
 import type { ILook, IWork, Shown } from './sessions';
 import { countAll, lines, namesIn } from './standing';
 import type { IOpenSession, IStanding } from './standing';
+import { drawTotals } from './totals';
 
 const AGAIN_MILLISECONDS = 15_000;
 /** As many as the service lists at once. */
@@ -142,7 +143,7 @@ export function showGroups(): void {
       byId('which'),
       asked.group ? (one?.name ?? asked.group) : 'All groups'
     );
-    drawTotals(uses, month);
+    drawTotals(uses, one?.budget ?? null);
     const word = monthWord(month).split(' ')[0] ?? '';
     for (const head of place.querySelectorAll<HTMLElement>('th.c-month')) {
       setText(head, word);
@@ -248,37 +249,4 @@ function mark(tab: HTMLElement, isHere: boolean): void {
   } else {
     tab.removeAttribute('aria-current');
   }
-}
-
-/** What the month came to, with the money of the one before beside it. */
-function drawTotals(uses: readonly IUse[], month: string): void {
-  const sum = total(uses.filter(use => use.month === month));
-  const before = total(uses.filter(use => use.month !== month));
-  const [, earlier] = monthsUntil(now(), 2);
-  setText(byId('month'), monthWord(month));
-  const spent = sum.jobs + sum.sessions ? money(sum) : '–';
-  const figures: readonly (readonly [string, string, string])[] = [
-    [
-      'Cost so far',
-      spent,
-      before.jobs + before.sessions
-        ? `${monthWord(earlier).split(' ')[0]} was ${money(before)}`
-        : ''
-    ],
-    ['Core-hours', hours(sum.coreHours), ''],
-    ['GPU-hours', hours(sum.gpuHours), ''],
-    ['GiB-hours', hours(sum.memoryHours), ''],
-    ['Jobs', sum.jobs.toLocaleString('en'), ''],
-    ['Sessions', sum.sessions.toLocaleString('en'), '']
-  ];
-  byId('totals').replaceChildren(
-    ...figures.map(([word, figure, note]) => {
-      const pair = make('div');
-      pair.append(make('dt', word), make('dd', figure));
-      if (note) {
-        pair.append(make('dd', note, { class: 'quiet small' }));
-      }
-      return pair;
-    })
-  );
 }

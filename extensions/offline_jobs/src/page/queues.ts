@@ -3,11 +3,12 @@
  */
 
 import { byId, make, makeLabel, partOf, setText } from './parts';
-import { hours, money, total } from './reckoning';
-import type { ISum, IUse } from './reckoning';
+import { hours, total, measureBudget } from './reckoning';
+import type { IBudget, ISum, IUse } from './reckoning';
 import { BASE, now } from './service';
 import { gauge, waitingWords } from './standing';
 import type { IGauge, ILine, IPart, IQueue, IStanding } from './standing';
+import { moneyOf } from './totals';
 
 /** So many rows are shown before somebody asks for all of them. */
 const FIRST_ROWS = 15;
@@ -67,7 +68,11 @@ function makeQueue(
       makeGauge(gauge(kind, by_jobs, queue.limits))
     ),
     ...makeCounts(queue.all),
-    makeMonth(total(uses.filter(use => use.group === queue.group)))
+    makeMonth(
+      total(uses.filter(use => use.group === queue.group)),
+      // Of one group it stands above.
+      isOne ? null : queue.budget
+    )
   );
   return row;
 }
@@ -155,10 +160,22 @@ function makeCounts(part: IPart | null): HTMLTableCellElement[] {
   ];
 }
 
-function makeMonth(sum: ISum): HTMLTableCellElement {
-  const words = sum.jobs + sum.sessions ? money(sum) : '–';
-  const cell = make('td', words, { class: 'num c-month' });
+function makeMonth(
+  sum: ISum,
+  budget: IBudget | null = null
+): HTMLTableCellElement {
+  const cell = make('td', moneyOf(sum), { class: 'num c-month' });
   cell.append(makeLabel('this month'));
+  if (budget) {
+    const { whole, pace, willBeOver } = measureBudget(budget, sum, now());
+    cell.append(' ', small(whole));
+    if (pace) {
+      const note = small(pace.replace(/ by the end.*/, ''));
+      note.title = pace;
+      note.classList.toggle('over', willBeOver);
+      cell.append(' ', note);
+    }
+  }
   return cell;
 }
 

@@ -112,6 +112,81 @@ export function money(sum: ISum): string {
   return amounts.join(' + ') || '–';
 }
 
+/** What a group means to spend in a month (UTC). */
+export interface IBudget {
+  month: number;
+  currency: string;
+}
+
+/** A budget beside what was spent of it. */
+export interface IBudgetGauge {
+  /** "of $500". */
+  whole: string;
+  /** How much of it is spent: 0 to 1, also where it is more. */
+  share: number;
+  isOver: boolean;
+  /** "at this pace $640 by the end of the month"; '' where nothing can be said. */
+  pace: string;
+  /** Whether that is more than the budget. */
+  willBeOver: boolean;
+  /** How much of the month has passed: 0 to 1. */
+  passed: number;
+}
+
+/** On the first days one large job would foretell a fortune. */
+const FIRST_DAY_OF_PACE = 3;
+
+/** How much of its month (UTC) has passed at a moment: 0 to 1. */
+export function monthPassed(moment: Date): number {
+  const [year, month] = [moment.getUTCFullYear(), moment.getUTCMonth()];
+  const begin = Date.UTC(year, month);
+  return (moment.getTime() - begin) / (Date.UTC(year, month + 1) - begin);
+}
+
+/**
+ * What a month will have cost if it goes on as it went so far: linear, weekends as any day.
+ *
+ * Null before its third day, and where nothing was spent.
+ */
+export function foresee(spent: number, moment: Date): number | null {
+  return spent > 0 && moment.getUTCDate() >= FIRST_DAY_OF_PACE
+    ? spent / monthPassed(moment)
+    : null;
+}
+
+/** A budget of the month that a moment is in, beside the sum of that month. */
+export function measureBudget(
+  { month, currency }: IBudget,
+  sum: ISum,
+  moment: Date
+): IBudgetGauge {
+  const spent = sum.costs.get(currency) ?? 0;
+  const end = foresee(spent, moment);
+  return {
+    whole: `of ${about(month, currency)}`,
+    share: Math.min(1, spent / month),
+    isOver: spent > month,
+    pace:
+      end === null
+        ? ''
+        : `at this pace ${about(end, currency)} by the end of the month`,
+    willBeOver: end !== null && end > month,
+    passed: monthPassed(moment)
+  };
+}
+
+/** Money without cents, where there is enough of it. */
+function about(amount: number, currency: string): string {
+  return amount < 10
+    ? price(amount, currency)
+    : amount.toLocaleString([], {
+        style: 'currency',
+        currency,
+        currencyDisplay: 'narrowSymbol',
+        maximumFractionDigits: 0
+      });
+}
+
 /** An amount of hours: "1,240", "12.5", "0.04"; "0" where there is none. */
 export function hours(value: number): string {
   const digits = value >= 100 ? 0 : value >= 1 ? 1 : 2;

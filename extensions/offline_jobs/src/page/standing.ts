@@ -4,7 +4,7 @@
 
 import { coresOf, duration, size } from '../words';
 import { sumUp } from './reckoning';
-import type { By, ISum, IUse } from './reckoning';
+import type { By, IBudget, ISum, IUse } from './reckoning';
 
 const GIB = 2 ** 30;
 
@@ -34,6 +34,8 @@ export interface IQueue {
   weight: number | null;
   /** What its jobs may have at most; null where nothing but the machine bounds them. */
   limits: IAmounts | null;
+  /** Null where none is written. */
+  budget: IBudget | null;
   all: IPart;
   people: IPart[];
   classes: IPart[];

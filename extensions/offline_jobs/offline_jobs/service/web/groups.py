@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from hub_config.platform.catalogue import GPU_RESOURCE, Catalogue, Group
+from hub_config.platform.catalogue import GPU_RESOURCE, Budget, Catalogue, Group
 from offline_jobs.service.rules.queues import (
     Amounts,
     GroupUse,
@@ -36,7 +36,8 @@ def show_queues(request: Request, caller: CallerOf, group: Slug = None) -> Respo
     """What jobs and sessions of groups have now, and how many jobs wait since when.
 
     ``slots`` is how many jobs run at once on one machine, whatever their group; null in a cluster,
-    where each group's jobs have its ``limits`` at most. Cores, bytes, GPUs.
+    where each group's jobs have its ``limits`` at most. Cores, bytes, GPUs. ``budget`` is what
+    sessions and jobs of a month (UTC) are meant to cost; null without one.
     """
     rooms = rooms_of(request)
     groups = rooms.access.choose_groups(caller.person, group)
@@ -90,6 +91,7 @@ def _answer_queue(
         "name": group.name if group else slug,
         "weight": group.queue.weight if group else None,
         "limits": _answer_limits(group) if group and shared else None,
+        "budget": _answer_budget(group.budget if group else None),
         "all": _answer_part(slug, group.name if group else slug, use.all),
         "people": [_answer_part(name, name, part) for name, part in sorted(use.people.items())],
         "classes": [
@@ -108,6 +110,10 @@ def _answer_limits(group: Group) -> dict[str, Any]:
         "memory_bytes": int(most.get("memory", 0)),
         "gpus": int(most.get(GPU_RESOURCE, 0)),
     }
+
+
+def _answer_budget(budget: Budget | None) -> dict[str, Any] | None:
+    return None if budget is None else {"month": budget.month, "currency": budget.currency}
 
 
 def _answer_part(key: str, name: str, part: Part) -> dict[str, Any]:
