@@ -18,6 +18,7 @@ from tests.service.core.factories import NOON, create_job, make_new_job
 
 LATER = NOON + timedelta(hours=9)
 ALWAYS = Period(NOON - timedelta(hours=9), LATER)
+WHENEVER = ALWAYS.since, ALWAYS.until
 DONE = Ending(State.SUCCEEDED)
 TURN = SessionTurn(
     session="ada-1",
@@ -160,3 +161,32 @@ def test_a_run_that_nobody_looked_at_is_told(store: Store) -> None:
     stored = store.job(job)
     assert stored is not None
     assert (found.begin, found.end) == (stored.started, stored.ended)
+
+
+def test_a_job_ends_once_whatever_was_tried_before_and_is_told_when_it_is_deleted(
+    store: Store,
+) -> None:
+    tried, waiting, gone = (submit(store) for _ in range(3))
+    run(store, tried)
+    store.states.add_attempt(tried, 1, Ending(State.FAILED, Cause.INTERRUPTED))
+    assert store.usage.count_ends(NOON, LATER, None) == {}
+    run(store, tried, 2)
+    finish(store, tried, 2)
+    # One that never ran ended as well.
+    store.states.finish(waiting, 1, Ending(State.CANCELLED))
+    store.states.finish(gone, 1, Ending(State.FAILED, Cause.REFUSED))
+    store.delete_job(gone)
+    alone = dict.fromkeys((State.SUCCEEDED, State.CANCELLED, State.FAILED), 1)
+    assert store.usage.count_ends(*WHENEVER, None) == {("spatial-lab", "ada"): alone}
+
+
+def test_ends_are_counted_in_their_time_and_group(store: Store, two: tuple[str, str]) -> None:
+    done = {State.SUCCEEDED: 1}
+    whole = {("imaging-core", "ben"): done, ("spatial-lab", "ada"): done}
+    assert store.usage.count_ends(*WHENEVER, None) == whole
+    assert list(store.usage.count_ends(*WHENEVER, ["spatial-lab"])) == [("spatial-lab", "ada")]
+    assert store.usage.count_ends(*WHENEVER, []) == {}
+    ended = store.turns(two[0])[-1].at
+    later = ended + timedelta(microseconds=1)
+    for since, until, count in ((ended, later, 1), (later, LATER, 0), (NOON, ended, 0)):
+        assert len(store.usage.count_ends(since, until, ["spatial-lab"])) == count

@@ -84,6 +84,7 @@ PLACES = [
         ("POST", "sessions"),
         ("GET", "sessions"),
         ("GET", "queues"),
+        ("GET", "outcomes"),
         ("POST", "home"),
     ),
     *(("GET", "nothing"), ("GET", "")),

@@ -19,7 +19,7 @@ from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.factories import Client, Service
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-PATHS = ("queues", "sessions")
+PATHS = ("queues", "sessions", "outcomes")
 
 
 def open_session(
@@ -53,6 +53,14 @@ def submit(service: Service, owner: str, state: State, **changes: Any) -> str:
     return job
 
 
+def end(service: Service, owner: str, *states: str, **changes: Any) -> list[str]:
+    """Jobs that ran and ended in these states."""
+    jobs = [submit(service, owner, State.RUNNING, **changes) for _ in states]
+    for job, state in zip(jobs, states, strict=True):
+        service.finish(job, State(state))
+    return jobs
+
+
 @pytest.fixture
 def use(service: Service) -> None:
     """Jobs and sessions of Ada's and Lea's in the lab, and one of each of Ben's elsewhere."""
@@ -63,6 +71,8 @@ def use(service: Service) -> None:
     open_session(service, "lea")
     open_session(service, "ada", machine_class="large", runs=False)
     open_session(service, "ben", "teaching")
+    end(service, "ada", "succeeded", "failed", "failed", "cancelled")
+    end(service, "ben", "failed", group="teaching")
 
 
 def ask(client: Client, path: str) -> dict[str, Any]:
@@ -107,6 +117,17 @@ def test_a_lead_is_told_of_the_groups_they_lead_alone(service: Service) -> None:
         assert {each["user"] for each in ask(lea, f"sessions{query}")["sessions"]} == {"ada", "lea"}
         assert [each["group"] for each in ask(lea, f"queues{query}")["queues"]] == ["lab"]
     assert "ben" not in lea.get("queues").text + lea.get("sessions").text
+
+
+@pytest.mark.usefixtures("use")
+def test_outcomes_are_of_each_person_in_a_group(service: Service) -> None:
+    ada = {"group": "lab", "user": "ada", "succeeded": 1, "failed": 2, "cancelled": 1}
+    ben = {"group": "teaching", "user": "ben", "succeeded": 0, "failed": 1, "cancelled": 0}
+    month = f"{datetime.now(UTC):%Y-%m}"
+    assert ask(service.client("lea"), "outcomes") == {"month": month, "rows": [ada]}
+    root = service.client("root")
+    assert ask(root, "outcomes")["rows"] == [ada, ben]
+    assert ask(root, "outcomes?group=teaching")["rows"] == [ben]
 
 
 @pytest.mark.usefixtures("use")

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.states import State
 from tests.service.web.factories import Service
-from tests.service.web.test_groups import budgets, open_session, submit
+from tests.service.web.test_groups import budgets, end, open_session, submit
 from tests.service.web.test_usage import BEFORE, MONTH, keep_session
 
 GROUPS = f"{SERVICE_PREFIX}groups"
@@ -123,6 +123,21 @@ def test_a_budget_shows_how_the_month_will_end(service: Service, window: Open) -
     unlimited = window("lea", at=noon)
     expect(unlimited.locator("#totals .meter")).to_have_count(0)
     expect(unlimited.locator("#totals dd").first).to_have_text("€20.00")
+
+
+def test_a_lead_goes_from_a_person_s_failures_to_these_jobs(service: Service, window: Open) -> None:
+    """Also of somebody whose name says nothing to an address."""
+    who = "ben & <i>co</i>?"
+    end(service, who, "succeeded", "cancelled", "failed", name="one of ben's")
+    end(service, "ada", "succeeded", "cancelled", name="one of ada's")
+    end(service, "zoe", "failed", group="teaching")
+    page = window("lea")
+    people = {row[0]: row[-1] for row in read(page, "#people")}
+    assert people == {who: "3 jobs 1 failed", "ada": "2 jobs"}
+    page.get_by_role("link", name=f"1 failed of {who}").click()
+    expect(page).to_have_url(re.compile(r"offline-jobs/\?state=failed&user=ben\+%26.*&group=lab$"))
+    expect(page.get_by_role("link", name="one of ben's")).to_have_count(1)
+    expect(page.get_by_role("link", name="one of ada's")).to_have_count(0)
 
 
 def test_sessions_and_jobs_are_narrowed_and_the_address_says_how(

@@ -5,9 +5,10 @@ import {
   lines,
   namesIn,
   ofPerson,
+  outcomeWords,
   waitingWords
 } from '../page/standing';
-import type { IPart, IQueue } from '../page/standing';
+import type { IOutcome, IPart, IQueue } from '../page/standing';
 
 const GIB = 2 ** 30;
 const NONE = { cores: 0, memory_bytes: 0, gpus: 0 };
@@ -128,6 +129,29 @@ describe('who waits', () => {
   });
 });
 
+const outcome = (changes: Partial<IOutcome> = {}): IOutcome => ({
+  group: 'lab',
+  user: 'ada',
+  succeeded: 33,
+  failed: 6,
+  cancelled: 2,
+  ...changes
+});
+
+describe('how jobs ended', () => {
+  it('says how many did, and how many of them failed', () => {
+    expect(outcomeWords(outcome())).toEqual(['41 jobs', '6 failed']);
+    const one = outcome({ succeeded: 0, failed: 1, cancelled: 0 });
+    expect(outcomeWords(one)).toEqual(['1 job', '1 failed']);
+    expect(outcomeWords(outcome({ succeeded: 1200 }))[0]).toBe('1,208 jobs');
+  });
+
+  it('does not take what was cancelled for failed', () => {
+    const stopped = outcome({ succeeded: 0, failed: 0, cancelled: 3 });
+    expect(outcomeWords(stopped)).toEqual(['3 jobs', '']);
+  });
+});
+
 describe('lines', () => {
   it('have what was used first, then who has something now alone', () => {
     const parts = [part({ running: 1 }), part({ key: 'zoe', name: 'zoe' })];
@@ -144,6 +168,17 @@ describe('lines', () => {
       ['ada', 1, 1],
       ['zoe', 0, null]
     ]);
+  });
+
+  it('have whose jobs ended, also who used nothing and has nothing now', () => {
+    const ends = [outcome({ user: 'cem' }), outcome()];
+    const found = lines([], [use({})], 'user', key => key, ends);
+    expect(found.map(({ key, outcome }) => [key, outcome?.failed])).toEqual([
+      ['ada', 6],
+      ['cem', 6]
+    ]);
+    const others = lines([part()], [], 'user', key => key);
+    expect(others[0].outcome).toBeNull();
   });
 
   it('are called as the service says, else as the catalogue does', () => {

@@ -16,7 +16,7 @@ import { nameOf, now, request } from './service';
 import { drawWork, SHOWN } from './sessions';
 import type { ILook, IWork, Shown } from './sessions';
 import { countAll, lines, namesIn } from './standing';
-import type { IOpenSession, IStanding } from './standing';
+import type { IOpenSession, IOutcome, IStanding } from './standing';
 import { drawTotals } from './totals';
 
 const AGAIN_MILLISECONDS = 15_000;
@@ -34,6 +34,7 @@ interface IAsked {
 interface IFound {
   standing: IStanding;
   uses: IUse[];
+  outcomes: IOutcome[];
   work: IWork;
 }
 
@@ -67,12 +68,13 @@ async function readAll(group: string): Promise<IFound> {
   const whose = new URLSearchParams({ user: '*', ...(group ? { group } : {}) });
   const which = group ? `?${new URLSearchParams({ group }).toString()}` : '';
   const everybody = whose.toString();
-  const [standing, sessions, uses, jobs] = await Promise.all([
+  const [standing, sessions, uses, ends, jobs] = await Promise.all([
     readJson<IStanding>(`queues${which}`),
     readJson<{ sessions: IOpenSession[] }>(`sessions${which}`),
     readJson<{ rows: IUse[] }>(
       `usage?${everybody}&first=${before}&last=${month}`
     ),
+    readJson<{ rows: IOutcome[] }>(`outcomes${which}`),
     readJson<IJobPage>(`jobs?${everybody}&state=${OPEN}&limit=${MOST_JOBS}`)
   ]);
   const { running, waiting } = countAll(standing.queues);
@@ -87,6 +89,7 @@ async function readAll(group: string): Promise<IFound> {
   return {
     standing,
     uses: uses.rows,
+    outcomes: ends.rows,
     work: { sessions: sessions.sessions, jobs: known, allJobs, called }
   };
 }
@@ -135,7 +138,7 @@ export function showGroups(): void {
     if (!found) {
       return;
     }
-    const { standing, uses, work } = found;
+    const { standing, uses, outcomes, work } = found;
     const [month] = monthsUntil(now(), 1);
     const ofMonth = uses.filter(use => use.month === month);
     const one = asked.group ? standing.queues.at(0) : undefined;
@@ -153,7 +156,8 @@ export function showGroups(): void {
       one?.people ?? [],
       one ? ofMonth : [],
       'user',
-      key => key
+      key => key,
+      one ? outcomes : []
     );
     drawLines('people', people, one?.limits ?? null);
     const classes = lines(

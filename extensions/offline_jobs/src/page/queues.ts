@@ -2,12 +2,20 @@
  * The tables of the page of groups: queues, and of one group its people and machines.
  */
 
+import { formatFilters, NOTHING as ALL } from '../filters';
 import { byId, make, makeLabel, partOf, setText } from './parts';
 import { hours, total, measureBudget } from './reckoning';
 import type { IBudget, ISum, IUse } from './reckoning';
 import { BASE, now } from './service';
-import { gauge, waitingWords } from './standing';
-import type { IGauge, ILine, IPart, IQueue, IStanding } from './standing';
+import { gauge, outcomeWords, waitingWords } from './standing';
+import type {
+  IGauge,
+  ILine,
+  IOutcome,
+  IPart,
+  IQueue,
+  IStanding
+} from './standing';
 import { moneyOf } from './totals';
 
 /** So many rows are shown before somebody asks for all of them. */
@@ -89,7 +97,7 @@ export function drawLines(
   const isWhole = card.dataset.whole === 'true' || all.length <= FIRST_ROWS;
   const shown = isWhole ? all : all.slice(0, FIRST_ROWS);
   partOf(card, 'tbody').replaceChildren(
-    ...shown.map(line => makeLine(line, limits))
+    ...shown.map(line => makeLine(id, line, limits))
   );
   card.querySelector('.foot')?.remove();
   if (!isWhole) {
@@ -105,7 +113,11 @@ export function drawLines(
   }
 }
 
-function makeLine(line: ILine, limits: IQueue['limits']): HTMLTableRowElement {
+function makeLine(
+  id: 'people' | 'classes',
+  line: ILine,
+  limits: IQueue['limits']
+): HTMLTableRowElement {
   const row = make('tr');
   const head = make('th', undefined, {
     scope: 'row',
@@ -122,7 +134,8 @@ function makeLine(line: ILine, limits: IQueue['limits']): HTMLTableRowElement {
     makeMonth(sum),
     number(sum.coreHours, 'core-hours'),
     number(sum.gpuHours, 'GPU-hours'),
-    number(sum.memoryHours, 'GiB-hours')
+    number(sum.memoryHours, 'GiB-hours'),
+    ...(id === 'people' ? [makeOutcome(line.outcome)] : [])
   );
   return row;
 }
@@ -175,6 +188,29 @@ function makeMonth(
       note.classList.toggle('over', willBeOver);
       cell.append(' ', note);
     }
+  }
+  return cell;
+}
+
+/** How a person's jobs ended, with the way to those that failed. */
+function makeOutcome(outcome: IOutcome | null): HTMLTableCellElement {
+  if (!outcome) {
+    return number(0, 'jobs ended');
+  }
+  const [all, failed] = outcomeWords(outcome);
+  const cell = make('td', all, { class: 'num c-ended' });
+  cell.append(makeLabel('ended'));
+  if (failed) {
+    const { user, group } = outcome;
+    const narrowed = { ...ALL, state: 'failed', user, group } as const;
+    const link = make('a', failed, {
+      href: BASE + formatFilters(narrowed),
+      'aria-label': `${failed} of ${user}`,
+      title: 'All failed jobs, the newest first'
+    });
+    const note = small('');
+    note.append(link);
+    cell.append(' ', note);
   }
   return cell;
 }

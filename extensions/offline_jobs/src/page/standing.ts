@@ -66,6 +66,15 @@ export interface IOpenSession {
   currency: string | null;
 }
 
+/** How jobs of a person in a group ended this month. */
+export interface IOutcome {
+  group: string;
+  user: string;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+}
+
 /** What somebody, or a class, has now beside what it used in the month. */
 export interface ILine {
   key: string;
@@ -74,6 +83,8 @@ export interface ILine {
   now: IPart | null;
   /** Null where it used nothing in the month. */
   month: ISum | null;
+  /** Null where no job of it ended, and of classes. */
+  outcome: IOutcome | null;
 }
 
 /** An amount beside its limit: words, and how much of the limit it is, where there is one. */
@@ -144,20 +155,32 @@ export function lines(
   parts: readonly IPart[],
   uses: readonly IUse[],
   by: Extract<By, 'user' | 'class'>,
-  nameOf: (key: string) => string
+  nameOf: (key: string) => string,
+  outcomes: readonly IOutcome[] = []
 ): ILine[] {
   const now = new Map(parts.map(part => [part.key, part]));
-  const used = sumUp(uses, by);
-  const seen = new Set(used.map(sum => sum.key));
+  const used = new Map(sumUp(uses, by).map(sum => [sum.key, sum]));
+  const ended = new Map(outcomes.map(one => [one.user, one]));
+  const keys = new Set([...used.keys(), ...now.keys(), ...ended.keys()]);
+  return [...keys].map(key => ({
+    key,
+    name: now.get(key)?.name ?? nameOf(key),
+    now: now.get(key) ?? null,
+    month: used.get(key) ?? null,
+    outcome: ended.get(key) ?? null
+  }));
+}
+
+/** How many jobs ended, and how many of them failed: ["41 jobs", "6 failed"]; '' where none did. */
+export function outcomeWords({
+  succeeded,
+  failed,
+  cancelled
+}: IOutcome): [string, string] {
+  const all = succeeded + failed + cancelled;
   return [
-    ...used.map(month => {
-      const part = now.get(month.key) ?? null;
-      const name = part?.name ?? nameOf(month.key);
-      return { key: month.key, name, now: part, month };
-    }),
-    ...parts
-      .filter(({ key }) => !seen.has(key))
-      .map(part => ({ key: part.key, name: part.name, now: part, month: null }))
+    `${all.toLocaleString('en')} ${all === 1 ? 'job' : 'jobs'}`,
+    failed ? `${failed.toLocaleString('en')} failed` : ''
   ];
 }
 

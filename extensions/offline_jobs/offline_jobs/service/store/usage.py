@@ -1,13 +1,14 @@
-"""What ran when, as the ledger tells it: for ``rules/usage.py`` to sum up."""
+"""What ran when, and how jobs ended, as the ledger tells it: the former for ``rules/usage.py``."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from offline_jobs.contract.session import SessionState
-from offline_jobs.contract.states import State
+from offline_jobs.contract.states import TERMINAL, State
 from offline_jobs.service.rules.usage import Account, Kind, Run
 from offline_jobs.service.store.database import Database
 from offline_jobs.service.store.tables import ledger, sessions
@@ -28,6 +29,31 @@ class Usage:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def count_ends(
+        self, since: datetime, until: datetime, groups: Collection[str] | None
+    ) -> dict[tuple[str, str], dict[State, int]]:
+        """How many jobs ended in which state, by group and person, also of deleted records.
+
+        An attempt after which another was made ended no job. Of these groups or (``None``) of all.
+        """
+        alike = (ledger.c.group, ledger.c.owner, ledger.c.state)
+        statement = (
+            select(*alike, func.count())
+            .where(
+                ledger.c.state.in_(sorted(TERMINAL)),
+                ledger.c.at >= since,
+                ledger.c.at < until,
+                *([] if groups is None else [ledger.c.group.in_(groups)]),
+            )
+            .group_by(*alike)
+            .order_by(ledger.c.group, ledger.c.owner)
+        )
+        ends: defaultdict[tuple[str, str], dict[State, int]] = defaultdict(dict)
+        with self._database.read() as connection:
+            for group, owner, state, count in connection.execute(statement):
+                ends[group, owner][State(state)] = count
+        return dict(ends)
 
     def read(self, period: Period) -> list[Run]:
         """All runs of jobs and sessions in a period."""

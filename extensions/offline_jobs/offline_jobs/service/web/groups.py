@@ -1,4 +1,4 @@
-"""How groups stand now: their queues, by person and class, and the sessions that are open.
+"""How groups stand: queues by person and class, open sessions, how jobs of the month ended.
 
 For those who lead them and for administrators; who that is ``access.py`` says. What is told comes
 from jobs, ledger and catalogue alone: nothing is asked of a cluster.
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from hub_config.platform.catalogue import GPU_RESOURCE, Budget, Catalogue, Group
+from offline_jobs.contract.states import State
 from offline_jobs.service.rules.queues import (
     Amounts,
     GroupUse,
@@ -20,6 +21,7 @@ from offline_jobs.service.rules.queues import (
     find_end,
     sort_out,
 )
+from offline_jobs.service.rules.usage import begin_month
 from offline_jobs.service.web.answers import answer_time
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.rooms import Rooms, rooms_of
@@ -71,6 +73,32 @@ def show_sessions(request: Request, caller: CallerOf, group: Slug = None) -> Res
     groups = rooms.access.choose_groups(caller.person, group)
     found = _read_sessions(rooms, groups, now)
     return JSONResponse({"sessions": [_answer_session(each, rooms, now) for each in found]})
+
+
+@router.get("/outcomes")
+def show_outcomes(request: Request, caller: CallerOf, group: Slug = None) -> Response:
+    """How the jobs of a group or of all that one leads ended this month (UTC), by person.
+
+    Each job counts once, when it ended for good, also where its record was deleted since.
+    """
+    rooms, now = rooms_of(request), datetime.now(UTC)
+    groups = rooms.access.choose_groups(caller.person, group)
+    ends = rooms.store.usage.count_ends(begin_month(now), now, groups)
+    return JSONResponse(
+        {
+            "month": f"{now:%Y-%m}",
+            "rows": [
+                {
+                    "group": slug,
+                    "user": owner,
+                    "succeeded": counts.get(State.SUCCEEDED, 0),
+                    "failed": counts.get(State.FAILED, 0),
+                    "cancelled": counts.get(State.CANCELLED, 0),
+                }
+                for (slug, owner), counts in ends.items()
+            ],
+        }
+    )
 
 
 def _read_sessions(
