@@ -42,7 +42,8 @@ def test_another_user_sees_nothing_of_a_job(
     asked = page.request.post(f"{JOBS}/{job}/rerun/check", headers=headers, data="{}")
     assert asked.status == 404
     assert page.request.delete(f"{JOBS}/{job}", headers=headers).status == 404
-    for path in ("queues", "sessions", "queues?group=spatial-lab", "sessions?group=spatial-lab"):
+    of_all = ("queues", "sessions", "outcomes")
+    for path in (*of_all, *(f"{path}?group=spatial-lab" for path in (*of_all, "line"))):
         told = page.request.get(f"{PAGE}api/v1/{path}")
         assert (told.status, "ada" in told.text()) == (403, False), path
     assert page.request.get(f"{PAGE}groups").status == 403

@@ -116,3 +116,30 @@ def test_one_of_which_the_hub_said_nothing_for_too_long_is_not_told(store: Store
     assert store.occupancy.read_sessions(RUNS.at, None) == []
     (found,) = store.occupancy.read_sessions(RUNS.at - MINUTE / 2, None)
     assert found.begun == NOON
+
+
+def test_a_line_is_of_a_group_by_place_whoever_came_first(store: Store) -> None:
+    late, soon, new, tried = (submit(store) for _ in range(4))
+    submit(store, group="other")
+    stand(store, submit(store), State.STARTING)
+    store.states.set_standings(
+        {
+            (job, 1): Standing(State.QUEUED, Reason.QUEUE_QUOTA, {"ahead": ahead})
+            for job, ahead in ((late, 11), (soon, 2))
+        }
+    )
+    stand(store, tried, State.RUNNING)
+    store.states.add_attempt(tried, 1, Ending(State.FAILED, Cause.INTERRUPTED))
+    again = store.attempt(tried, 2)
+    assert again is not None
+    line, waiting = store.occupancy.read_line("spatial-lab", 9)
+    assert [(job.id, each.place) for job, each in line] == [
+        (soon, 3),
+        (late, 12),
+        (new, None),
+        (tried, None),
+    ]
+    assert (waiting, line[-1][1].since) == (4, again.created)
+    first, waiting = store.occupancy.read_line("spatial-lab", 1)
+    assert ([job.id for job, _ in first], waiting) == ([soon], 4)
+    assert store.occupancy.read_line("nobody", 9) == ([], 0)

@@ -85,6 +85,7 @@ PLACES = [
         ("GET", "sessions"),
         ("GET", "queues"),
         ("GET", "outcomes"),
+        ("GET", "line"),
         ("POST", "home"),
     ),
     *(("GET", "nothing"), ("GET", "")),

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from hub_config.platform.catalogue import GIB, Budget
+from offline_jobs.contract.facts import Facts
 from offline_jobs.contract.names import SERVICE_PREFIX
 from offline_jobs.contract.session import SessionState
-from offline_jobs.contract.states import State
+from offline_jobs.contract.states import Reason, State
 from offline_jobs.service.model import SessionTurn
 from tests.service.core.factories import create_job, make_new_job
 from tests.service.web.factories import Client, Service
@@ -128,6 +129,68 @@ def test_outcomes_are_of_each_person_in_a_group(service: Service) -> None:
     root = service.client("root")
     assert ask(root, "outcomes")["rows"] == [ada, ben]
     assert ask(root, "outcomes?group=teaching")["rows"] == [ben]
+
+
+def queue_up(service: Service, owner: str, ahead: int, **changes: Any) -> str:
+    """A job that waits behind so many for its group's share."""
+    job = submit(service, owner, State.QUEUED, **changes)
+    group = str(changes.get("group", "lab"))
+    facts: Facts = {"group": group, "ahead": ahead}
+    service.stand(job, State.QUEUED, reason=Reason.QUEUE_QUOTA, facts=facts)
+    return job
+
+
+def test_a_line_is_told_in_its_order_with_owner_class_and_time(service: Service) -> None:
+    """The latest may be the next: people take turns."""
+    second = queue_up(service, "ada", 1, machine_class="large")
+    new = submit(service, "ada", State.QUEUED)
+    limited = submit(service, "ada", State.QUEUED)
+    service.stand(limited, State.QUEUED, reason=Reason.POOL_LIMIT)
+    first = queue_up(service, "lea", 0)
+    queue_up(service, "ben", 0, group="teaching")
+    submit(service, "ada", State.RUNNING)
+    said = ask(service.client("lea"), "line?group=lab")
+    assert said["waiting"] == 4
+    assert [(each["id"], each["place"], each["owner"]) for each in said["jobs"]] == [
+        (first, 1, "lea"),
+        (second, 2, "ada"),
+        (new, None, "ada"),
+        (limited, None, "ada"),
+    ]
+    told = said["jobs"][1]
+    assert (told["class"], told["waiting_since"]) == ("large", told["created"])
+    assert told["sentence"] == "Waiting until Lab has room in its share, 1 job ahead"
+    assert ask(service.client("root"), "line?group=teaching")["waiting"] == 1
+    assert ask(service.client("root"), "line?group=none") == {"waiting": 0, "jobs": []}
+
+
+def test_of_a_long_line_the_first_are_told(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("offline_jobs.service.web.groups.MOST_IN_LINE", 2)
+    for ahead in (3, 1, 2, 0):
+        queue_up(service, "ada", ahead)
+    said = ask(service.client("lea"), "line?group=lab")
+    assert (said["waiting"], [each["place"] for each in said["jobs"]]) == (4, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("who", "group"),
+    [
+        ("ada", "lab"),
+        ("ben", "teaching"),
+        ("eve", "lab"),
+        ("lea", "teaching"),
+        ("lea", "none-such"),
+    ],
+)
+def test_a_line_is_told_to_nobody_else(service: Service, who: str, group: str) -> None:
+    queue_up(service, who, 0)
+    client = service.client(who)
+    answer = client.get(f"line?group={group}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert set(answer.json()) == {"code", "message"}
+    assert client.get("line").json()["field"] == "group"
 
 
 @pytest.mark.usefixtures("use")
@@ -257,7 +320,7 @@ def test_a_budget_is_told_to_leads_and_administrators_alone(service: Service) ->
         ("root", "", 200),
         ("root", "?group=teaching", 200),
         ("lea", "", 200),
-        ("lea", "?group=lab&show=jobs&person=a", 200),
+        ("lea", "?group=lab&show=line&person=a", 200),
         ("lea", "?group=teaching", 403),
         ("ada", "", 403),
         ("ada", "?group=lab", 403),

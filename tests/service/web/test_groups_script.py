@@ -14,9 +14,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from offline_jobs.contract.names import SERVICE_PREFIX
-from offline_jobs.contract.states import State
+from offline_jobs.contract.states import Reason, State
 from tests.service.web.factories import Service
-from tests.service.web.test_groups import budgets, end, open_session, submit
+from tests.service.web.test_groups import budgets, end, open_session, queue_up, submit
 from tests.service.web.test_usage import BEFORE, MONTH, keep_session
 
 GROUPS = f"{SERVICE_PREFIX}groups"
@@ -120,6 +120,12 @@ def test_a_budget_shows_how_the_month_will_end(service: Service, window: Open) -
         expect(cost.locator("dd").first).to_have_text("€20.00 of €40")
         expect(cost.locator(".today")).to_have_count(0)
         assert "pace" not in cost.inner_text()
+        service.empty()
+        unspent = window("lea", at=noon)
+        expect(unspent.locator("#totals dd").first).to_have_text("€0.00 of €40")
+        expect(unspent.locator("#totals .meter")).to_have_count(0)
+        assert "pace" not in unspent.locator("#totals").inner_text()
+    keep_session(service, "ada", "lab", BEFORE + timedelta(days=3), 200)
     unlimited = window("lea", at=noon)
     expect(unlimited.locator("#totals .meter")).to_have_count(0)
     expect(unlimited.locator("#totals dd").first).to_have_text("€20.00")
@@ -200,6 +206,38 @@ def test_a_lead_sees_the_group_and_cancels_with_a_reason(service: Service, windo
     assert found.cancel_requested is not None
 
 
+def test_a_lead_sees_who_is_next_and_lets_somebody_off(service: Service, window: Open) -> None:
+    queue_up(service, "ada", 1, name="large one", machine_class="large")
+    queue_up(service, "lea", 0, name="small one")
+    limited = submit(service, "adam", State.QUEUED, name="no machine")
+    service.stand(limited, State.QUEUED, reason=Reason.POOL_LIMIT)
+    queue_up(service, "ben", 0, group="teaching", name="elsewhere")
+    page = window("lea")
+    page.get_by_role("link", name="Waiting 3").click()
+    expect(page).to_have_url(re.compile(r"\?group=lab&show=line$"))
+    share = "Waiting until Lab has room in its share"
+    rows = read(page, "#line")
+    assert [row[:5] for row in rows] == [
+        ["1", "lea", "small one", f"{share}, next in line", "Standard"],
+        ["2", "ada", "large one", f"{share}, 1 job ahead", "Large"],
+        ["–", "adam", "no machine", rows[2][3], "Standard"],
+    ]
+    assert all(re.fullmatch(r"\d+ s", row[5]) for row in rows)
+    expect(page.locator("#line-about")).to_contain_text("take turns")
+    page.get_by_label("Person").fill("ada")
+    assert [row[0] for row in read(page, "#line")] == ["2", "–"]
+    expect(page.locator("#nobody")).to_have_text("2 of 3 jobs are of people called “ada”.")
+    page.get_by_role("button", name="Cancel large one").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("the course is next")
+    with page.expect_response(re.compile("/cancel$")) as answer:
+        page.get_by_role("button", name="Cancel the job").click()
+    assert answer.value.status == 202
+
+    everywhere = window("root", "?show=line")
+    expect(everywhere.get_by_role("link", name="Waiting")).to_have_count(0)
+    expect(everywhere.locator("#nobody")).to_have_text("Nobody has a session open.")
+
+
 @pytest.mark.parametrize("who", ["ada", "eve"])
 def test_others_are_told_that_it_is_not_for_them(
     service: Service, browser: Browser, who: str
@@ -221,10 +259,11 @@ def test_many_and_long_names_fit_a_telephone_and_axe_finds_nothing(
     for number in range(60):
         open_session(service, f"{number}-{LONG}")
         submit(service, f"{number}-{LONG}", State.QUEUED, name=f"<b>{LONG}</b>")
-    for show, width, scheme in (("sessions", 390, "dark"), ("jobs", 390, "light")):
+    looks = ("sessions", 390, "dark"), ("line", 390, "dark"), ("jobs", 390, "light")
+    for show, width, scheme in looks:
         look = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
         page = window("lea", f"?show={show}", **look)
-        table = "#sessions" if show == "sessions" else "#open-jobs"
+        table = {"jobs": "#open-jobs"}.get(show, f"#{show}")
         expect(page.locator(f"{table} tbody tr")).to_have_count(60)
         expect(page.locator("#people tbody tr")).to_have_count(15)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -241,6 +280,7 @@ def test_one_machine_says_what_is_true_of_it(service: Service, window: Open) -> 
     try:
         page = window("root")
         expect(page.locator("#queues-about")).to_contain_text("it runs 2 jobs at once")
+        expect(page.locator("#line-about")).to_contain_text("whatever their group")
         assert read(page, "#queues")[0][:3] == ["Lab", "2 cores", "4 GiB"]
         expect(page.locator("#queues .meter")).to_have_count(0)
     finally:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
 from offline_jobs.contract.states import Reason, State
 from offline_jobs.service.model import Observation, Standing
 from offline_jobs.service.reconciler import build_shares
-from offline_jobs.service.rules.line import Line, Wish, form_shared_line
+from offline_jobs.service.rules.line import (
+    Line,
+    Waiter,
+    Wish,
+    find_place,
+    form_shared_line,
+    order_waiters,
+)
 from offline_jobs.service.rules.steps import (
     Patience,
     Shares,
@@ -171,3 +179,36 @@ def test_shares_are_the_catalogues() -> None:
 
     assert shares.groups == {"lab": catalogue.groups["lab"].queue.capability}
     assert shares.classes == {"gpu": {"cpu": 8, "memory": 7, "nvidia.com/gpu": 1}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "facts", "place"),
+    [
+        (Reason.LOCAL_SLOTS, {"ahead": 0}, 1),
+        (Reason.QUEUE_QUOTA, {"group": "lab", "ahead": 4}, 5),
+        (Reason.QUEUE_QUOTA, {"asking": True}, None),
+        # It has left the line.
+        (Reason.POOL_LIMIT, {"ahead": 4}, None),
+        (Reason.HUB_UNREACHABLE, {}, None),
+        (None, {}, None),
+    ],
+)
+def test_a_place_is_told_where_one_is_known(
+    reason: Reason | None, facts: dict[str, object], place: int | None
+) -> None:
+    assert find_place(reason, facts) == place
+
+
+def test_who_waits_is_told_by_place_and_without_one_as_they_came() -> None:
+    def make(job: str, minute: int, place: int | None) -> Waiter:
+        return Waiter(job, NOON + timedelta(minutes=minute), NOON, place)
+
+    told = [
+        make("b", 9, 1),
+        make("d", 1, 2),
+        # Two looks told them the same.
+        make("a", 2, 2),
+        make("c", 0, None),
+        make("e", 3, None),
+    ]
+    assert order_waiters(reversed(told)) == told

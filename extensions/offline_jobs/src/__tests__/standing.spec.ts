@@ -3,6 +3,7 @@ import {
   countAll,
   gauge,
   lines,
+  lineWords,
   namesIn,
   ofPerson,
   outcomeWords,
@@ -136,6 +137,13 @@ const outcome = (changes: Partial<IOutcome> = {}): IOutcome => ({
   failed: 6,
   cancelled: 2,
   ...changes
+});
+
+describe('a line', () => {
+  it('says what its order is, which one machine and a cluster have of their own', () => {
+    expect(lineWords(null)).toContain('take turns');
+    expect(lineWords(2)).toContain('as they were submitted');
+  });
 });
 
 describe('how jobs ended', () => {

@@ -13,10 +13,15 @@ import { monthsUntil, monthWord } from './reckoning';
 import type { IUse } from './reckoning';
 import { BASE, LED, loadNames, mayAdminister } from './service';
 import { nameOf, now, request } from './service';
-import { drawWork, SHOWN } from './sessions';
+import { countWork, drawWork, SHOWN } from './sessions';
 import type { ILook, IWork, Shown } from './sessions';
-import { countAll, lines, namesIn } from './standing';
-import type { IOpenSession, IOutcome, IStanding } from './standing';
+import { countAll, lines, lineWords, namesIn } from './standing';
+import type {
+  ILineOfJobs,
+  IOpenSession,
+  IOutcome,
+  IStanding
+} from './standing';
 import { drawTotals } from './totals';
 
 const AGAIN_MILLISECONDS = 15_000;
@@ -42,9 +47,12 @@ function readAddress(): IAsked {
   const said = new URLSearchParams(location.search);
   const show = said.get('show') as Shown;
   const first = mayAdminister ? '' : (LED[0] ?? '');
+  const group = said.get('group') || first;
+  // Each group has its own line.
+  const isThere = SHOWN.includes(show) && (show !== 'line' || group);
   return {
-    group: said.get('group') || first,
-    show: SHOWN.includes(show) ? show : 'sessions',
+    group,
+    show: isThere ? show : 'sessions',
     person: said.get('person') ?? ''
   };
 }
@@ -68,14 +76,15 @@ async function readAll(group: string): Promise<IFound> {
   const whose = new URLSearchParams({ user: '*', ...(group ? { group } : {}) });
   const which = group ? `?${new URLSearchParams({ group }).toString()}` : '';
   const everybody = whose.toString();
-  const [standing, sessions, uses, ends, jobs] = await Promise.all([
+  const [standing, sessions, uses, ends, jobs, line] = await Promise.all([
     readJson<IStanding>(`queues${which}`),
     readJson<{ sessions: IOpenSession[] }>(`sessions${which}`),
     readJson<{ rows: IUse[] }>(
       `usage?${everybody}&first=${before}&last=${month}`
     ),
     readJson<{ rows: IOutcome[] }>(`outcomes${which}`),
-    readJson<IJobPage>(`jobs?${everybody}&state=${OPEN}&limit=${MOST_JOBS}`)
+    readJson<IJobPage>(`jobs?${everybody}&state=${OPEN}&limit=${MOST_JOBS}`),
+    group ? readJson<ILineOfJobs>(`line${which}`) : null
   ]);
   const { running, waiting } = countAll(standing.queues);
   const known: readonly IJob[] = jobs.jobs;
@@ -90,7 +99,7 @@ async function readAll(group: string): Promise<IFound> {
     standing,
     uses: uses.rows,
     outcomes: ends.rows,
-    work: { sessions: sessions.sessions, jobs: known, allJobs, called }
+    work: { sessions: sessions.sessions, jobs: known, allJobs, called, line }
   };
 }
 
@@ -167,7 +176,9 @@ export function showGroups(): void {
       key => nameOf('classes', key)
     );
     drawLines('classes', classes, one?.limits ?? null);
-    const counts = { sessions: work.sessions.length, jobs: work.allJobs };
+    setText(byId('line-about'), lineWords(standing.slots));
+    partOf(byId('work'), '[data-show="line"]').hidden = !work.line;
+    const counts = countWork(work);
     for (const show of SHOWN) {
       const tab = partOf(byId('work'), `[data-show="${show}"] .count`);
       setText(tab, counts[show].toLocaleString('en'));

@@ -1,25 +1,18 @@
 /**
- * Below the queues: sessions that are open, or jobs that run or wait, of the groups that are shown.
+ * Below the queues: sessions that are open, or jobs that run or wait, of the groups that are shown;
+ * of one group also who is next.
  */
 
 import type { IJob } from '../types';
 import type { NameOf } from '../view';
-import { duration, elapsed, moment, price, stateWord, UNDER } from '../words';
-import {
-  byId,
-  make,
-  makeCancelButton,
-  makeLabel,
-  partOf,
-  setText,
-  showTime
-} from './parts';
-import { bidi } from './queues';
-import { BASE, HUB, mayAdminister, mayEnd, ME, now } from './service';
+import { duration, moment, price, UNDER } from '../words';
+import { makeJob, makeWaiter, named, told } from './openJobs';
+import { byId, make, makeLabel, partOf, setText } from './parts';
+import { HUB, mayAdminister, ME, now } from './service';
 import { ofPerson } from './standing';
-import type { IOpenSession } from './standing';
+import type { ILineOfJobs, IOpenSession } from './standing';
 
-export const SHOWN = ['sessions', 'jobs'] as const;
+export const SHOWN = ['sessions', 'jobs', 'line'] as const;
 export type Shown = (typeof SHOWN)[number];
 
 /** What there is to be shown. */
@@ -30,6 +23,8 @@ export interface IWork {
   called: NameOf;
   /** How many jobs run or wait, be they all among those or not. */
   allJobs: number;
+  /** Of one group. */
+  line: ILineOfJobs | null;
 }
 
 /** What of it. */
@@ -40,23 +35,48 @@ export interface ILook {
   isOne: boolean;
 }
 
-/** Draw sessions or jobs; `changed`: a job is another now. */
+/** Draw sessions, jobs or the line; `changed`: a job is another now. */
 export function drawWork(work: IWork, look: ILook, changed: () => void): void {
   const { show, person, isOne } = look;
-  const isSessions = show === 'sessions';
   const sessions = ofPerson(work.sessions, person, one => one.user);
   const jobs = ofPerson(work.jobs, person, one => one.owner);
-  const count = isSessions ? sessions.length : jobs.length;
+  const line = ofPerson(work.line?.jobs ?? [], person, one => one.owner);
+  const count = { sessions, jobs, line }[show].length;
   byId('work').classList.toggle('one', isOne);
-  showTable('sessions', isSessions && count > 0, () =>
+  showTable('sessions', show === 'sessions' && count > 0, () =>
     sessions.map(makeSession)
   );
-  showTable('open-jobs', !isSessions && count > 0, () =>
+  showTable('open-jobs', show === 'jobs' && count > 0, () =>
     jobs.map(job => makeJob(job, work.called, changed))
   );
-  const all = isSessions ? work.sessions.length : work.allJobs;
-  setText(byId('nobody'), say(look, count, all, work.jobs.length));
+  const isLine = show === 'line' && count > 0;
+  showTable('line', isLine, () =>
+    line.map(job => makeWaiter(job, work.called, changed))
+  );
+  byId('line-about').hidden = !isLine;
+  const all = countWork(work)[show];
+  const known = {
+    sessions: all,
+    jobs: work.jobs.length,
+    line: work.line?.jobs.length ?? 0
+  }[show];
+  setText(byId('nobody'), say(look, count, all, known));
 }
+
+/** How many of each there are. */
+export function countWork(work: IWork): Record<Shown, number> {
+  return {
+    sessions: work.sessions.length,
+    jobs: work.allJobs,
+    line: work.line?.waiting ?? 0
+  };
+}
+
+const NONE: Record<Shown, string> = {
+  sessions: 'Nobody has a session open.',
+  jobs: 'No job runs or waits.',
+  line: 'No job waits.'
+};
 
 /** What is said below: why there is nothing, or that there is more. */
 function say(
@@ -66,12 +86,11 @@ function say(
   known: number
 ): string {
   if (!all) {
-    return show === 'sessions'
-      ? 'Nobody has a session open.'
-      : 'No job runs or waits.';
+    return NONE[show];
   }
-  if (show === 'jobs' && known < all) {
-    return `Of ${all.toLocaleString('en')} jobs the newest ${known.toLocaleString('en')} are looked at here; the list of all jobs finds each.`;
+  if (known < all) {
+    const which = show === 'jobs' ? 'newest' : 'first';
+    return `Of ${all.toLocaleString('en')} jobs the ${which} ${known.toLocaleString('en')} are looked at here; the list of all jobs finds each.`;
   }
   if (count < all) {
     const what = show === 'sessions' ? 'sessions' : 'jobs';
@@ -155,58 +174,4 @@ function makeLink(href: string, text: string, of: string): HTMLElement {
     href,
     'aria-label': `${text} ${of}`
   });
-}
-
-function makeJob(
-  job: IJob,
-  called: NameOf,
-  changed: () => void
-): HTMLTableRowElement {
-  const row = make('tr', undefined, { 'data-job': job.id });
-  const name = named('td', job.name, 'c-name');
-  const link = make('a', undefined, {
-    href: `${BASE}jobs/${job.id}`,
-    class: 'name',
-    title: job.name
-  });
-  link.append(...name.childNodes);
-  name.append(link);
-  const took = make('td', undefined, { class: 'num' });
-  showTime(took, job, one => elapsed(one, now()));
-  const end = make('td', undefined, { class: 'c-do' });
-  if (job.state !== 'cancelling' && mayEnd(job)) {
-    end.append(makeCancelButton(job, changed));
-  }
-  const why = named('td', job.sentence, 'c-why');
-  why.prepend(make('span', `${stateWord(job.state)}. `, { class: 'hidden' }));
-  row.append(
-    named('th', job.owner),
-    name,
-    why,
-    named('td', called('classes', job.class)),
-    named('td', called('groups', job.group), 'c-group'),
-    took,
-    end
-  );
-  return row;
-}
-
-function told(text: string, label: string): HTMLTableCellElement {
-  const cell = make('td', text, { class: 'num' });
-  cell.append(makeLabel(label));
-  return cell;
-}
-
-function named<K extends 'th' | 'td'>(
-  tag: K,
-  text: string,
-  kind = ''
-): HTMLElementTagNameMap[K] {
-  const cell = make(tag, undefined, {
-    title: text,
-    ...(kind ? { class: kind } : {}),
-    ...(tag === 'th' ? { scope: 'row' } : {})
-  });
-  cell.append(bidi(text));
-  return cell;
 }

@@ -2,6 +2,7 @@
  * How groups stand, as the service tells it, and what it comes to in words. Pure.
  */
 
+import type { IJob } from '../types';
 import { coresOf, duration, size } from '../words';
 import { sumUp } from './reckoning';
 import type { By, IBudget, ISum, IUse } from './reckoning';
@@ -75,6 +76,20 @@ export interface IOutcome {
   cancelled: number;
 }
 
+/** A job that waits. */
+export interface IWaiter extends IJob {
+  /** In line, from 1; null where it has none, or none is known now. */
+  place: number | null;
+  waiting_since: string;
+}
+
+/** Who is next in a group, as far as it is known. */
+export interface ILineOfJobs {
+  /** How many wait, be they among those or not. */
+  waiting: number;
+  jobs: IWaiter[];
+}
+
 /** What somebody, or a class, has now beside what it used in the month. */
 export interface ILine {
   key: string;
@@ -145,9 +160,21 @@ export function waitingWords(part: IPart, now: Date): string {
   if (!part.waiting || !part.waiting_since) {
     return '';
   }
-  const passed = now.getTime() - Date.parse(part.waiting_since);
-  const seconds = Math.max(0, Math.floor(passed / 1000));
-  return `${part.waiting === 1 ? 'for' : 'the first for'} ${duration(seconds)}`;
+  const words = waitedWords(part.waiting_since, now);
+  return `${part.waiting === 1 ? 'for' : 'the first for'} ${words}`;
+}
+
+/** For how long something has waited. */
+export function waitedWords(since: string, now: Date): string {
+  const passed = now.getTime() - Date.parse(since);
+  return duration(Math.max(0, Math.floor(passed / 1000)));
+}
+
+/** What the order of a line means. */
+export function lineWords(slots: number | null): string {
+  return slots === null
+    ? 'In the order in which they are tried now: the people of the group take turns, so it may change when somebody else submits. A small job may start before a larger one for which there is no room yet. What waits for a machine, or was not looked at yet, has no place.'
+    : 'In the order in which they will be tried: as they were submitted, whatever their group. Jobs of other groups may stand between these.';
 }
 
 /** People or classes: what they have now and used in the month, who used most first. */

@@ -2,6 +2,7 @@
  * The head of the page of groups: what the month came to, of one group beside its budget.
  */
 
+import { price } from '../words';
 import { byId, make, setText } from './parts';
 import {
   hours,
@@ -30,7 +31,8 @@ export function drawTotals(
     ['Jobs', sum.jobs.toLocaleString('en')],
     ['Sessions', sum.sessions.toLocaleString('en')]
   ];
-  const cost = makePair('Cost so far', moneyOf(sum));
+  const nothing = budget ? price(0, budget.currency) : moneyOf(sum);
+  const cost = makePair('Cost so far', sum.costs.size ? moneyOf(sum) : nothing);
   if (budget) {
     addBudget(cost, budget, sum);
   }
@@ -60,7 +62,6 @@ function addBudget(cost: HTMLElement, budget: IBudget, sum: ISum): void {
   cost
     .querySelector('dd')
     ?.append(' ', make('span', whole, { class: 'quiet whole' }));
-  const bar = make('dd');
   const meter = make('span', undefined, {
     class: 'meter tall',
     'aria-hidden': 'true'
@@ -68,8 +69,11 @@ function addBudget(cost: HTMLElement, budget: IBudget, sum: ISum): void {
   const fill = make('i', undefined, { class: isOver ? 'bad' : 'use' });
   fill.style.width = `${(share * 100).toFixed(1)}%`;
   meter.append(fill);
-  bar.append(meter);
-  cost.append(bar);
+  if (share > 0) {
+    const bar = make('dd');
+    bar.append(meter);
+    cost.append(bar);
+  }
   if (pace) {
     const mark = make('i', undefined, { class: 'today' });
     mark.style.left = `${(passed * 100).toFixed(1)}%`;

@@ -5,11 +5,16 @@ group has its share, and the people of a group take turns.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from offline_jobs.contract.states import Reason
 
 #: Amounts by resource: cores, bytes, GPUs.
 Amounts = Mapping[str, float]
+_IN_LINE = frozenset({Reason.LOCAL_SLOTS, Reason.QUEUE_QUOTA})
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,40 @@ class Wish:
     group: str
     owner: str
     amounts: Amounts
+
+
+@dataclass(frozen=True)
+class Waiter:
+    """A job that waits, as people are told of it.
+
+    Attributes:
+        job: its id.
+        created: when it was submitted.
+        since: when it began to wait: a later try has its own.
+        place: in line, from 1; ``None`` where it has none or none is known.
+    """
+
+    job: str
+    created: datetime
+    since: datetime
+    place: int | None
+
+
+def find_place(reason: str | None, facts: Mapping[str, Any]) -> int | None:
+    """The place in line, from 1, that the last look at a job told; ``None`` where it told none.
+
+    Whoever waits for a machine has left the line. The line itself is the one machine's, or the
+    group's, be it held back here or in the cluster's.
+    """
+    ahead = facts.get("ahead")
+    return ahead + 1 if reason in _IN_LINE and isinstance(ahead, int) else None
+
+
+def order_waiters(waiters: Iterable[Waiter]) -> list[Waiter]:
+    """By their places; those without one at the end, as they were submitted."""
+    return sorted(
+        waiters, key=lambda each: (each.place is None, each.place or 0, each.created, each.job)
+    )
 
 
 def form_line(waiting: Sequence[str], occupied: int, slots: int) -> Line:

@@ -7,10 +7,14 @@ from sqlalchemy import and_, exists, func, select
 
 from offline_jobs.contract.session import SessionState
 from offline_jobs.contract.states import State
+from offline_jobs.service.model import Job
+from offline_jobs.service.rules.line import Waiter, find_place, order_waiters
 from offline_jobs.service.rules.queues import Crowd, OpenSession
 from offline_jobs.service.store.database import Database
-from offline_jobs.service.store.queries import NOT_TERMINAL
+from offline_jobs.service.store.queries import NOT_TERMINAL, read_some
 from offline_jobs.service.store.tables import attempts, jobs, sessions
+
+_LATEST = and_(attempts.c.job == jobs.c.id, attempts.c.number == jobs.c.attempt)
 
 
 class Occupancy:
@@ -25,10 +29,9 @@ class Occupancy:
         A job that is tried again has waited since then, not since it was submitted.
         """
         alike = (jobs.c.group, jobs.c.owner, jobs.c.machine_class, jobs.c.state)
-        latest = and_(attempts.c.job == jobs.c.id, attempts.c.number == jobs.c.attempt)
         statement = (
             select(*alike, func.count(), func.min(attempts.c.created))
-            .select_from(jobs.join(attempts, latest))
+            .select_from(jobs.join(attempts, _LATEST))
             .where(NOT_TERMINAL, *([] if groups is None else [jobs.c.group.in_(groups)]))
             .group_by(*alike)
         )
@@ -39,6 +42,23 @@ class Occupancy:
                     statement
                 )
             ]
+
+    def read_line(self, group: str, limit: int) -> tuple[list[tuple[Job, Waiter]], int]:
+        """The first of a group's jobs that wait, in their order, and how many wait in all."""
+        statement = (
+            select(jobs.c.id, jobs.c.created, attempts.c.created, jobs.c.reason, jobs.c.facts)
+            .select_from(jobs.join(attempts, _LATEST))
+            .where(jobs.c.group == group, jobs.c.state == State.QUEUED)
+        )
+        with self._database.read() as connection:
+            waiters = [
+                Waiter(job, created, since, find_place(reason, facts))
+                for job, created, since, reason, facts in connection.execute(statement)
+            ]
+            first = order_waiters(waiters)[:limit]
+            chosen = jobs.c.id.in_([each.job for each in first])
+            found = {job.id: job for job in read_some(connection, [chosen], [jobs.c.id], limit)}
+        return [(found[each.job], each) for each in first if each.job in found], len(waiters)
 
     def read_sessions(self, since: datetime, groups: Collection[str] | None) -> list[OpenSession]:
         """Sessions that start or run by the hub's last word of each, if it came since then.

@@ -1,13 +1,13 @@
-"""How groups stand: queues by person and class, open sessions, how jobs of the month ended.
+"""How groups stand: queues by person and class, who is next, sessions, how the month's jobs ended.
 
 For those who lead them and for administrators; who that is ``access.py`` says. What is told comes
 from jobs, ledger and catalogue alone: nothing is asked of a cluster.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from hub_config.platform.catalogue import GPU_RESOURCE, Budget, Catalogue, Group
@@ -22,7 +22,7 @@ from offline_jobs.service.rules.queues import (
     sort_out,
 )
 from offline_jobs.service.rules.usage import begin_month
-from offline_jobs.service.web.answers import answer_time
+from offline_jobs.service.web.answers import answer_job, answer_time
 from offline_jobs.service.web.identity import CallerOf
 from offline_jobs.service.web.rooms import Rooms, rooms_of
 from offline_jobs.service.web.wanted import Slug
@@ -31,6 +31,8 @@ router = APIRouter(tags=["groups"])
 
 #: The hub's last word of a session that runs as long as any may is not older than that by a day.
 _UNSEEN = timedelta(days=1)
+#: So many of a line are told.
+MOST_IN_LINE = 100
 
 
 @router.get("/queues")
@@ -57,6 +59,34 @@ def show_queues(request: Request, caller: CallerOf, group: Slug = None) -> Respo
             "queues": [
                 _answer_queue(slug, use, catalogue, shared=rooms.slots is None)
                 for slug, use in uses.items()
+            ],
+        }
+    )
+
+
+@router.get("/line")
+def show_line(
+    request: Request, caller: CallerOf, group: Annotated[str, Query(max_length=100)]
+) -> Response:
+    """The first of a group's jobs that wait, in the order in which they will be tried.
+
+    ``place`` counts from 1, on one machine in the line of all groups; it is null where a job is not
+    in line, as one that waits for a machine, or where its place is not known now. Those come last.
+    ``waiting`` is how many wait in all.
+    """
+    rooms = rooms_of(request)
+    rooms.access.choose_groups(caller.person, group)
+    first, waiting = rooms.store.occupancy.read_line(group, MOST_IN_LINE)
+    return JSONResponse(
+        {
+            "waiting": waiting,
+            "jobs": [
+                {
+                    **answer_job(job, rooms),
+                    "place": each.place,
+                    "waiting_since": answer_time(each.since),
+                }
+                for job, each in first
             ],
         }
     )
