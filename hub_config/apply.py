@@ -237,8 +237,12 @@ def update_pages(c: Config, settings: Settings) -> None:
     if settings.demonstration_host is not None:
         variables["demonstration"] = {"users": USERS, "password": PASSWORD}
     c.JupyterHub.template_vars = variables
-    c.JupyterHub.tornado_settings = {
+    tornado: dict[str, Any] = {
         "headers": {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"},
         # A start takes a few seconds; show its page instead of a browser that only spins.
         "slow_spawn_timeout": 2,
     }
+    if (settings.public_url or settings.subdomain_host).startswith("https://"):
+        # Of its cookies JupyterHub marks all others so by itself.
+        tornado["xsrf_cookie_kwargs"] = {"secure": True}
+    c.JupyterHub.tornado_settings = tornado

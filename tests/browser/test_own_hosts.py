@@ -86,6 +86,11 @@ def test_a_session_and_its_jobs_and_the_way_back(hosts: OwnHosts, page: Page) ->
     assert get_host(jobs) == JOBS
     expect(jobs.locator("html")).to_have_attribute("data-bs-theme", "dark")
 
+    # Nothing of it goes without TLS.
+    cookies = page.context.cookies()
+    assert {HUB, ADA} <= {each.get("domain") for each in cookies if each.get("name") == "_xsrf"}
+    assert not [each for each in cookies if not each.get("secure")]
+
 
 def test_a_page_of_a_users_server_reaches_nothing_of_others(hosts: OwnHosts, page: Page) -> None:
     open_session(hosts, page)

@@ -36,13 +36,13 @@ update_pages(c, settings)
 
 @pytest.fixture(scope="module")
 def oauth_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a hub whose people sign in at GitHub."""
+    """The URL of a hub whose people sign in at GitHub, behind what ends TLS for browsers."""
     folder = tmp_path_factory.mktemp("oauth hub")
     url, own, api = (f"http://127.0.0.1:{find_free_port()}" for _ in range(3))
     values = yaml.safe_load((ROOT / "helm-values" / "jupyterhub.yaml").read_text())
     values |= yaml.safe_load((ROOT / "helm-values" / "catalogue.yaml").read_text())
     values["hub"]["config"] = {
-        "JupyterHub": {"public_url": url},
+        "JupyterHub": {"public_url": "https://hub.example.org"},
         "ConfigurableHTTPProxy": {"command": [str(find_proxy())]},
         "OAuthenticator": {"client_secret": "secret"},
     }
@@ -126,6 +126,23 @@ def test_whoever_signs_in_elsewhere_is_shown_the_way(oauth_hub: str) -> None:
     answer = httpx.get(oauth_hub + unescape(found[1]), verify=NO_TLS)
     assert answer.status_code == 302
     assert answer.headers["location"].startswith("https://github.com/login/oauth/authorize?")
+
+
+def test_a_hub_behind_tls_has_no_cookie_that_goes_without(
+    oauth_hub: str, platform: Platform
+) -> None:
+    def list_cookies(url: str, path: str) -> dict[str, set[str]]:
+        answer = httpx.get(url + path, verify=NO_TLS)
+        made = [each.split("; ") for each in answer.headers.get_list("set-cookie")]
+        return {name.partition("=")[0]: {each.lower() for each in of} for name, *of in made}
+
+    begun = list_cookies(oauth_hub, "/hub/login") | list_cookies(oauth_hub, "/hub/oauth_login")
+
+    assert begun.keys() == {"_xsrf", "oauthenticator-state"}
+    for name, attributes in begun.items():
+        assert "secure" in attributes, name
+    assert "path=/hub/" in begun["_xsrf"]
+    assert "secure" not in list_cookies(platform.url, "/hub/login")["_xsrf"]
 
 
 def test_only_loopback_is_listened_on(platform: Platform) -> None:

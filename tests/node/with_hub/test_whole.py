@@ -200,8 +200,7 @@ def test_the_cookies_of_a_sign_in_go_over_tls_alone(
 ) -> None:
     cookies = {each.name: each for each in works["edith"].visitor.user.client.cookies.jar}
 
-    # JupyterHub's `_xsrf` is no login, and goes over either.
-    for name in ("jupyterhub-hub-login", "jupyterhub-session-id"):
+    for name in ("jupyterhub-hub-login", "jupyterhub-session-id", "_xsrf"):
         assert cookies[name].secure, name
 
 

@@ -1,5 +1,8 @@
 """Puts the server extension into a jupyter_server: handlers, what they ask, busy kernels, shell.
 
+The cookie against forged requests (``_xsrf``) goes over TLS alone where the hub is reached so: of
+its own cookies JupyterHub marks that one nowhere.
+
 Loaded by jupyter_server through the hook in ``offline_jobs/__init__.py``; nobody else imports it.
 """
 
@@ -28,6 +31,9 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     settings = server.web_app.settings
     settings[CLIENT_SETTING] = ServiceClient(os.environ)
     settings[HUB_SETTING] = Hub(os.environ)
+    if os.environ.get("JUPYTERHUB_PUBLIC_URL", "").startswith("https://"):
+        cookie = settings.get("xsrf_cookie_kwargs", {})
+        settings["xsrf_cookie_kwargs"] = {**cookie, "secure": True}
     handlers = build_handlers(settings["base_url"])
     server.web_app.add_handlers(".*$", handlers)
     BusyKernels(server.kernel_manager, settings, longest_session(os.environ)).start()
