@@ -85,7 +85,7 @@ def test_markup_of_users_and_notebooks_is_shown_as_text(
     lab = open_window(ben).open_lab(ben)
     item = lab.open_panel().get_by_role("listitem").filter(has_text="name <script>")
     expect(item).to_contain_text(SCRIPT)
-    item.get_by_title("Show details").click()
+    item.locator(".jp-OfflineJobs-name").click()
     expect(lab.panel.locator("pre")).to_contain_text(SCRIPT)
     expect(lab.panel).to_contain_text(f"text = {json.dumps(SCRIPT)}")
     expect_no_script(lab.page)
