@@ -72,9 +72,11 @@ def describe(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{phase}: {counts[phase]}" for phase in PHASES)
 
 
-def submit_or_die(service: Target, key: str) -> None:
+def submit_or_die(service: Target, key: str, source: str) -> None:
     """Submit until the service answers, or has died of it."""
-    wait_until(lambda: service.submit_once(key, "1") or service.is_dead(), "an answer or the death")
+    wait_until(
+        lambda: service.submit_once(key, source) or service.is_dead(), "an answer or the death"
+    )
 
 
 def has_ended(service: Target, job: str) -> bool:
@@ -84,10 +86,13 @@ def has_ended(service: Target, job: str) -> bool:
 def test_killed_at_each_step(service: Target, record_property: Record) -> None:
     assert set(PHASE_OF_STEP) == set(CRASH_POINTS)
     keys = [f"step-{step}" for step in CRASH_POINTS]
+    sources = dict.fromkeys(keys, "1")
+    # A run that is over within half a second tells of itself once, and then its result.
+    sources["step-on-progress"] = "import time; time.sleep(2)"
     counts: Counter[str] = Counter()
     for step, key in zip(CRASH_POINTS, keys, strict=True):
         service.start(OFFLINE_JOBS_CRASH_AT=step)
-        submit_or_die(service, key)
+        submit_or_die(service, key, sources[key])
         service.wait_for_its_death()
         # The step may have been that of an earlier key's job, which goes on at every start.
         phases = {key: service.phase(key) for key in keys[: keys.index(key) + 1]}
@@ -102,7 +107,7 @@ def test_killed_at_each_step(service: Target, record_property: Record) -> None:
     record_property("kills per phase", describe(counts))
     service.start_and_wait()
     # Whoever got no answer asks again with the same key.
-    jobs = [service.submit("1", key=key) for key in keys]
+    jobs = [service.submit(source, key=key) for key, source in sources.items()]
     ends = {job: service.wait_for_end(job) for job in jobs}
     assert len(ends) == len(CRASH_POINTS)
     assert {end["state"] for end in ends.values()} == {"succeeded"}, ends
